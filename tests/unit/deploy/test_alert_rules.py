@@ -1,4 +1,4 @@
-"""The rules and alerts that Prometheus runs: valid, tested both ways, about metrics that exist, and explained."""
+"""The rules and alerts of Prometheus are valid, tested both ways, about existing metrics, and explained."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RULES = _rules()
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 RECORDS = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
 LABELS = {name: set(re.findall(r"by \(([^)]*)\)", text)[0].split(", ")) for name, text in RECORDS.items()}
-"""The labels of what is recorded: those of its first aggregation."""
+"""The labels of each recorded series: those of its first aggregation."""
 
 
 def _run(*command: str | Path) -> str:
@@ -42,12 +42,12 @@ def _run(*command: str | Path) -> str:
 
 
 def test_prometheus_takes_the_rules() -> None:
-    """Prometheus finds no fault in any rule, and lints find nothing either."""
+    """Prometheus and its lints find no fault in any rule."""
     _run(program("promtool", "prometheus"), "check", "rules", "--lint=all", "--lint-fatal", *FILES)
 
 
 def test_prometheus_takes_the_configuration() -> None:
-    """Prometheus finds no fault in prometheus.yml, and it reads every file of rules."""
+    """Prometheus finds no fault in prometheus.yml, which reads all rules and names existing files of targets."""
     promtool = program("promtool", "prometheus")
     _run(promtool, "check", "config", "prometheus.yml")
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text("utf-8"))
@@ -58,7 +58,7 @@ def test_prometheus_takes_the_configuration() -> None:
 
 
 def test_alertmanager_takes_its_configuration() -> None:
-    """Alertmanager finds no fault; what is inhibited, and by what, are alerts that exist and labels they have."""
+    """Alertmanager finds no fault, and its inhibition rules name existing alerts and values of `about`."""
     _run(program("amtool", "prometheus-alertmanager"), "check-config", "alertmanager.yml")
     config = yaml.safe_load((FOLDER / "alertmanager.yml").read_text("utf-8"))
     for rule in config["inhibit_rules"]:
@@ -72,7 +72,7 @@ def test_alertmanager_takes_its_configuration() -> None:
 
 
 def test_one_process_of_several_mutes_no_alert_about_the_whole() -> None:
-    """An alert about a process, which others of its kind may outlive, inhibits only alerts about the same one."""
+    """An alert about one process inhibits only alerts about the same process, because others may still run."""
     config = yaml.safe_load((FOLDER / "alertmanager.yml").read_text("utf-8"))
     for rule in config["inhibit_rules"]:
         if re.search(r"ComponentDown|ComponentNotServing|BusUnreachable", rule["source_matchers"][0]):
@@ -81,7 +81,7 @@ def test_one_process_of_several_mutes_no_alert_about_the_whole() -> None:
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
 def test_alerts_fire_and_stay_silent(file: Path) -> None:
-    """Prometheus runs the unit tests of the rules."""
+    """The unit tests of the rules pass in Prometheus."""
     assert "SUCCESS" in _run(program("promtool", "prometheus"), "test", "rules", file)
 
 
@@ -93,7 +93,7 @@ def _fired(case: dict[str, Any]) -> Iterator[str]:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_is_tested_both_ways(alert: str) -> None:
-    """Each alert has a test in which it fires, and one called silent in which it never does."""
+    """Each alert has a test in which it fires, and a test named silent in which it does not."""
     cases = [case for file in TESTS for case in yaml.safe_load(file.read_text("utf-8"))["tests"]]
     fires = [case for case in cases if alert in _fired(case)]
     quiet = [case for case in cases if alert in case["name"].partition(": ")[0].split(", ")]
@@ -104,12 +104,12 @@ def test_every_alert_is_tested_both_ways(alert: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])
 def test_rules_ask_for_what_exists(rule: dict[str, Any]) -> None:
-    """Every metric in a rule is in the metrics table, with the labels that are matched and grouped by."""
+    """Every metric in a rule is in the metrics table and has the labels that the rule uses."""
     assert faults(rule["expr"], LABELS) == []
 
 
 def test_faults_are_found() -> None:
-    """A metric that was renamed, a label it does not have, a job that is no component: each is told."""
+    """A renamed metric, a label that a metric does not have, and an unknown job are reported."""
     assert faults("peyvand_renamed > 0") == ["nobody exposes peyvand_renamed"]
     assert faults('rate(peyvand_measurements_total{vantage="x"}[5m])') == [
         "peyvand_measurements_total has no label vantage"
@@ -122,7 +122,7 @@ def test_faults_are_found() -> None:
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_recorded_names_say_level_metric_and_operations(name: str) -> None:
-    """level:metric:operations, the level being labels that the series keep; and some alert uses it."""
+    """A recorded name is level:metric:operations, where the level is labels that the series keep. A rule uses it."""
     level, metric, operations = name.split(":")
     assert metric.startswith("peyvand_")
     assert re.fullmatch(r"[a-z0-9_]+", operations)
@@ -135,7 +135,7 @@ def test_recorded_names_say_level_metric_and_operations(name: str) -> None:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_alerts_say_what_a_person_needs(alert: str) -> None:
-    """Each has a severity, what it is about, a summary, a description and its own section of the runbook page."""
+    """Each alert has a severity, a subject, a summary, a description and its own section of the runbook page."""
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["labels"]["about"] in ("target", "exchange", "monitor")
@@ -150,13 +150,13 @@ def test_alerts_say_what_a_person_needs(alert: str) -> None:
 
 
 def _labels_of(text: str) -> list[set[str]]:
-    """Labels that an alert's series may have: those of its own aggregation, or of the metrics in it."""
+    """Labels that an alert's series may have: those of its own aggregation or of its metrics."""
     names = set(re.findall(r"[a-z_]+(?::[a-z0-9_]+)*", text))
     return [labels for name in names if (labels := labels_of(name, LABELS)) is not None]
 
 
 def test_every_section_has_an_alert() -> None:
-    """The runbook page explains no alert that does not exist."""
+    """The runbook page explains exactly the alerts that exist."""
     assert sorted(re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)) == sorted(ALERTS)
     anchors = {name.lower() for name in ALERTS}
     assert set(re.findall(r"\]\(#([^)]*)\)", PAGE)) <= anchors

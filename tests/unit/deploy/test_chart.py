@@ -1,4 +1,4 @@
-"""deploy/helm/peyvand, rendered by Helm itself and held to the schemas of Kubernetes and of the Prometheus Operator."""
+"""The chart deploy/helm/peyvand renders with Helm to documents that fit the schemas of Kubernetes and its operator."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.support.programs import module
 __all__ = ["documents"]  # the fixture
 
 OLDEST, NEWEST = "1.25", "1.37"
-"""Of Kubernetes: what Chart.yaml takes, and whose schemas there are."""
+"""The oldest Kubernetes that Chart.yaml accepts, and the newest that has schemas here."""
 
 
 def test_helm_finds_no_fault() -> None:
-    """`helm lint --strict` has nothing to say but that there is no icon."""
+    """`helm lint --strict` reports only that there is no icon."""
     for values in (LEAST, EVERYTHING):
         report = module("helm_python").lint(CHART, values, strict=True)
         assert [one["error"] for one in report["messages"]] == ["icon is recommended"]
@@ -34,7 +34,7 @@ def test_helm_finds_no_fault() -> None:
 
 @pytest.fixture(scope="module")
 def kubernetes() -> Iterator[ModuleType]:
-    """The validator of documents, which by itself reads all definitions, a megabyte, for each document anew."""
+    """The validator of documents, with a cache: by itself it reads a megabyte of definitions for each document."""
     validator = module("kubernetes_validate")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validator.utils, "schema_contents", cache(validator.utils.schema_contents))
@@ -48,20 +48,20 @@ def _validate(kubernetes: ModuleType, documents: list[Document], version: str) -
 
 
 def test_kubernetes_takes_every_document(kubernetes: ModuleType, documents: list[Document]) -> None:
-    """Each document is as the newest Kubernetes asks, with no field that it does not know, and has a name of its own."""
+    """Each document is valid for the newest Kubernetes, has no unknown field, and has a name of its own."""
     _validate(kubernetes, documents, NEWEST)
     names = [(one["kind"], one["metadata"]["name"]) for one in documents]
     assert len(set(names)) == len(names) > 1
 
 
 def test_the_oldest_kubernetes_takes_everything(kubernetes: ModuleType) -> None:
-    """Each document is as the oldest Kubernetes asks that Chart.yaml takes."""
+    """Each document is valid for the oldest Kubernetes that Chart.yaml accepts."""
     assert f'kubeVersion: ">={OLDEST}.' in (CHART / "Chart.yaml").read_text("utf-8")
     _validate(kubernetes, render(EVERYTHING), OLDEST)
 
 
 def test_the_operator_takes_what_is_its_own() -> None:
-    """ServiceMonitor and PrometheusRules are as its models ask, and none has a field that they leave out."""
+    """ServiceMonitor and PrometheusRules fit the operator's models and have no unknown field."""
     models = module("cloudcoil.models.prometheus_operator.v1")
     found = [one for one in render(EVERYTHING) if one["apiVersion"] == "monitoring.coreos.com/v1"]
     assert len(found) == 4
@@ -71,7 +71,7 @@ def test_the_operator_takes_what_is_its_own() -> None:
 
 
 def test_what_is_wrong_is_told(kubernetes: ModuleType) -> None:
-    """Neither check passes a field that is misspelt."""
+    """Both checks reject a misspelt field."""
     documents = render(EVERYTHING)
     workload = of_kind(documents, "StatefulSet")[0]
     workload["spec"]["template"]["spec"]["containers"][0]["imagePolicy"] = "Always"
@@ -85,19 +85,17 @@ def test_what_is_wrong_is_told(kubernetes: ModuleType) -> None:
 
 
 def test_nothing_holds_a_secret(documents: list[Document]) -> None:
-    """The chart makes no Secret, and takes none but by name."""
+    """The chart creates no Secret and refers to Secrets only by name."""
     assert of_kind(documents, "Secret") == []
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     assert re.findall(r'"(password|token|seed|key)"', json.dumps(schema["properties"])) == [
         "key",
         "key",
-    ]  # nats.ca.key and archive.key: names
+    ]  # nats.ca.key and archive.key, which are names
 
 
 def test_rules_and_dashboards_are_those_of_deploy() -> None:
-    """The chart holds no copy: what it renders is what stands in deploy/prometheus/rules and deploy/grafana/dashboards, but
-    for what may be missing.
-    """
+    """The chart renders the rules and dashboards of deploy/ unchanged, except the expression of ComponentMissing."""
     documents = render(EVERYTHING)
     rules = [
         yaml.safe_load(path.read_text("utf-8")) for path in sorted((ROOT / "deploy/prometheus/rules").glob("*.yaml"))
@@ -117,8 +115,8 @@ def _rules(*specs: Document) -> list[Document]:
 
 
 def test_what_may_be_missing_is_what_is_installed(documents: list[Document]) -> None:
-    """Every release that is watched has every alert, and ComponentMissing asks for the jobs of its own components and no other:
-    a vantage elsewhere is not told of a scorer, nor a country without an api of an api.
+    """Every monitored release has every alert, and ComponentMissing names exactly the jobs of its own components. So a
+    vantage elsewhere gets no alert about a scorer, and a country without an api none about an api.
     """
     if not of_kind(documents, "ServiceMonitor"):
         assert of_kind(documents, "PrometheusRule") == []
@@ -133,7 +131,7 @@ def test_what_may_be_missing_is_what_is_installed(documents: list[Document]) -> 
 
 @pytest.mark.parametrize("base", ["https://git.example/peyvand", "https://git.example/peyvand/"])
 def test_alerts_lead_to_where_pages_are_served(base: str) -> None:
-    """With `monitoring.runbooks` every alert has it before the path of its section, and nothing else differs."""
+    """With `monitoring.runbooks` every runbook URL begins with it, and nothing else differs."""
     rules = of_kind(render({**LEAST, "monitoring": {"enabled": True, "runbooks": base}}), "PrometheusRule")
     plain = of_kind(render({**LEAST, "monitoring": {"enabled": True}}), "PrometheusRule")
     urls = re.findall(r'"runbook_url": "([^"]*)"', json.dumps(rules))
@@ -162,14 +160,14 @@ def test_alerts_lead_to_where_pages_are_served(base: str) -> None:
     ],
 )
 def test_wrong_values_are_refused(change: Mapping[str, Any], words: str) -> None:
-    """A value that is missing, misspelt or impossible ends the installation with words that name it."""
+    """A missing, misspelt or impossible value stops the installation with words that name it."""
     with pytest.raises(module("helm_python").HelmError) as refused:
         render({**LEAST, **change})
     assert words in str(refused.value)
 
 
 def test_every_value_is_described() -> None:
-    """values.yaml holds every key that the schema allows, and no other, so that a person reads all of them in one place."""
+    """values.yaml has exactly the keys that the schema allows, so that all can be read in one place."""
     values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
 
@@ -186,7 +184,7 @@ def test_every_value_is_described() -> None:
 
 
 def test_a_package_holds_rules_and_dashboards(tmp_path: Path) -> None:
-    """The archive that is handed on has the files in place of links, and renders to the same."""
+    """The packaged archive has files in place of links and renders to the same documents."""
     helm = module("helm_python")
     archive = Path(helm.package(CHART, destination=tmp_path))
     with tarfile.open(archive) as packed:

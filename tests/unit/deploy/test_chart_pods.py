@@ -1,4 +1,4 @@
-"""What runs in the pods that the chart renders to, and what finds them."""
+"""The pods that the chart renders are hardened, complete and reachable."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["documents"]  # the fixture
 
 
 _NO_PLACE = ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "fec0::/10", "ff00::/8")
-"""Refused addresses that no network has: unspecified, multicast, reserved."""
+"""Refused addresses that belong to no network: unspecified, multicast, reserved."""
 
 
 def test_no_pod_reaches_what_a_prober_refuses() -> None:
-    """The NetworkPolicy of probers and collectors leaves out each cloud's metadata that the prober refuses by itself."""
+    """The NetworkPolicy of probers and collectors excludes every network that the prober itself refuses."""
     policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(render(LEAST), "NetworkPolicy")}
     (outside,) = (spec for name, spec in policies.items() if name.endswith("-outside"))
     (egress,) = outside["egress"]
@@ -30,7 +30,7 @@ def test_no_pod_reaches_what_a_prober_refuses() -> None:
 
 
 def test_pods_may_do_nothing_but_their_work(documents: list[Document]) -> None:
-    """No user root, no capability, no token of the cluster, nothing written but state and /tmp, memory within limits."""
+    """No pod has root, a capability or a cluster token. It writes only state and /tmp, and its memory is limited."""
     for name, pod in pods_of(documents):
         spec = pod["spec"]
         assert spec["automountServiceAccountToken"] is False, name
@@ -55,7 +55,7 @@ def test_pods_may_do_nothing_but_their_work(documents: list[Document]) -> None:
 
 
 def test_pods_are_asked_for_their_health(documents: list[Document]) -> None:
-    """Components are ready by /health; none is killed for a bus that is away, since /metrics does not depend on it."""
+    """Readiness follows /health. Liveness follows /metrics, so that an absent bus gets no component killed."""
     for _, pod in pods_of(documents):
         (container,) = pod["spec"]["containers"]
         if container["name"] in METRICS_PORTS:
@@ -67,7 +67,7 @@ def test_pods_are_asked_for_their_health(documents: list[Document]) -> None:
 
 
 def test_pods_name_what_exists(documents: list[Document]) -> None:
-    """Commands, flags and variables of every pod are real ones, and files that variables name are mounted."""
+    """Commands, flags and variables of every pod exist, and the files that variables name are mounted."""
     names = set()
     for _, pod in pods_of(documents):
         (container,) = pod["spec"]["containers"]
@@ -83,9 +83,9 @@ def test_pods_name_what_exists(documents: list[Document]) -> None:
 
 
 ITS_OWN = {"nats", "nats_ca", "nats_certificate", "nats_key", "credentials", "data", "metrics"} | {
-    *("vantage", "prober", "bus", "sources"),  # said by the chart itself
-    *("archive_key", "listen", "certificate", "key", "client_ca", "clients", "client_crl"),  # values of their own
-    *("replay", "replay_seconds", "alias"),  # for trying it out
+    *("vantage", "prober", "bus", "sources"),  # set by the chart itself
+    *("archive_key", "listen", "certificate", "key", "client_ca", "clients", "client_crl"),  # own values of the chart
+    *("replay", "replay_seconds", "alias"),  # for trials
     *(
         "console",
         "api",
@@ -94,14 +94,14 @@ ITS_OWN = {"nats", "nats_ca", "nats_certificate", "nats_key", "credentials", "da
         "api_key",
         "oidc_secret",
         "session_key",
-    ),  # of the console, likewise
+    ),  # own values of the console
     *("rounds", "open_data"),  # volumes
 }
-"""Settings that nobody is asked for under `settings`."""
+"""Settings that the chart does not offer under `settings`."""
 
 
 def test_what_is_frozen_and_exported_is_shown() -> None:
-    """Volumes of rounds and of open data are where the settings of those look that show them."""
+    """Volumes of rounds and open data are mounted where the settings of api and console look for them."""
     shown = {}
     for name, pod in pods_of(render(EVERYTHING)):
         (container,) = pod["spec"]["containers"]
@@ -119,9 +119,7 @@ def test_what_is_frozen_and_exported_is_shown() -> None:
 
 
 def test_settings_of_the_chart_are_those_of_components() -> None:
-    """What a component may be given under `settings` are its settings but those that the chart sees to, for one vantage or
-    bus as for all, and each is read as what it was.
-    """
+    """Under `settings`, a component, vantage or bus takes all but the chart's own settings, each with its type."""
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))["properties"]
     for component in ("prober", "scorer", "archive", "collector", "api", "console"):
         allowed = schema[component]["properties"]["settings"]
@@ -155,7 +153,7 @@ def test_settings_of_the_chart_are_those_of_components() -> None:
     ],
 )
 def test_pods_may_reach_the_bus_where_its_address_is(nats: dict[str, str | int], ports: list[int]) -> None:
-    """The NetworkPolicy lets everybody out to the ports of the bus's URLs, or to that which was given in their place."""
+    """The NetworkPolicy allows egress to the ports of the bus's URLs, or to the port that is given instead."""
     policies = {
         one["metadata"]["name"]: one["spec"] for one in of_kind(render({**LEAST, "nats": nats}), "NetworkPolicy")
     }
@@ -164,7 +162,7 @@ def test_pods_may_reach_the_bus_where_its_address_is(nats: dict[str, str | int],
 
 
 def test_what_selects_finds_its_pods(documents: list[Document]) -> None:
-    """Every controller, Service, PodDisruptionBudget and NetworkPolicy selects pods that are there, by ports they have."""
+    """Every controller, Service, PodDisruptionBudget and NetworkPolicy selects existing pods and existing ports."""
     pods = [pod for _, pod in pods_of(documents)]
     for one in documents:
         spec = one.get("spec", {})
@@ -185,7 +183,7 @@ def test_what_selects_finds_its_pods(documents: list[Document]) -> None:
 
 
 def test_jobs_are_what_the_rules_know() -> None:
-    """The ServiceMonitor finds a Service per component, whose label is the job; labels that we measure are ours."""
+    """The ServiceMonitor finds a Service per component, labelled with the job. Our labels win over the operator's."""
     documents = render(EVERYTHING)
     (monitor,) = of_kind(documents, "ServiceMonitor")
     wanted = monitor["spec"]["selector"]["matchLabels"]
@@ -200,7 +198,7 @@ def test_jobs_are_what_the_rules_know() -> None:
 
 
 def test_the_work_is_divided_as_said() -> None:
-    """A vantage is a StatefulSet with its own secret and number; what it says goes before what all say."""
+    """A vantage is a StatefulSet with its own secret and number of replicas. Its values override the common ones."""
     sets = {one["metadata"]["name"]: one["spec"] for one in of_kind(render(EVERYTHING), "StatefulSet")}
     north, south = (sets[f"bus-watch-peyvand-prober-{name}"] for name in ("north", "south"))
     assert (north["replicas"], south["replicas"]) == (3, 1)
@@ -214,7 +212,7 @@ def test_the_work_is_divided_as_said() -> None:
 
 
 def test_a_vantage_elsewhere_is_probers_alone() -> None:
-    """Where bus, register, scorer, api and console are those of another place, nothing but probers runs."""
+    """Only probers run where the bus, register, scorer, api and console are elsewhere."""
     here = {
         **EVERYTHING,
         "buses": [],

@@ -1,4 +1,4 @@
-"""deploy/compose.yaml and deploy/Dockerfile: the commands, settings and files they name exist."""
+"""The commands, settings and files that deploy/compose.yaml and deploy/Dockerfile name exist."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OURS = {name: one for name, one in SERVICES.items() if one["image"] == "${PEYVAN
 
 @pytest.mark.parametrize("name", OURS)
 def test_services_name_what_exists(name: str) -> None:
-    """The command, its flags and the variables of each of our containers are real ones."""
+    """The command, flags and variables of each of our containers exist."""
     service = OURS[name]
     assert faults(service["command"]) == []
     assert unknown_variables(service["command"][0], service["environment"]) == []
@@ -36,7 +36,7 @@ def _networks(name: str) -> set[str]:
 
 
 def test_who_reads_what_others_send_reaches_nobody_else() -> None:
-    """A prober or collector that is taken over shares networks with the bus, Prometheus and its like, and nothing more."""
+    """A compromised prober or collector reaches only the bus, Prometheus and others of its kind."""
     exposed = {name for name, one in OURS.items() if one["command"][0] in ("prober", "collector")}
     assert len(exposed) == 5
     for name in exposed:
@@ -45,7 +45,7 @@ def test_who_reads_what_others_send_reaches_nobody_else() -> None:
 
 
 def test_nothing_is_changed_over_http() -> None:
-    """Prometheus takes no commands, and every port is published on this host alone."""
+    """Prometheus accepts no commands, and every port is published on this host only."""
     assert not [flag for flag in SERVICES["prometheus"]["command"] if flag.startswith(("--web.enable", "--web.listen"))]
     published = [port for one in SERVICES.values() for port in one.get("ports", [])]
     assert published
@@ -53,7 +53,7 @@ def test_nothing_is_changed_over_http() -> None:
 
 
 def test_containers_are_hardened() -> None:
-    """None may write to its image, has a capability, or gains privileges; each has a limit of memory."""
+    """No container may write to its image, has a capability or gains privileges. Each has a memory limit."""
     for name, one in SERVICES.items():
         assert one["read_only"], name
         assert one["cap_drop"] == ["ALL"], name
@@ -64,7 +64,7 @@ def test_containers_are_hardened() -> None:
 
 
 def test_nats_ends_when_a_full_disk_has_stopped_it() -> None:
-    """The health check of a server is the script that ends it, and the engine starts again what ended."""
+    """A server's health check is the script that ends it, and the engine restarts it."""
     for name in ("nats-1", "nats-2", "nats-3"):
         one = SERVICES[name]
         assert one["healthcheck"]["test"] == ["CMD", "sh", "/etc/peyvand/health.sh"]
@@ -73,7 +73,7 @@ def test_nats_ends_when_a_full_disk_has_stopped_it() -> None:
 
 
 def test_what_is_mounted_exists() -> None:
-    """Every file and folder of ours that is mounted into a container is in deploy/."""
+    """Every file and folder of ours that is mounted into a container exists in deploy/."""
     named = [mount for one in SERVICES.values() for mount in one.get("volumes", [])]
     given = re.compile(r"\$\{\w+:-(\./(?!secrets)[^}]*)\}")  # unless a variable says otherwise
     mounts = [mount for mount in (given.sub(r"\1", one) for one in named) if mount.startswith("./")]
@@ -83,7 +83,7 @@ def test_what_is_mounted_exists() -> None:
 
 
 def test_what_is_frozen_and_exported_is_shown() -> None:
-    """Rounds and open data that are written beside the archive are where the settings of api and console look."""
+    """Rounds and open data are written, beside the archive, where the settings of api and console look for them."""
     mounts = {name: [mount.split(":") for mount in one.get("volumes", [])] for name, one in OURS.items()}
     written = {place: volume for volume, place, *mode in mounts["archive"] if place.startswith("/srv/") and not mode}
     assert written == {"/srv/rounds": "rounds", "/srv/open-data": "open-data"}
@@ -92,11 +92,11 @@ def test_what_is_frozen_and_exported_is_shown() -> None:
         shown = {place: volume for volume, place, *mode in mounts[name] if mode == ["ro"]}
         assert {shown[OURS[name]["environment"][setting]] for setting in settings} <= set(written.values())
     image = (FOLDER / "Dockerfile").read_text("utf-8")
-    assert f"install -d -o peyvand -g peyvand {' '.join(written)}\n" in image  # else the volumes would be root's
+    assert f"install -d -o peyvand -g peyvand {' '.join(written)}\n" in image  # otherwise root would own the volumes
 
 
 def test_alertmanager_finds_its_webhooks() -> None:
-    """From where it works, the files that its configuration names are those of prepare.sh, and its state is in its volume."""
+    """Alertmanager's configuration names the files that prepare.sh writes, and its state is in its volume."""
     service = SERVICES["alertmanager"]
     plain = (mount.replace("${PEYVAND_SECRETS:-./secrets}", "secrets") for mount in service["volumes"])
     mounts = {place: source for source, place, *_ in (mount.split(":") for mount in plain)}
@@ -109,7 +109,7 @@ def test_alertmanager_finds_its_webhooks() -> None:
 
 
 def test_grafana_is_given_its_dashboards() -> None:
-    """Grafana reads dashboards where they are mounted, and asks the stack's Prometheus as often as it scrapes."""
+    """Grafana reads dashboards where they are mounted, and its interval is Prometheus's scrape interval."""
     mounts = dict(mount.split(":")[:2] for mount in SERVICES["grafana"]["volumes"])
     provisioning = FOLDER / "grafana" / "provisioning"
     (provider,) = yaml.safe_load((provisioning / "dashboards" / "peyvand.yaml").read_text("utf-8"))["providers"]
@@ -121,7 +121,7 @@ def test_grafana_is_given_its_dashboards() -> None:
 
 
 def test_the_image_names_what_exists() -> None:
-    """Every setting that the image sets is one of every component, or of the one that listens there: the api for gRPC, the console for pages."""
+    """Every setting of the image belongs to all components, or to the api (gRPC) or console (pages) that listens."""
     names = re.findall(r"\b(PEYVAND_[A-Z_]+)=", (FOLDER / "Dockerfile").read_text("utf-8"))
     assert len(names) > 2
     listening = {"PEYVAND_CONSOLE": "console", "PEYVAND_LISTEN": "api"}

@@ -1,4 +1,4 @@
-"""The pages that operators act by: every command, flag, setting, unit, file and link on them exists."""
+"""Every command, flag, setting, unit, file and link on the operators' pages exists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOOLS = {
     "cd", "chown", "cp", "curl", "do", "docker", "done", "echo", "export", "for", "grep", "helm", "install", "kubectl", "make", "mkdir", "mv",
     "prometheus", "prometheus-alertmanager", "python3", "rm", "systemctl", "systemd-sysusers",
 }  # fmt: skip
-"""What stands in blocks besides our own commands."""
+"""Tools in blocks besides our own commands."""
 STACK_VARIABLES = {"PEYVAND_REGISTER", "PEYVAND_RULES"}
 UNITS = {file.name.removesuffix(".service") for file in (ROOT / "deploy" / "systemd").iterdir()}
 
@@ -34,7 +34,7 @@ page = pytest.mark.parametrize("name", PAGES)
 
 @page
 def test_commands_exist(name: str) -> None:
-    """Every `peyvand …` is a command with those options, every unit and target of make is there, no other tool is misspelt."""
+    """Every `peyvand …` is a command with those options, every unit and make target exists, and each tool is known."""
     ours = 0
     for words in command_lines(PAGES[name]):
         tool = re.sub(r"^\w+=\$\(", "", words[0]).rpartition("/")[2]
@@ -58,7 +58,7 @@ def test_commands_exist(name: str) -> None:
 
 
 def test_the_runbook_s_commands_are_accepted() -> None:
-    """The command line takes every `peyvand …` of the runbook as it stands, with names in place of what is in capitals."""
+    """The command line accepts every `peyvand …` of the runbook as written, with names in place of capitals."""
     ours = [words[1:] for words in command_lines(PAGES["alerts"]) if words[0] == "peyvand"]
     assert {" ".join(words): said for words in ours if (said := refused(words))} == {}
     assert len(ours) > 15
@@ -66,7 +66,7 @@ def test_the_runbook_s_commands_are_accepted() -> None:
 
 @page
 def test_flags_and_variables_are_settings(name: str) -> None:
-    """Every flag in the text is a setting, or an option of the command that is named with it; every PEYVAND_* is one."""
+    """Every flag is a setting or an option of the command named with it, and every PEYVAND_* is a setting."""
     known = {f"--{setting.replace('_', '-')}" for setting in SETTINGS}
     options = {"--replicas", "--storage", "--dry-run=client"}
     assert set(re.findall(r"`(--[a-z0-9=-]+)", PAGES[name])) - known - options == set()
@@ -76,7 +76,7 @@ def test_flags_and_variables_are_settings(name: str) -> None:
 
 @page
 def test_what_components_write_is_named_rightly(name: str) -> None:
-    """Every metric, reason, event of a log, column and setting that the page names is in a table or in the code."""
+    """Every metric, reason, log event, column and setting that the page names is in a table or in the code."""
     reasons = {reason.label for reason in Reason}
     code = "".join(file.read_text("utf-8") for file in (ROOT / "services").rglob("*.py"))
     for word in set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", PAGES[name])):
@@ -88,7 +88,7 @@ def test_what_components_write_is_named_rightly(name: str) -> None:
 
 @page
 def test_files_and_links_lead_somewhere(name: str) -> None:
-    """Every file of ours that is named is there, and every link leads to a page and a heading that are."""
+    """Every file of ours that a page names exists, and every link leads to an existing page and heading."""
     for path in set(re.findall(r"\b((?:deploy|tests|docs)/[\w./-]*\w)", PAGES[name])) - {"deploy/secrets"}:
         assert path.startswith("deploy/secrets/") or (ROOT / path).exists(), path
     for target in set(re.findall(r"\]\(([^)]+)\)", PAGES[name])):
@@ -101,7 +101,7 @@ def test_files_and_links_lead_somewhere(name: str) -> None:
 
 
 def test_the_guide_names_alerts_that_exist() -> None:
-    """Alerts that the operating guide points at have a section of the runbook."""
+    """Alerts that the operating guide names have a section in the runbook."""
     named = re.findall(r"^\| ([A-Z][\w, ]+) \| ", PAGES["operating"], re.MULTILINE)
     alerts = set(re.findall(r"^### (\w+)$", PAGES["alerts"], re.MULTILINE))
     assert {one for row in named for one in row.split(", ")} <= alerts
@@ -109,13 +109,13 @@ def test_the_guide_names_alerts_that_exist() -> None:
 
 
 def _yaml_with(words: str) -> Any:
-    """The block of the operating guide that holds these words."""
+    """Return the parsed YAML block of the operating guide that contains these words."""
     (block,) = [one for one in re.findall(r"```yaml\n(.*?)```", PAGES["operating"], re.DOTALL) if words in one]
     return yaml.safe_load(block)
 
 
 def test_the_guide_s_keeper_finds_what_the_chart_made() -> None:
-    """The pod that keeps and restores is as Kubernetes asks; claim, Secrets, bus and workloads are those of the guide's values."""
+    """The guide's backup pod is valid, and its claim, Secrets, bus and workloads are those of the guide's values."""
     keeper, values = _yaml_with("kind: Pod"), _yaml_with("vantages:")
     kubernetes = module("kubernetes_validate")
     for version in ("1.25", "1.37"):
@@ -145,7 +145,7 @@ def _section(title: str, page: str) -> str:
 
 
 def test_an_upgrade_leaves_nothing_of_the_version_before() -> None:
-    """What the first start installs is installed and read again before the streams, and every unit is started again after."""
+    """An upgrade repeats what the first start installs, reloads it before the streams, and restarts every unit."""
     first = list(command_lines(_section("First start: a single host, by systemd", PAGES["operating"])))
     lines = list(command_lines(_section("Upgrading", PAGES["operating"])))
     before = lines[: lines.index(["peyvand", "bus", "init", "--credentials", "/etc/peyvand/users/admin"])]
@@ -167,7 +167,7 @@ def test_an_upgrade_leaves_nothing_of_the_version_before() -> None:
 
 
 def test_an_upgrade_of_the_stack_reaches_every_service() -> None:
-    """Services are made anew one by one, those of the bus before its streams; what is not ours is started again."""
+    """Services are recreated one by one, those of the bus before its streams. Third-party services are restarted."""
     stack = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))["services"]
     lines = list(command_lines(_section("Upgrading", PAGES["operating"])))
     servers, services = [words[3:-1] for words in lines if words[0] == "for"]
@@ -176,7 +176,7 @@ def test_an_upgrade_of_the_stack_reaches_every_service() -> None:
 
 
 def test_the_guide_empties_volumes_of_the_stack() -> None:
-    """What a restore removes are volumes by the stack's name, and all that hold the bus, or the folder of scorer or archive."""
+    """A restore removes exactly the stack's volumes of the bus, the scorer and the archive."""
     stack = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))
     (removed,) = [words[3:] for words in command_lines(PAGES["operating"]) if words[:3] == ["docker", "volume", "rm"]]
     emptied = [name for name in stack["volumes"] if name.startswith("nats-") or name in {"scorer", "archive"}]
@@ -184,7 +184,7 @@ def test_the_guide_empties_volumes_of_the_stack() -> None:
 
 
 def test_the_guide_publishes_every_server_of_the_bus() -> None:
-    """Each gets a port of its own, on a network with a way in, and the certificate and the prober's servers are named so."""
+    """Each server has a port on a reachable network, and the certificate and the probers' URLs name it."""
     stack = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))
     over = _yaml_with("nats-1: {")
     assert list(over["services"]) == [name for name in stack["services"] if name.startswith("nats-")]
@@ -203,7 +203,7 @@ def test_the_guide_publishes_every_server_of_the_bus() -> None:
 
 
 def test_the_guide_s_values_can_be_installed() -> None:
-    """The values of the operating guide render, with Secrets that its commands make."""
+    """The values of the operating guide render, with Secrets that its commands create."""
     documents = render(_yaml_with("vantages:"), name="peyvand")
     used = set(re.findall(r'"secretName": "([^"]+)"', json.dumps(documents)))
     made = {f"peyvand-{user}" for user in re.findall(r"for user in ([^;]+);", PAGES["operating"])[0].split()}
@@ -212,7 +212,7 @@ def test_the_guide_s_values_can_be_installed() -> None:
 
 
 def test_values_of_the_chart_exist() -> None:
-    """Every value of the chart that a page names as such is one of deploy/helm/peyvand/values.yaml."""
+    """Every chart value that a page names as such is in deploy/helm/peyvand/values.yaml."""
     values = yaml.safe_load((ROOT / "deploy" / "helm" / "peyvand" / "values.yaml").read_text("utf-8"))
     pages = " ".join(" ".join(page.read_text("utf-8").split()) for page in (ROOT / "docs").glob("*.md"))
     named = re.findall(r"\bthe chart(?:'s value| has) `([\w.]+)`", pages)
@@ -225,8 +225,8 @@ def test_values_of_the_chart_exist() -> None:
 
 
 def test_nobody_misses_a_collector() -> None:
-    """A host without a data bus gives Prometheus no collector, as the guide says, and is asked for one by no alert: where a
-    rule names the job, it is only while exchanges are counted.
+    """A host without a data bus has no collector target, as the guide says, and no alert misses it. The alert expects a
+    collector only while exchanges are counted.
     """
     assert (ROOT / "deploy" / "prometheus" / "targets" / "collector.yaml").exists()
     assert '`echo "[]" > deploy/prometheus/targets/collector.yaml`' in PAGES["operating"]
@@ -241,7 +241,7 @@ def test_nobody_misses_a_collector() -> None:
 
 
 def _not_measured(figures: set[str]) -> list[str]:
-    """Which of these figures do not stand in docs/performance.md."""
+    """Return the figures that are not in docs/performance.md."""
     measured = (ROOT / "docs" / "performance.md").read_text("utf-8")
     rounded = {"17": "16.7", "39": "38.6", "222": "221.9"}
     return [
@@ -252,7 +252,7 @@ def _not_measured(figures: set[str]) -> list[str]:
 
 
 def test_the_guide_sizes_by_what_was_measured() -> None:
-    """Every figure of the sizes, in the table and below it, stands in docs/performance.md; what is in code was chosen."""
+    """Every figure of the guide's sizes is in docs/performance.md. Figures in code were chosen."""
     [sizes] = re.findall(r"^## How large\n(.*?)^##", PAGES["operating"], re.MULTILINE | re.DOTALL)
     figures = set(re.findall(r"\d[\d,.]*\d|\d", re.sub(r"`[^`]*`|\]\([^)]*\)", "", sizes)))
     assert len(figures) > 40
@@ -261,14 +261,14 @@ def test_the_guide_sizes_by_what_was_measured() -> None:
 
 @pytest.mark.parametrize("file", ["helm/peyvand/values.yaml", "compose.yaml"])
 def test_limits_are_chosen_by_what_was_measured(file: str) -> None:
-    """Every figure of memory beside a limit stands in docs/performance.md."""
+    """Every memory figure beside a limit is in docs/performance.md."""
     figures = set(re.findall(r"([\d,]+) MiB", (ROOT / "deploy" / file).read_text("utf-8")))
     assert len(figures) > 3
     assert _not_measured(figures) == []
 
 
 def test_the_guide_says_what_the_limits_are() -> None:
-    """What the guide says that components are held to is what the stack and the chart hold them to."""
+    """The guide gives the limits of the stack and the chart."""
     said = " ".join(PAGES["operating"].split())
     services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))["services"]
     ours = {one["mem_limit"] for one in services.values() if one["image"] == "${PEYVAND_IMAGE:-peyvand}"}

@@ -1,4 +1,4 @@
-"""deploy/prepare.sh as operators call it: once, and again after something changed."""
+"""deploy/prepare.sh works as operators call it: once, and again after a change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHOWN = ("nats/server.pem", "nats/server.key")
 
 
 def _prepare(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run it with these variables and none of the machine's."""
+    """Run the script with these variables and none of the machine's."""
     program("openssl", "openssl")
     environ = {"PATH": os.environ["PATH"], "PEYVAND": str(PEYVAND), "OWNER": str(os.getuid()), **variables}
     return subprocess.run(
@@ -41,19 +41,19 @@ def _prepared(folder: Path, **variables: str) -> str:
 
 
 def _admitted(folder: Path) -> int:
-    """How many users the servers' list holds."""
+    """Return how many users the servers' list has."""
     text = (folder / "nats" / "users.conf").read_text("utf-8")
     return sum(len(account.get("users", ())) for account in json.loads(text.partition("accounts: ")[2]).values())
 
 
 def _subjects(folder: Path) -> set[str]:
-    """The vantages and data buses whose users are admitted, by the subjects they publish to."""
+    """Return the vantages and data buses with admitted users, by the subjects that these publish to."""
     text = (folder / "nats" / "users.conf").read_text("utf-8")
     return {name for name in re.findall(r'"peyvand\.v1\.(?:measurement|exchange)\.([^".]+)\.', text) if name != "*"}
 
 
 def test_who_was_admitted_stays(tmp_path: Path) -> None:
-    """Called again without names, as after a rotation, it admits every vantage and bus that it did before."""
+    """A call without names, as after a rotation, admits every vantage and bus that was admitted before."""
     folder = tmp_path / "of two words"
     _prepared(folder, VANTAGES="north south-east", BUSES="xroad misp")
     assert _subjects(folder) == {"north", "south-east", "xroad", "misp"}
@@ -64,7 +64,7 @@ def test_who_was_admitted_stays(tmp_path: Path) -> None:
 
 
 def test_who_is_named_later_is_added(tmp_path: Path) -> None:
-    """A vantage that is named alone comes to the others; a user whose folder is removed is admitted no more."""
+    """A vantage that is named alone is added to the others. A user is no longer admitted once its folder is removed."""
     _prepared(tmp_path, VANTAGES="north")
     _prepared(tmp_path, VANTAGES="west north")
     assert _subjects(tmp_path) == {"north", "west", "xroad"}
@@ -75,7 +75,7 @@ def test_who_is_named_later_is_added(tmp_path: Path) -> None:
 
 
 def test_a_rotation_admits_both_seeds_until_it_is_ended(tmp_path: Path) -> None:
-    """Between `--replace` and `--retire` it admits the seed before as well, and makes nothing anew."""
+    """Between `--replace` and `--retire` the old seed is admitted too, and nothing is recreated."""
     _prepared(tmp_path, VANTAGES="north south")
     count, seed = _admitted(tmp_path), tmp_path / "users" / "prober-north" / "prober.nk"
     authority = (tmp_path / "ca.pem").read_bytes()
@@ -96,7 +96,7 @@ def _files(folder: Path, *names: str) -> list[bytes]:
 
 
 def _take(folder: Path, real: Path, *names: str) -> None:
-    """Lay files of a real authority into a folder."""
+    """Copy files of a real authority into a folder."""
     (folder / "nats").mkdir(parents=True, exist_ok=True)
     for name in names:
         shutil.copy(real / name, folder / name)
@@ -111,7 +111,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_real_authority_s_files_stay(tmp_path: Path, real: Path) -> None:
-    """Put in place of those it made, they are what they were after the next calls."""
+    """A real authority's files that replaced the generated ones are unchanged after the next calls."""
     folder = tmp_path / "secrets"
     _prepared(folder)
     assert _files(folder, "ca.pem") != _files(real, "ca.pem")
@@ -124,7 +124,7 @@ def test_a_real_authority_s_files_stay(tmp_path: Path, real: Path) -> None:
 
 
 def test_no_authority_is_made_beside_a_real_one(tmp_path: Path, real: Path) -> None:
-    """Where a real authority's files were there first, there is no key that could make others."""
+    """Where a real authority's files existed first, no key is made that could issue others."""
     folder = tmp_path / "secrets"
     _take(folder, real, "ca.pem", *SHOWN)
     _prepared(folder)
@@ -134,7 +134,7 @@ def test_no_authority_is_made_beside_a_real_one(tmp_path: Path, real: Path) -> N
 
 @pytest.mark.parametrize("lab", [False, True])
 def test_a_real_authority_is_not_replaced_by_ours(tmp_path: Path, real: Path, lab: bool) -> None:
-    """Without the servers' certificate it is refused in a sentence to make one that components would not trust."""
+    """A missing server certificate is refused in a sentence, not issued by an authority that nobody trusts."""
     folder = tmp_path / "secrets"
     if lab:
         _prepared(folder)
@@ -149,7 +149,7 @@ def test_a_real_authority_is_not_replaced_by_ours(tmp_path: Path, real: Path, la
 
 
 def test_a_certificate_is_made_anew(tmp_path: Path, real: Path) -> None:
-    """With the old one removed there is one for HOSTS by the same authority, and who trusts another one besides goes on to."""
+    """Once the old certificate is removed, the same authority issues one for HOSTS. Other trusted authorities stay."""
     _prepared(tmp_path)
     (before,) = _files(tmp_path, "nats/server.pem")
     both = b"".join(_files(tmp_path, "ca.pem") + _files(real, "ca.pem"))
@@ -167,13 +167,13 @@ def test_a_certificate_is_made_anew(tmp_path: Path, real: Path) -> None:
 
 
 def test_without_names_there_are_main_and_xroad(tmp_path: Path) -> None:
-    """The first call without names makes the users of a register with one vantage and one bus."""
+    """The first call without names creates the users of one vantage, main, and one bus, xroad."""
     _prepared(tmp_path)
     assert _subjects(tmp_path) == {"main", "xroad"}
 
 
 def test_it_says_when_nobody_is_told(tmp_path: Path) -> None:
-    """Each webhook that Alertmanager lacks is one sentence; one that was given before is kept and not asked for again."""
+    """Each webhook that Alertmanager lacks is one sentence. A webhook given before is kept and not asked for again."""
     said = _prepared(tmp_path, PAGES_URL=WEBHOOKS["PAGES_URL"])
     assert said.count("\n") == 1
     assert "Alertmanager has no webhook for tickets and tells nobody of them: give TICKETS_URL" in said
@@ -183,7 +183,7 @@ def test_it_says_when_nobody_is_told(tmp_path: Path) -> None:
 
 
 def test_files_that_nobody_could_read_are_not_made(tmp_path: Path) -> None:
-    """Another user than root is refused in a sentence, for it cannot give seeds to the image's user."""
+    """Any user but root is refused in a sentence, because only root can give seeds to the image's user."""
     if os.getuid() == 0:
         (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
         (tmp_path / "id").chmod(0o755)
@@ -197,7 +197,7 @@ def test_files_that_nobody_could_read_are_not_made(tmp_path: Path) -> None:
 
 
 def test_alerts_lead_to_where_pages_are_served(tmp_path: Path) -> None:
-    """With RUNBOOKS, once given, Prometheus can read rules that differ from those of the repository in nothing else."""
+    """With RUNBOOKS, also from an earlier call, Prometheus gets rules that differ only in their runbook URLs."""
     _prepared(tmp_path)
     assert not (tmp_path / "rules").exists()
     _prepared(tmp_path, RUNBOOKS="https://git.example/peyvand/")
@@ -218,7 +218,7 @@ def test_alerts_lead_to_where_pages_are_served(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("base", ["git.example/peyvand", "https://git.example/a|b", "https://git.example/a b"])
 def test_what_is_no_address_is_refused(tmp_path: Path, base: str) -> None:
-    """RUNBOOKS that would spoil the rules ends the script before it made anything."""
+    """RUNBOOKS that would spoil the rules ends the script before it creates anything."""
     refused = _prepare(tmp_path / "secrets", RUNBOOKS=base)
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
@@ -228,14 +228,14 @@ def test_what_is_no_address_is_refused(tmp_path: Path, base: str) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="gives files to others: as root only")
 def test_root_gives_the_files_to_who_reads_them(tmp_path: Path) -> None:
-    """Seeds are the image's user's and nobody else's to read, also those of a user that came later."""
+    """The image's user owns the files of users, including those of a user that is added later."""
     _prepared(tmp_path, OWNER="10001:10001")
     _prepared(tmp_path, OWNER="10001:10001", VANTAGES="north")
     assert _owners(tmp_path / "users") == {10001}
 
 
 def test_files_stay_the_callers_where_units_are_handed_seeds(tmp_path: Path) -> None:
-    """In a folder of one's own, as on a host with systemd, nothing is given to a number that may be anybody's there."""
+    """In another folder, as on a host with systemd, the caller keeps the files: the image's UID is unknown there."""
     _prepared(tmp_path, OWNER="")
     assert _owners(tmp_path) == {os.getuid()}
     assert {seed.stat().st_mode & 0o777 for seed in (tmp_path / "users").rglob("*.nk")} == {0o600}
@@ -243,7 +243,7 @@ def test_files_stay_the_callers_where_units_are_handed_seeds(tmp_path: Path) -> 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="gives files to others: as root only")
 def test_the_image_s_user_gets_the_seeds_of_the_stack(tmp_path: Path) -> None:
-    """Called as deploy/compose.yaml has it, without a folder, it gives the seeds to the image's user."""
+    """Called without a folder, as for deploy/compose.yaml, it gives the seeds to the image's user."""
     shutil.copy(SCRIPT, tmp_path)
     environ = {"PATH": os.environ["PATH"], "PEYVAND": str(PEYVAND)}
     subprocess.run([tmp_path / SCRIPT.name], env=environ, check=True, capture_output=True, timeout=DEADLINE)

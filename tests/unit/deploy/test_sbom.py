@@ -1,4 +1,4 @@
-"""deploy/sbom.cdx.json: the list of the image's packages is that of the lock."""
+"""The image's list of packages, deploy/sbom.cdx.json, matches the lock."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ LOCK = (ROOT / "requirements.lock").read_text("utf-8")
 
 
 def test_the_list_is_made_of_the_lock() -> None:
-    """What `make sbom` would write is there, byte for byte."""
+    """The file equals byte for byte what `make sbom` would write."""
     packages = pytest.importorskip("deploy.sbom.packages", reason="cyclonedx-python-lib is not installed")
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     assert packages.bill_of_materials(LOCK, version) == SBOM.read_text("utf-8")
 
 
 def test_the_list_names_what_the_image_holds() -> None:
-    """Each package is one of the lock in its version; what the image leaves out, or other systems need, is not among them."""
+    """Each package is in the lock in the same version. Packages outside the image or for other systems are left out."""
     document = json.loads(SBOM.read_text("utf-8"))
     assert (document["bomFormat"], document["metadata"]["component"]["name"]) == ("CycloneDX", "peyvand")
     listed = {(one["name"], one["version"]): one["purl"] for one in document["components"]}
@@ -38,6 +38,6 @@ def test_the_list_names_what_the_image_holds() -> None:
 
 
 def test_the_image_has_the_list() -> None:
-    """deploy/Dockerfile copies it, and its context holds it."""
+    """deploy/Dockerfile copies the list, and the build context has it."""
     assert "COPY deploy/sbom.cdx.json " in (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
     assert "!deploy/sbom.cdx.json" in (ROOT / "deploy" / "Dockerfile.dockerignore").read_text("utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""deploy/systemd: whole, sound, and true to the commands, settings and roles that exist."""
+"""The units of deploy/systemd are complete and sound, and name existing commands, settings and roles."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def _variables(text: str) -> list[str]:
 
 
 def test_systemd_finds_no_fault(tmp_path: Path) -> None:
-    """systemd-analyze verifies every unit, and rates little of what each leaves open."""
+    """systemd-analyze verifies every unit and rates its exposure as low."""
     program("systemd-analyze", "systemd")
     assert units_are_sound(tmp_path) == f"{len(UNITS) + 3} units"
 
 
 def test_every_component_has_a_unit() -> None:
-    """Each component, the register, the bus and its server have one, and all belong to the target."""
+    """Each component, the register, the bus and its server have a unit, and all belong to the target."""
     names = {unit.stem.removeprefix("peyvand-").rstrip("@") for unit in UNITS}
     assert names == {*COMPONENTS, "register", "bus", "nats"}
     for unit in UNITS:
@@ -56,7 +56,7 @@ def test_every_component_has_a_unit() -> None:
 
 
 def test_every_unit_has_a_user_of_its_own() -> None:
-    """A component that is taken over reads no state of another one of its host; each user is made by sysusers.conf."""
+    """Each unit runs as its own user from sysusers.conf, so that a compromised component reads no other's state."""
     users = {unit.stem: _values(unit.read_text("utf-8"), "User") for unit in UNITS}
     assert users == {unit: [unit.rstrip("@")] for unit in users}
     made = re.findall(r"^u (\S+) ", (FOLDER / "sysusers.conf").read_text("utf-8"), re.MULTILINE)
@@ -64,7 +64,7 @@ def test_every_unit_has_a_user_of_its_own() -> None:
 
 
 def test_who_shows_rounds_may_read_them() -> None:
-    """Units that show rounds have the folder of all units, and their users are in the group that it belongs to."""
+    """Units that show rounds look in the common folder, and their users are in its group."""
     shows = {unit.stem for unit in UNITS if "PEYVAND_ROUNDS=%S/peyvand/rounds" in unit.read_text("utf-8")}
     assert shows == {"peyvand-api", "peyvand-console"}
     users = (FOLDER / "sysusers.conf").read_text("utf-8")
@@ -74,7 +74,7 @@ def test_who_shows_rounds_may_read_them() -> None:
 
 
 def test_a_bus_that_a_full_disk_stopped_is_started_again() -> None:
-    """Once a minute a command without privileges looks, whose exit code alone has systemd start the bus anew."""
+    """Once a minute an unprivileged command checks the bus; only its exit code makes systemd restart the bus."""
     text = CHECK.read_text("utf-8")
     (condition,) = _values(text, "ExecCondition")
     assert condition.startswith("/opt/peyvand/.venv/bin/peyvand ")
@@ -87,7 +87,7 @@ def test_a_bus_that_a_full_disk_stopped_is_started_again() -> None:
 
 
 def test_the_bus_is_reloaded_twice() -> None:
-    """One reload does not give a new account its imports: the server needs a second one, a moment later."""
+    """The unit reloads twice, a second apart, because one reload does not give a new account its imports."""
     text = (FOLDER / "peyvand-nats.service").read_text("utf-8")
     reload = "/bin/kill -HUP $MAINPID"
     assert _values(text, "ExecReload") == [reload, "/bin/sleep 1", reload]
@@ -95,7 +95,7 @@ def test_the_bus_is_reloaded_twice() -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_units_name_what_exists(unit: Path) -> None:
-    """The command, its flags, the variables and the credentials of each unit are real ones."""
+    """The command, flags, variables and credentials of each unit exist."""
     text = unit.read_text("utf-8")
     command, *words = _command(text)
     if command == "nats-server":
@@ -118,7 +118,7 @@ def test_units_name_what_exists(unit: Path) -> None:
 
 
 def _installed(folder: Path, units: Iterable[Path]) -> None:
-    """Lay units into a folder, their commands replaced by one that is there."""
+    """Copy units into a folder, with a command that exists in place of theirs."""
     for unit in units:
         (folder / unit.name).write_text(_with_a_command(unit.read_text("utf-8")))
 
@@ -128,7 +128,7 @@ def _with_a_command(text: str) -> str:
 
 
 def _verified(folder: Path, unit: str) -> tuple[int, str]:
-    """What systemd says of a unit, where only those of a folder and its own are installed."""
+    """Return systemd's exit code and errors for a unit when only the folder's units and systemd's own are installed."""
     done = subprocess.run(
         [program("systemd-analyze", "systemd"), "verify", "--man=no", unit],
         env={**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"},
@@ -142,14 +142,14 @@ def _verified(folder: Path, unit: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("unit", ["prober@north", "collector@xroad", "scorer", "api", "register"])
 def test_a_component_starts_where_the_bus_is_elsewhere(tmp_path: Path, unit: str) -> None:
-    """On a host with no other unit of ours systemd has nothing against it."""
+    """On a host with no other unit of ours, systemd accepts the unit."""
     _installed(tmp_path, FOLDER.glob(f"peyvand-{re.sub('@.*', '@', unit)}.service"))
     assert _verified(tmp_path, f"peyvand-{unit}.service") == (0, "")
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_components_outlive_the_bus(unit: Path) -> None:
-    """What goes on without the bus starts after it and is not stopped or started again with it."""
+    """A component that runs on without the bus starts after it, and is not stopped or restarted with it."""
     text = unit.read_text("utf-8")
     tied = [
         word for key in ("Requires", "BindsTo", "Requisite") for line in _values(text, key) for word in line.split()
@@ -165,13 +165,13 @@ def test_components_outlive_the_bus(unit: Path) -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_units_are_started_again_however_often(unit: Path) -> None:
-    """One that ends at once, such as a prober whose vantage the register does not name yet, is not given up after five starts."""
+    """A unit that ends at once, such as a prober of an unknown vantage, is restarted without a limit."""
     above, _, service = unit.read_text("utf-8").partition("[Service]")
     assert (_values(above, "StartLimitIntervalSec"), _values(service, "RestartSec")) == (["0"], ["1"])
 
 
 def test_a_second_prober_s_drop_in_is_sound(tmp_path: Path) -> None:
-    """The operating guide's drop-in, laid over the prober's unit, is whole: a name, a port and a user, and a command that exists."""
+    """The operating guide's drop-in fits the prober's unit: a name, a port, a bus user and an existing command."""
     page = (FOLDER.parents[1] / "docs" / "operating.md").read_text("utf-8")
     (text,) = (
         textwrap.dedent(block) for block in re.findall(r"^ *```ini\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
@@ -192,7 +192,7 @@ def test_a_second_prober_s_drop_in_is_sound(tmp_path: Path) -> None:
 
 
 def test_the_settings_file_names_what_exists() -> None:
-    """Every variable of peyvand.env is read by every component, for all of them are given it."""
+    """Every component reads every variable of peyvand.env, because all of them get it."""
     lines = (FOLDER / "peyvand.env").read_text("utf-8").splitlines()
     names = [line.partition("=")[0] for line in lines if line and not line.startswith("#")]
     assert names == ["PEYVAND_NATS"]
@@ -200,7 +200,7 @@ def test_the_settings_file_names_what_exists() -> None:
 
 
 def test_what_does_not_exist_is_found() -> None:
-    """A flag of another component, a command and an option that do not exist, a variable nobody reads: each is told."""
+    """A flag of another component, an unknown command or option, and a variable that nobody reads are reported."""
     assert faults(["scorer", "--vantage", "main"]) == ["scorer has no flag --vantage"]
     assert faults(["bus", "initialise"]) == ["there is no command initialise"]
     assert faults(["bus", "init", "--copies=3"]) == ["init has no option --copies"]

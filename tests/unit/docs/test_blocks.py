@@ -1,4 +1,4 @@
-"""Every Shell, Python and SQL block of README and docs is run by a test, or is listed here with the reason why none can."""
+"""Every Shell, Python and SQL block of README and docs is run by a test, or is listed with the reason why not."""
 
 from __future__ import annotations
 
@@ -133,14 +133,14 @@ NAMES = [one.name for page in pages() for one in blocks(page)]
 
 
 def test_every_block_runs_or_is_listed() -> None:
-    """No Shell, Python or SQL block is in neither table, none is in both, and no table names a block that is not there."""
+    """Every Shell, Python and SQL block is in exactly one of the two tables, and the tables name no other block."""
     assert [name for name in NAMES if (name in RUN_BY) == (name in NOT_RUN)] == []
     assert sorted({*RUN_BY, *NOT_RUN} - set(NAMES)) == []
 
 
 @pytest.mark.parametrize("test", sorted(set(RUN_BY.values())))
 def test_the_tests_that_run_blocks_exist(test: str) -> None:
-    """Each test that is said to run a block is there."""
+    """Each test that is said to run a block exists and names the block's page."""
     file, _, name = test.partition("::")
     text = (ROOT / "tests" / file).read_text("utf-8")
     assert re.search(rf"^(?:async )?def {name}\(", text, re.MULTILINE)
@@ -152,5 +152,5 @@ def test_the_tests_that_run_blocks_exist(test: str) -> None:
     "name", sorted(set(re.findall(r"(?:unit|e2e|integration)/[\w/]+\.py", " ".join(NOT_RUN.values()))))
 )
 def test_what_runs_in_place_exists(name: str) -> None:
-    """Each test that a reason names is there."""
+    """Each test file that a reason names exists."""
     assert (ROOT / "tests" / name).exists()

@@ -1,4 +1,4 @@
-"""Whatever code, tests, deployment and pages cite is in this repository, under the number by which they cite it."""
+"""All that code, tests, deployment and pages cite is in this repository, under the cited number."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 @cache
 def texts() -> dict[str, str]:
-    """Every text file of the repository, by path from its root; generated code and lock files left out."""
+    """Return every text file of the repository by its path, without generated code and lock files."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -42,26 +42,26 @@ def texts() -> dict[str, str]:
 
 @cache
 def sections(page: str) -> frozenset[str]:
-    """The numbers of a page's headings, such as 6 and 6.2."""
+    """Return the numbers of a page's headings, such as 6 and 6.2."""
     text = (ROOT / "docs" / page).read_text("utf-8")
     return frozenset(re.findall(r"^#{2,4} (\d+(?:\.\d+)*)\.? ", text, re.MULTILINE))
 
 
 @cache
 def anchors(path: Path) -> frozenset[str]:
-    """The anchors of a page's headings, as Git hosts make them."""
+    """Return the anchors of a page's headings, as Git hosts make them."""
     headings = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
     return frozenset(re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings)
 
 
 def numbers(cited: str) -> Iterator[str]:
-    """Each section number of a citation; of a range both its ends."""
+    """Yield each section number of a citation, and both ends of a range."""
     for span in re.findall(r"§\s?([\d.]*\d(?:-[\d.]*\d)?)", cited):
         yield from span.split("-")
 
 
 def test_cited_pages_and_sections_exist() -> None:
-    """Every `docs/PAGE.md §n` names a page and a numbered section that are there."""
+    """Every `docs/PAGE.md §n` names an existing page and section number."""
     missing = []
     for name, text in texts().items():
         for page, cited in CITATION.findall(text):
@@ -100,13 +100,13 @@ def test_cited_decisions_exist() -> None:
 
 
 def test_nothing_outside_the_repository_is_cited() -> None:
-    """No file names a document that lies beside the repository."""
+    """No file names a document outside the repository."""
     assert [name for name, text in texts().items() if ELSEWHERE.search(text)] == []
 
 
 @pytest.mark.parametrize("name", [name for name in texts() if name.endswith(".md")])
 def test_links_between_pages_resolve(name: str) -> None:
-    """Every link of a page leads to a file of the repository and, with an anchor, to a heading of it."""
+    """Every link of a page leads to a file of the repository and, with an anchor, to a heading of that file."""
     path = ROOT / name
     broken = []
     for target in LINK.findall(re.sub(r"```.*?```|`[^`]*`", "", path.read_text("utf-8"), flags=re.DOTALL)):
@@ -121,7 +121,7 @@ def test_links_between_pages_resolve(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in texts() if name.endswith(".md")])
 def test_files_that_pages_name_exist(name: str) -> None:
-    """Every file or folder of the repository that a page names by its path is there."""
+    """Every file or folder of the repository that a page names by its path exists."""
     named = re.findall(r"(?<![\w/.:-])((?:services|tests|deploy|proto|docs)/[\w@./*-]*[\w*/])", texts()[name])
     made = ("deploy/secrets", "deploy/prometheus/secrets")
     assert [path for path in named if not path.startswith(made) and not any(ROOT.glob(path.rstrip("/")))] == []

@@ -1,4 +1,4 @@
-"""docs/commands.md has every command and every target of make, and nothing that does not exist."""
+"""docs/commands.md lists exactly the commands and make targets that exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LINES = [line for row in ROWS for line in re.findall(r"`([^`]+)`", row)]
 
 
 def _paths() -> set[str]:
-    """Every command by its whole name, such as `register check`."""
+    """Return every command by its whole name, such as `register check`."""
     paths = set()
     for name, one in _command().commands.items():
         paths |= {f"{name} {sub}" for sub in one.commands} if hasattr(one, "commands") else {name}
@@ -24,7 +24,7 @@ def _paths() -> set[str]:
 
 
 def test_every_command_has_a_row() -> None:
-    """Each command of `peyvand` begins a line of a table, and each component is named."""
+    """Each command of `peyvand` begins a table row, and each component is named."""
     missing = [path for path in _paths() if not any(re.match(rf"{path}\b", line) for line in LINES)]
     assert missing == []
     assert [name for name in COMPONENTS if f"`{name}`" not in PAGE] == []
@@ -38,7 +38,7 @@ def test_every_row_is_a_command(line: str) -> None:
 
 
 def test_every_target_of_make_is_named() -> None:
-    """The section on make names each target that the Makefile explains, and no other."""
+    """The section on make names exactly the targets that the Makefile explains."""
     explained = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     named = set(re.findall(r"`([a-z-]+)`", PAGE.split("\n## make\n")[1]))
     assert named - {"make"} == explained - {"help"}

@@ -1,4 +1,4 @@
-"""docs/crosswalk.md names figures that the api answers with, and says of everything else why there is none."""
+"""docs/crosswalk.md names figures that the api returns, and gives a reason where it has none."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_figure_is_in_the_contract(name: str) -> None:
 
 @pytest.mark.parametrize(("framework", "row"), ROWS, ids=lambda part: part["asks"] if isinstance(part, dict) else part)
 def test_every_question_has_figures_or_a_reason(framework: str, row: dict[str, Any]) -> None:
-    """What is asked has figures and how far they answer, or else why it cannot be answered."""
+    """A question has figures and says how far they answer it, or it says why they cannot."""
     assert framework
     assert set(row) in ({"asks", "how"}, {"asks", "fields", "how"})
     assert all(row.values())
@@ -59,7 +59,7 @@ def test_every_question_has_figures_or_a_reason(framework: str, row: dict[str, A
 
 
 def test_every_framework_has_both() -> None:
-    """No framework is answered wholly, and none not at all; each question is asked once."""
+    """Each framework has answered and unanswered questions, and asks each question once."""
     assert [each["framework"] for each in FRAMEWORKS] == [
         "Interoperable Europe Act, article 20",
         "OECD Digital Government Index",

@@ -1,4 +1,4 @@
-"""The example registers of docs/examples are good, and say of official rounds no more than was announced."""
+"""The example registers of docs/examples have no faults and claim no more about official rounds than was announced."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUNDS = ROOT / "docs/examples/official-rounds"
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_the_example_is_good(example: Path) -> None:
-    """`register check` finds neither a fault nor anything to warn of."""
+    """`register check` reports neither a fault nor a warning."""
     result = CliRunner().invoke(app, ["check", str(example)])
     assert result.exit_code == 0
     assert f"register {example} is good" in result.stdout
@@ -27,7 +27,7 @@ def test_the_example_is_good(example: Path) -> None:
 
 
 def test_known_rounds_are_quoted_and_never_reproduced() -> None:
-    """Nothing is computed between the rounds, no weighting gives the overall score, and every agency is matched."""
+    """No growth between rounds is computed, no weighting gives the overall score, and every agency is matched."""
     register = load_register(ROUNDS)
     evaluation = register.evaluation
     assert evaluation is not None
@@ -49,7 +49,7 @@ def test_known_rounds_are_quoted_and_never_reproduced() -> None:
     "each", getattr(load_register(ROUNDS).evaluation, "rounds", ()), ids=lambda each: str(each.round)
 )
 def test_every_known_figure_has_its_source(each: EvaluationRound) -> None:
-    """What a round states is cited, figures and words alike."""
+    """Everything that a round states has a source, figures and words alike."""
     stated = {
         name
         for name in EvaluationRound.__slots__

@@ -1,4 +1,4 @@
-"""The house stays easy to find one's way in: folders hold few modules, and modules few lines (CONTRIBUTING.md)."""
+"""The repository stays easy to find one's way in: few modules per folder, few lines per module (CONTRIBUTING.md)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.support.paths import ROOT
 MODULES = 20
 LINES = 300
 TABLES = {"services/core/metrics/table.py"}
-"""Modules that are a table, a row after the other."""
+"""Modules that consist of a table, one row after another."""
 NESTED = re.compile(r"\bwhom?ever\b|\bof[\s#/*]+which\b", re.IGNORECASE)
-"""Words that nest one sentence in another, also across the lines of a comment; two short sentences read better."""
+"""Words that nest one sentence in another, also across the lines of a comment. Two short sentences read better."""
 TEXTS = {".html", ".md", ".po", ".proto", ".py", ".pyi", ".sh", ".tpl", ".txt", ".yaml", ".yml"}
 
 
@@ -25,7 +25,7 @@ def _modules(top: str) -> list[Path]:
 
 @pytest.mark.parametrize("top", ["services", "tests/support", "tests/bench", "deploy"])
 def test_a_folder_holds_few_modules(top: str) -> None:
-    """Beyond twenty, what belongs together gets a folder of its own."""
+    """Above twenty modules, those that belong together get a folder of their own."""
     modules = _modules(top)
     counts = {folder: sum(path.parent == folder for path in modules) for folder in {path.parent for path in modules}}
     assert {folder.relative_to(ROOT).as_posix(): count for folder, count in counts.items() if count > MODULES} == {}
@@ -33,13 +33,13 @@ def test_a_folder_holds_few_modules(top: str) -> None:
 
 @pytest.mark.parametrize("top", ["services", "tests", "deploy"])
 def test_a_module_has_few_lines(top: str) -> None:
-    """All but tables: what has more does several things."""
+    """A module is short unless it is a table, because a longer one does several things."""
     lengths = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8").count("\n") for path in _modules(top)}
     assert {name: length for name, length in lengths.items() if length > LINES and name not in TABLES} == {}
 
 
 def test_a_class_name_stands_for_one_thing() -> None:
-    """A name of a class that is found in two modules of services/ makes a reader look which one is meant."""
+    """No class name occurs in two modules of services/, so that a reader need not look up which is meant."""
     found = [
         name
         for path in _modules("services")
@@ -50,7 +50,7 @@ def test_a_class_name_stands_for_one_thing() -> None:
 
 @pytest.mark.parametrize("top", ["services", "docs", "tests", "deploy", "proto", "."])
 def test_sentences_are_not_nested(top: str) -> None:
-    """Documents, docstrings, comments and messages are in plain words; of the root only its own documents are read."""
+    """Documents, docstrings, comments and messages are in plain words. In the root, only documents are read."""
     paths = (ROOT / top).glob("*.md") if top == "." else (ROOT / top).rglob("*")
     texts = {path: path.read_text("utf-8", "replace") for path in sorted(paths) if path.suffix in TEXTS}
     found = [(path, text, match) for path, text in texts.items() for match in NESTED.finditer(text)]

@@ -1,4 +1,4 @@
-"""What a target of make runs is there and can be imported: a person who types it on a fresh clone sees it start."""
+"""Everything that a make target runs exists and can be imported, so that it starts on a fresh clone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROGRAMS = sorted(set(re.findall(r"\$\(BIN\)/([\w-]+)", TEXT)) - {"python"})
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_module_of_a_target_can_be_imported(module: str) -> None:
-    """All that it imports is in the locked packages or the repository."""
+    """All its imports are in the locked packages or the repository."""
     found = find_spec(module)
     assert found is not None
     importlib.import_module(f"{module}.__main__" if found.submodule_search_locations else module)
@@ -30,12 +30,12 @@ def test_the_module_of_a_target_can_be_imported(module: str) -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_program_of_a_target_is_installed(program: str) -> None:
-    """It lies beside the Python that runs this, where `make setup-dev` puts it."""
+    """The program lies beside the running Python, where `make setup-dev` puts it."""
     assert (Path(sys.executable).parent / program).exists()
 
 
 def test_what_builds_the_package_is_locked() -> None:
-    """`make setup` from a folder of the locked packages asks for no other: what builds the project is among them."""
+    """The packages that build the project are locked, so `make setup` needs only a folder of locked packages."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     names = {re.split(r"[^\w-]", requirement)[0] for requirement in project["build-system"]["requires"]}
     locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE))
@@ -44,7 +44,7 @@ def test_what_builds_the_package_is_locked() -> None:
 
 @pytest.mark.parametrize("module", ["tests.conformance", "tests.security"])
 def test_a_target_that_runs_tests_starts(module: str) -> None:
-    """The tests are collected without a terminal's reporter, with the plug-ins that are installed."""
+    """The tests are collected with the installed plug-ins and without a terminal's reporter."""
     command = [sys.executable, "-m", module, "--collect-only", str(ROOT.joinpath(*module.split(".")))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert (done.returncode, done.stderr) == (0, "")

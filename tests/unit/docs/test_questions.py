@@ -1,4 +1,4 @@
-"""Each question of docs/questions.md has the right answer, out of a dataset that was made so that the answer is known."""
+"""Each question of docs/questions.md gets the right answer from a dataset with known answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ANSWERS: dict[str, tuple[str, Rows | Callable[[Made], Rows]]] = {
         "provider hour consumers slots",
         [
             ("land-registry", moment(FRIDAY, 10), 1, 12),  # two vantages disagreed
-            ("tax-office", moment(SATURDAY, 10), 2, 24),  # of the third nothing is known
+            ("tax-office", moment(SATURDAY, 10), 2, 24),  # nothing is known of the third
             ("civil-registry", moment(SATURDAY, 11), 1, 12),
         ],
     ),
@@ -85,7 +85,7 @@ ANSWERS: dict[str, tuple[str, Rows | Callable[[Made], Rows]]] = {
         ],
     ),
 }
-"""The columns and rows of the answer to each question, by its number; what is long is counted."""
+"""The columns and rows of each answer, by the question's number. Long answers are computed."""
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture
 def ask(made: Made, monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB in the folder of the dataset, with the views of the page and nothing from the network."""
+    """DuckDB in the folder of the dataset, with the views of the page and without the network."""
     monkeypatch.chdir(made.folder)
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
         connection.execute(VIEWS.text)
@@ -104,7 +104,7 @@ def ask(made: Made, monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPy
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda one: one.name)
 def test_the_answer_is_right(ask: duckdb.DuckDBPyConnection, made: Made, question: Block) -> None:
-    """What the page shows of each question in docs/questions.md finds what was put into the dataset."""
+    """The query of each question in docs/questions.md finds what was put into the dataset."""
     columns, expected = ANSWERS[question.name.removeprefix(f"{PAGE}: ").partition(".")[0]]
     answer = ask.execute(question.text)
     assert " ".join(column[0] for column in answer.description) == columns
@@ -112,7 +112,7 @@ def test_the_answer_is_right(ask: duckdb.DuckDBPyConnection, made: Made, questio
 
 
 def test_every_question_is_asked() -> None:
-    """The page has no question without an answer here, and each is asked by one block."""
+    """Each question of the page has an answer here and exactly one block."""
     assert [one.name for one in QUESTIONS] == [
         f"{PAGE}: {heading} 1" for heading in re.findall(r"^## (\d.*)$", (ROOT / PAGE).read_text("utf-8"), re.MULTILINE)
     ]

@@ -1,4 +1,4 @@
-"""docs/robustness.md names the faults that the campaign has, and tests that are there."""
+"""docs/robustness.md names the faults of the campaign and tests that exist."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PAGE = (ROOT / "docs" / "robustness.md").read_text("utf-8")
 
 
 def test_the_classes_of_faults_are_those_of_the_campaign() -> None:
-    """The table has a row for each class, and no other."""
+    """The table has exactly one row for each class."""
     table = PAGE.partition("| class | faults |")[2].partition("\n\n")[0]
     assert set(re.findall(r"^\| (\w+) \|", table, re.MULTILINE)) == set(CLASSES)
 
 
 def test_commands_name_classes_that_there_are() -> None:
-    """A command that lets some classes of faults happen would be refused with any other name."""
+    """Commands name existing classes of faults, because the campaign refuses others."""
     named = {one for classes in re.findall(r"--classes ([\w,]+)", PAGE) for one in classes.split(",")}
     assert named <= set(CLASSES)
 

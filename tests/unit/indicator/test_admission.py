@@ -1,4 +1,4 @@
-"""Which rows count, by when they were probed and when the stream stored them."""
+"""Rows count depending on when they were probed and when the stream stored them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROMPT, GRACE = 152.0, 3752.0  # seconds after a slot's end: half a slot and a f
 
 
 def columns(*slot_starts: int, after: float = 0.0) -> MeasurementColumns:
-    """A row of each slot, probed so many seconds after the slot began."""
+    """One row for each slot, probed this many seconds after the slot began."""
     n = len(slot_starts)
     return MeasurementColumns(
         vantage="north",
@@ -30,7 +30,7 @@ def columns(*slot_starts: int, after: float = 0.0) -> MeasurementColumns:
 
 
 def test_grace_ends_to_the_second() -> None:
-    """A row stored exactly at the end of its grace counts; one stored later is late."""
+    """A row stored exactly at the end of its grace counts. One stored later is late."""
     at_the_end = admit(columns(0, 300), stored=SLOT + GRACE, policy=POLICY)
     assert (at_the_end.late, at_the_end.columns.slot_start.tolist()) == (0, [0, 300])
     after = admit(columns(0, 300), stored=SLOT + GRACE + 0.001, policy=POLICY)
@@ -38,7 +38,7 @@ def test_grace_ends_to_the_second() -> None:
 
 
 def test_rows_are_delayed_once_their_slot_must_have_settled() -> None:
-    """A row stored when the longest timeout and a flush have passed is marked; one stored by then is not."""
+    """A row stored after the longest timeout and a flush is marked as delayed. One stored by then is not."""
     assert admit(columns(0, 300), stored=SLOT + PROMPT, policy=POLICY).columns.delayed is None
     marked = admit(columns(0, 300), stored=SLOT + PROMPT + 0.001, policy=POLICY).columns
     assert marked.delayed is not None
@@ -46,7 +46,7 @@ def test_rows_are_delayed_once_their_slot_must_have_settled() -> None:
 
 
 def test_a_probe_is_in_its_slot() -> None:
-    """A row claims a time in its slot or in the longest timeout after it, a second earlier at most, or none at all."""
+    """A row's time is unset, or from one second before its slot until the longest timeout after it."""
     for after, misplaced in ((-1.0, 0), (-1.000001, 1), (0.0, 0), (450.0, 0), (450.000001, 1), (-86_400.0, 1)):
         admitted = admit(columns(90_000, after=after), stored=90_400.0, policy=POLICY)
         assert (after, admitted.misplaced, len(admitted.columns)) == (after, misplaced, 1 - misplaced)
@@ -56,13 +56,13 @@ def test_a_probe_is_in_its_slot() -> None:
 
 
 def test_future_slot_does_not_count() -> None:
-    """A row of a slot that cannot have begun is left out, with any clock of its prober."""
+    """A row is left out if its slot cannot have begun by any prober's clock."""
     admitted = admit(columns(900, 1200, 1500, 1 << 62), stored=1000.0, policy=POLICY)
     assert (admitted.early, admitted.misplaced, admitted.columns.slot_start.tolist()) == (2, 0, [900, 1200])
 
 
 def test_no_row_of_a_closed_slot_is_admitted() -> None:
-    """At any moment, rows of a slot that may be closed are late from then on; rows of the next slot are not."""
+    """At any moment, rows of a slot that may be closed are late from then on, and rows of the next slot are not."""
     for moment in np.arange(10_000.0, 10_700.0, 12.5).tolist():
         before = closable(stored=moment, policy=POLICY)
         rows = columns((before - 1) * SLOT, before * SLOT)

@@ -18,7 +18,7 @@ def at(timezone: str, year: int, month: int, day: int, hour: int = 0, minute: in
 
 
 def test_window_is_the_complete_days_and_today_so_far():
-    """At half past ten, a window of seven days starts at midnight seven days before today and ends now."""
+    """At half past ten, a window of seven days begins at midnight seven days before today and ends now."""
     calendar = Calendar("Europe/Berlin", LONG_AGO, 300)
     end = at("Europe/Berlin", 2024, 5, 15, 10, 30) // 300
     window = calendar.window(7, end)
@@ -35,7 +35,7 @@ def test_window_ending_at_midnight_holds_only_complete_days():
 
 
 def test_window_never_starts_before_the_epoch():
-    """The first slot is the first that starts at or after the epoch, even within a day; before it there is none."""
+    """The first slot is the first to begin at or after the epoch, even within a day. A window before it is empty."""
     epoch = at("UTC", 2024, 5, 14, 6, 0) + 1
     calendar = Calendar("UTC", float(epoch), 300)
     first = at("UTC", 2024, 5, 14, 6, 5) // 300
@@ -45,7 +45,7 @@ def test_window_never_starts_before_the_epoch():
 
 
 def test_a_slot_belongs_by_its_start():
-    """With a midnight at half past the hour and hourly slots, the slot that midnight cuts belongs to the day before."""
+    """If midnight is at half past and slots are hours, the slot that midnight cuts belongs to the day before."""
     calendar = Calendar("Asia/Tehran", LONG_AGO, 3600)
     day = date(2024, 5, 15)
     assert calendar.midnight(day) % 3600 == 1800
@@ -68,7 +68,7 @@ def test_a_slot_belongs_by_its_start():
     ],
 )
 def test_days_have_the_hours_their_clocks_give_them(timezone, day, hours):
-    """Changes of clocks, at night or over midnight, give days of 23 and 25 hours; a day skipped whole has none."""
+    """Clock changes, at night or over midnight, give days of 23 and 25 hours. A skipped day has none."""
     calendar = Calendar(timezone, LONG_AGO, 300)
     first, end = calendar.first_slot(day), calendar.first_slot(day + timedelta(days=1))
     assert (end - first) * 300 == hours * 3600
@@ -86,7 +86,7 @@ def test_days_have_the_hours_their_clocks_give_them(timezone, day, hours):
     ],
 )
 def test_days_follow_each_other_without_gap_or_overlap(timezone, year):
-    """Slot by slot over three years' changes of clocks, days never go back and start at their first slot."""
+    """Through three years of clock changes, slot by slot, days never go back and each begins at its first slot."""
     calendar = Calendar(timezone, LONG_AGO, 1800)
     slot = calendar.first_slot(date(year, 1, 1))
     before = calendar.day_of(slot)
@@ -106,7 +106,7 @@ def test_days_follow_each_other_without_gap_or_overlap(timezone, year):
     ],
 )
 def test_local_hours_follow_the_clock(timezone, begins, steps):
-    """An hour is left out where clocks go forward and comes twice where they go back; half an hour more is no change."""
+    """An hour is skipped where clocks go forward and repeated where they go back. Half-hour offsets change nothing."""
     first = at(timezone, *begins) // 3600
     found = Calendar(timezone, LONG_AGO, 300).local_hours(range(first, first + 4))
     assert np.diff(found).tolist() == steps
@@ -114,7 +114,7 @@ def test_local_hours_follow_the_clock(timezone, begins, steps):
 
 
 def test_epoch_without_offset_is_in_the_policy_timezone():
-    """An epoch written without an offset means the policy's own clock."""
+    """An epoch without an offset is in the policy's timezone."""
     government = Government("gov", "", "")
     naive = Policy(government, "Asia/Tehran", datetime(2024, 1, 1))  # noqa: DTZ001 - the case under test
     aware = Policy(government, "Asia/Tehran", datetime(2023, 12, 31, 20, 30, tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""Evidence as counted at one moment, while more is taken in; and days closed some targets at a time."""
+"""Evidence is counted at one moment while more is ingested, and days are closed some targets at a time."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def evidence_and_frame():
 
 
 def test_an_index_of_what_was_counted_is_that_of_the_moment() -> None:
-    """Measurements taken in after counting do not change the index computed from the counts."""
+    """Measurements that are ingested after counting do not change the index of the counts."""
     evidence, arrays = evidence_and_frame()
     expected = compute_indicators(arrays, evidence, end_slot=CASE.end_slot)
     counted = FrozenEvidence.of(arrays, evidence, CASE.end_slot)
@@ -64,7 +64,7 @@ def test_an_index_of_what_was_counted_is_that_of_the_moment() -> None:
 
 
 def test_what_was_not_counted_is_refused() -> None:
-    """Another register, end, window or span than those counted raises."""
+    """A register, end, window or span that was not counted raises."""
     evidence, arrays = evidence_and_frame()
     counted = FrozenEvidence.of(arrays, evidence, CASE.end_slot)
     other = RegisterArrays.of(register_of(CASE.register))
@@ -80,7 +80,7 @@ def test_what_was_not_counted_is_refused() -> None:
 
 @pytest.mark.parametrize("targets", [1, 2, 100])
 def test_a_day_closed_in_parts_says_the_same(monkeypatch: pytest.MonkeyPatch, targets: int) -> None:
-    """However many targets are packed at a time, a closed day holds what was measured, and closes with its last piece."""
+    """However many targets are packed at a time, a closed day keeps its measurements and closes with its last part."""
     whole, arrays = evidence_and_frame()
     monkeypatch.setattr(closed_days, "CLOSED_TARGETS", targets)
     evidence, _ = evidence_and_frame()
@@ -99,14 +99,14 @@ def test_a_day_closed_in_parts_says_the_same(monkeypatch: pytest.MonkeyPatch, ta
 
 
 def test_nothing_heard_of_closes_nothing() -> None:
-    """Without any slot there is no day to close."""
+    """Without slots there is no day to close."""
     assert list(Evidence(Calendar.of(register_of(CASE.register).policy)).closing(FIRST + 48)) == []
 
 
 @pytest.mark.parametrize("hours", [5, 60, 24 * 6])
 @pytest.mark.parametrize("links", [["one"], ["one", "two", "three", "four"], ["one", "three", "four"]])
 def test_a_memory_outlives_a_register(hours, links) -> None:
-    """Sums cached under one register give the same result under another, larger or smaller, as no cache."""
+    """Sums cached under one register give the same result under a larger or smaller one as no cache."""
     kept, evidence = HistorySums(), new_evidence(CASE)
     take(evidence, rows(range(hours), 1))
     end_slot = FIRST + hours

@@ -1,4 +1,4 @@
-"""The intervals that docs/method.md computes, from the outages it names to the last number."""
+"""The intervals of docs/method.md are computed from its outages to the last digit."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Example:
 
 @pytest.fixture(scope="module")
 def example() -> Example:
-    """What becomes of the outages that the page shows."""
+    """The example computed from the outages that the page shows."""
     (block,) = re.findall(r"```\n(.*?)```", CHECKS, re.DOTALL)
     fails = {name: np.zeros(DAYS * SLOTS, dtype=np.bool_) for name in (*LINKS.values(), "bus")}
     for line in block.splitlines():
@@ -116,7 +116,7 @@ def example() -> Example:
 
 
 def test_one_cause_alone() -> None:
-    """Every row of sums has the bounds that the page gives, to six places."""
+    """Every row of sums has the bounds of the page, to six places."""
     known = float(said(r"window and record the same (\d+) hours")[0])
     rows = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| (\S+) \| (\S+) \|$", CHECKS, re.MULTILINE)
     assert len(rows) == 4
@@ -127,7 +127,7 @@ def test_one_cause_alone() -> None:
 
 
 def test_a_bus_never_down() -> None:
-    """The bus that was never seen down has the upper bound that the page gives."""
+    """A bus that was never seen down has the upper bound of the page."""
     window, record, high = said(r"in a window of (\d+) hours and a record of (\S+) has y_B⁺ = (\S+)\.")
     found = bound_bus(alone(float(window), 0, 0, 0), alone(float(record.replace(",", "")), 0, 0, 0))
     assert f"{found.high[0]:.6f}" == high
@@ -157,7 +157,7 @@ def test_causes_of_the_example(example: Example) -> None:
 
 
 def test_the_service_of_the_example(example: Example) -> None:
-    """Causes and guard put together, the bounds of the service and of the bus, and the interval are those of the page."""
+    """The causes and the guard, the bounds of the service and the bus, and the interval are those of the page."""
     intervals = example.intervals
     guard, bus = intervals.guards[IndicatorKind.SERVICE], intervals.causes.bus
     loss = float(intervals.loss.mean())

@@ -1,4 +1,4 @@
-"""The worked example of docs/method.md, computed from the page itself."""
+"""The worked example of docs/method.md is computed from the page itself."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_the_losses_are_what_the_code_computes(example: Snapshot) -> None:
 
 
 def test_the_structure_is_what_the_code_computes(measured: tuple[Register, Snapshot]) -> None:
-    """The paragraph on the example's structure has its measures, and they add up as stated."""
+    """The paragraph on the example's structure has the computed measures, which add up as stated."""
     register, snapshot = measured
     arrays = RegisterArrays.of(register)
     (whole,) = structure_by_window(arrays, AgencyNetwork.of(register, arrays), snapshot)
@@ -141,7 +141,7 @@ def test_the_structure_is_what_the_code_computes(measured: tuple[Register, Snaps
 
 @pytest.mark.parametrize("name", BRIEFS)
 def test_a_minister_reads_the_same_numbers(example: Snapshot, name: str) -> None:
-    """Both pages in short give the example's numbers, of 100 and rounded: the tax office, its bounds, and the whole."""
+    """Both briefs give the example's rounded percentages: the tax office, its bounds, and the whole."""
     text = BRIEFS[name].translate(str.maketrans("۰۱۲۳۴۵۶۷۸۹", "0123456789"))
     (example_text,) = re.findall(r"\*\*(?:An example|یک مثال)\..*?(?=\n\n)", text, re.DOTALL)
     tax, whole = of(example, IndicatorKind.CONSUMER, "tax-office"), of(example, IndicatorKind.GOVERNMENT, "government")

@@ -1,4 +1,4 @@
-"""What a new version of a register requires of the past, where nobody measured it."""
+"""A new version of a register may require links in a past in which nobody measured them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ COMMAS = "," * 10
 
 
 def compared(tmp_path: Path, **changes: Any) -> tuple[tuple[str, ...], float]:
-    """The links that nobody measured, and the known share of the last 28 days, of a changed register."""
+    """Return the unmeasured links of a changed register, and the known share of the last 28 days."""
     old = load_register(write_register(tmp_path / "old"))
     new = load_register(write_register(tmp_path / "new", **changes))
     return unmeasured_links(new, old, now=NOW), known_share_at_most(new, old, window=28, now=NOW)
 
 
 def live(more: str) -> dict[str, Any]:
-    """One more link of birth-certificate, which had one alone."""
+    """Return a change that adds a link to birth-certificate, which had only one."""
     return {"links_csv": ("deed-civil,", f"birth-land,birth-certificate,land-registry,deeds,{more},,,,,\ndeed-civil,")}
 
 
 def test_nothing_new_leaves_all_known(tmp_path: Path) -> None:
-    """The same register, and links on paper, take nothing from what is known."""
+    """The same register, and added links on paper, leave everything known."""
     assert compared(tmp_path) == ((), 1.0)
     assert compared(tmp_path, **live(",,,,,")) == ((), 1.0)
 
@@ -44,14 +44,14 @@ def test_nothing_new_leaves_all_known(tmp_path: Path) -> None:
     ],
 )
 def test_an_added_link_is_unknown_from_the_day_it_counts(tmp_path: Path, dates: str, known: float) -> None:
-    """An added link takes its share of the days on which it is required and live; from today on it takes nothing."""
+    """An added link is unknown on past days on which it is required and live. From today on it costs nothing."""
     names, share = compared(tmp_path, **live(f"{dates},page,http://a.example/,"))
     assert share == pytest.approx(known)
     assert names == (() if known == 1.0 else ("birth-land",))
 
 
 def test_a_link_that_was_on_paper_is_unknown_too(tmp_path: Path) -> None:
-    """A link that is built counts as unknown in the past if `live_from` says that it was live then."""
+    """A link that is built is unknown in the past if `live_from` says that it was live then."""
     built = ("customs,liens,,,,,,", "customs,liens,,,always,page,http://a.example/,")
     names, share = compared(tmp_path, links_csv=built)
     assert names == ("transfer-customs",)

@@ -1,4 +1,4 @@
-"""Evidence of a window of days: what is taken in, closed, dropped, saved and counted."""
+"""Evidence of a window of days is ingested, closed, dropped, saved and counted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.cases.registers.window import FIRST, HOUR, MONDAY, a_case, a_
 
 
 def test_rows_are_sorted_into_accepted_late_and_misplaced():
-    """Rows before the epoch or off the slot grid are misplaced, rows of closed days late; neither changes anything."""
+    """Rows before the epoch or off the grid of slots are misplaced, rows of closed days late. Neither counts."""
     case = a_case(a_link("l"))
     evidence = new_evidence(case)
     take(evidence, [row("l", 0, 5), row("l", 25, 5)])
@@ -35,7 +35,7 @@ def test_rows_are_sorted_into_accepted_late_and_misplaced():
 
 
 def test_a_day_closes_when_all_of_it_is_over():
-    """Closing up to the last slot of a day leaves the day open, and rows for it are taken in."""
+    """Closing up to the last slot of a day leaves the day open, and rows for it are accepted."""
     case = a_case(a_link("l"))
     evidence = new_evidence(case)
     take(evidence, [row("l", 0, 5)])
@@ -67,7 +67,7 @@ def test_an_earlier_end_is_counted_afresh_while_slots_are_open():
 
 
 def test_the_window_moves_on_past_days_that_are_closed():
-    """As days close and the window moves, the sum kept of closed days follows it."""
+    """As days close and the window moves, the cached sum of closed days follows it."""
     case = a_case(a_link("l"), hours=24 * 12)
     rows = [row("l", hour, 5 if hour % 5 else 2) for hour in range(24 * 12)]
     evidence, arrays = new_evidence(case), arrays_of(case)
@@ -96,7 +96,7 @@ def test_dropping_forgets_closed_things_only():
 
 
 def test_detail_of_a_day_whose_file_is_lost_goes_from_the_counts_with_it():
-    """Slots in detail of a closed day that is not there count until they are dropped, and in no index afterwards."""
+    """Detailed slots of a closed day without its file count until they are dropped, and in no index afterwards."""
     case = a_case(a_link("l"))
     arrays, whole = arrays_of(case), new_evidence(case)
     take(whole, [row("l", hour, 5) for hour in range(72)])
@@ -117,7 +117,7 @@ def test_detail_of_a_day_whose_file_is_lost_goes_from_the_counts_with_it():
 
 @pytest.mark.parametrize("files", range(12))
 def test_any_prefix_of_a_save_and_a_replay_give_the_same_state(files):
-    """A crash after any number of files of a save, then a replay of what the manifest does not cover, loses and doubles nothing."""
+    """A crash after any number of saved files, and a replay from the manifest on, loses and doubles nothing."""
     case = a_case(a_link("l"), a_link("m"))
     case.measurements = [row(link, hour, (hour * 7) % 6, time=hour) for hour in range(48) for link in ("l", "m")]
     arrays = arrays_of(case)
@@ -151,7 +151,7 @@ def test_any_prefix_of_a_save_and_a_replay_give_the_same_state(files):
 
 
 def test_drain_offers_each_change_once():
-    """What was drained is not offered again until it changes; replays change nothing."""
+    """A drained change is not offered again until it changes. Replays change nothing."""
     case = a_case(a_link("l"))
     evidence = new_evidence(case)
     take(evidence, [row("l", 0, 5), row("l", 1, 5)])
@@ -168,7 +168,7 @@ def test_drain_offers_each_change_once():
 
 
 def test_closed_days_are_counted_ahead_piece_by_piece(monkeypatch):
-    """Prepared days are not unpacked again when they are needed, and a day dropped meanwhile is skipped."""
+    """Prepared days are not unpacked again when they are needed, and a day that was dropped meanwhile is skipped."""
     case = a_case(a_link("l"), hours=96)
     evidence, arrays = new_evidence(case), arrays_of(case)
     take(evidence, [row("l", hour, 5) for hour in range(96)])

@@ -1,4 +1,4 @@
-"""A register that changes applies to the whole window."""
+"""A changed register applies to the whole window."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_register_that_arrives_later_finds_the_evidence():
 
 
 def test_only_the_vantages_of_a_link_count_for_it():
-    """A link that names its vantages is judged by them alone, also when the register names them later."""
+    """A link that names its vantages is judged by them alone, even if the register names them later."""
     everyone, south = a_case(a_link("l")), a_case(a_link("l", vantages=("south",)))
     evidence = new_evidence(everyone)
     take(evidence, [row("l", 0, 0), row("l", 0, 5, "south"), row("l", 1, 0)])
@@ -64,7 +64,7 @@ def test_a_changed_register_applies_to_the_whole_window():
 
 
 def test_a_link_that_joins_a_service_counts_in_closed_days_too():
-    """E of closed days is that of the links in force by the current register, whenever the days were closed."""
+    """E of closed days covers the links in force by the current register, whenever the days were closed."""
     before, after = a_case(a_link("l")), a_case(a_link("l"), a_link("m"))
     after.measurements = [row("l", hour, 5) for hour in range(48)] + [row("m", hour, 3) for hour in range(0, 48, 5)]
     evidence = new_evidence(before)
@@ -80,7 +80,7 @@ def test_a_link_that_joins_a_service_counts_in_closed_days_too():
 
 
 def test_a_frame_that_judges_alike_counts_nothing_anew(monkeypatch):
-    """Another version of the register with other weights and thresholds finds all counts; one with other dates does not."""
+    """A register with other weights and thresholds reuses all counts. One with other dates does not."""
     case = a_case(a_link("l"), hours=72)
     evidence = new_evidence(case)
     take(evidence, [row("l", hour, 5) for hour in range(72)])
@@ -104,7 +104,7 @@ def test_a_frame_that_judges_alike_counts_nothing_anew(monkeypatch):
 
 
 def test_detail_shows_every_vantage_and_the_verdict():
-    """Per slot: the verdict with the register's dates applied, each vantage's outcome and reason, gaps as such."""
+    """Each slot has the verdict by the register's dates, each vantage's outcome and reason, and gaps as such."""
     case = a_case(
         a_link("l"),
         a_link("paper", live_from=None),

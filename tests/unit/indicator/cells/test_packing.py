@@ -21,7 +21,7 @@ def cell(outcome: int, time: int | None = 0, reason: int = Reason.OK) -> int:
 
 
 def test_smaller_cell_is_the_measurement_that_counts():
-    """In the order of the rule: known beats UNKNOWN, then the earliest time, then the lowest stage; anything beats nothing."""
+    """Known beats UNKNOWN, then the earliest time wins, then the lowest stage. Any measurement beats none."""
     best_first = [
         cell(Outcome.OK, -500_000),
         cell(Outcome.LATE, 10),
@@ -38,7 +38,7 @@ def test_smaller_cell_is_the_measurement_that_counts():
 
 
 def test_cells_give_back_outcome_stage_and_reason():
-    """Every outcome and reason packed is read back; an empty cell is UNKNOWN for want of a measurement."""
+    """Every packed outcome and reason can be read back. An empty cell is UNKNOWN for lack of a measurement."""
     for reason in Reason:
         packed = np.array([cell(reason.outcome, 12, reason)])
         assert outcomes(packed)[0] == reason.outcome
@@ -50,7 +50,7 @@ def test_cells_give_back_outcome_stage_and_reason():
 
 @pytest.mark.parametrize("nonsense", [0, 8, 255])
 def test_an_outcome_outside_the_enum_is_unknown(nonsense):
-    """What cannot be read is never a failure of the target."""
+    """A value that cannot be read is never a failure of the target."""
     assert stages(np.array([cell(nonsense)]))[0] == -1
 
 
@@ -71,7 +71,7 @@ def test_an_outcome_outside_the_enum_is_unknown(nonsense):
     ],
 )
 def test_verdict_is_the_lower_median_of_the_known(votes, expected):
-    """Unknown vantages have no vote, OK needs a strict majority, a tie fails; the vantages' order means nothing."""
+    """Unknown vantages have no vote, OK needs a strict majority, a tie fails, and the order has no effect."""
     for order in permutations(votes):
         column = np.array(order, dtype=np.int8).reshape(-1, 1)
         given = column.copy()

@@ -1,4 +1,4 @@
-"""What was last measured, against looking through every measurement."""
+"""The latest measurements equal those that a search of every measurement finds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REASONS = [Reason.OK, Reason.OK, Reason.SHED, Reason.ANSWER_TIMEOUT, Reason.STAT
 
 @st.composite
 def streams(draw):
-    """Batches of two vantages over a few slots, in any order, some repeated, some slots measured twice."""
+    """Batches of two vantages over a few slots, in any order, some repeated, with some slots measured twice."""
     rows = []
     for _ in range(draw(st.integers(1, 40))):
         reason, slot = draw(st.sampled_from(REASONS)), 1_800_000_000 + 300 * draw(st.integers(0, 9))
@@ -34,7 +34,7 @@ def streams(draw):
                 reason=reason,
                 latency=None if reason is Reason.SHED else 0.25,
                 phases=Phases(connect=0.001, processing=0.2),
-                # The same probe, told twice, says the same.
+                # A probe that is reported twice says the same.
                 certificate_expiry=1_900_000_000 if later else None,
                 detail="" if reason is Reason.OK else f"why {later}",
             )
@@ -45,12 +45,12 @@ def streams(draw):
 
 
 def counts_more(one: Measurement) -> tuple:
-    """Of one slot a known measurement comes before an unknown one, then the earliest, then the lowest stage."""
+    """Within a slot a known measurement precedes an unknown one, then the earliest, then the lowest stage."""
     return one.outcome == Outcome.UNKNOWN, one.time is None, one.time or 0, one.outcome, one.reason
 
 
 def seen(recent: RecentMeasurements, targets: list[Target]) -> tuple[set, list]:
-    """The latest and the failures as plain rows."""
+    """Return the latest measurements and the failures as plain rows."""
     columns = recent.columns_of(targets)
     shown = []
     for rows in (recent.latest(columns), recent.failures(columns)):
@@ -69,7 +69,7 @@ def plain(row: Measurement) -> tuple:
 @settings(max_examples=150)
 @given(streams(), st.randoms(use_true_random=False), st.booleans())
 def test_the_latest_and_the_last_failures_stay(sent, chance, often):
-    """Whatever the order and repetition: the latest of each vantage and the newest failures are those of a full search."""
+    """In any order and repeated, the latest of each vantage and the newest failures are those of a full search."""
     module.SPARE = 0 if often else 4096
     rows = [row for part in sent for row in part]
     shuffled = [*sent, *chance.sample(sent, len(sent) // 2)]
@@ -99,7 +99,7 @@ def test_the_latest_and_the_last_failures_stay(sent, chance, often):
 @settings(max_examples=50)
 @given(streams())
 def test_a_block_holds_all_of_it(sent):
-    """Rows published and taken in again give the same rows, times, phases and details included."""
+    """Rows that were published and read again are the same, including times, phases and details."""
     recent, again = RecentMeasurements(), RecentMeasurements()
     for part in sent:
         recent.take(decode_columns(encode_measurements(part)))
@@ -128,12 +128,12 @@ def test_a_block_holds_all_of_it(sent):
 
 
 def test_nothing_heard_is_nothing_told():
-    """There are no rows before any measurement, and none of unknown targets."""
+    """There are no rows before the first measurement or of unknown targets."""
     assert seen(RecentMeasurements(), TARGETS) == (set(), [])
 
 
 def test_expiries_are_the_earliest_that_vantages_saw_last():
-    """Of each target; 0 for one without a certificate, one that was never measured, and one that showed none the last time."""
+    """A target has the earliest expiry that its vantages last saw, or 0 if they last saw no certificate."""
     recent = RecentMeasurements()
 
     def take(vantage, slot, **expiries):

@@ -1,4 +1,4 @@
-"""Exchanges put to links: own, shared, undeclared and silent ones."""
+"""Exchanges are assigned to links, which may be shared, undeclared or silent."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def carried(*carriers: Flow, each: int = 10) -> DailyFlows:
 
 
 def found(register: Register, of: DailyFlows) -> dict[str, Reconciliation]:
-    """All that is found of links that were probed perfectly, by link."""
+    """All findings about perfectly probed links, by link."""
     arrays, assigned = RegisterArrays.of(register), assign_flows(register, of.flows)
     links = [arrays.links[row] for row in links_with_flows(arrays, assigned)]
     both = np.stack([of.exchanges.repeat(24, axis=1) // 24, of.ok.repeat(24, axis=1) // 24], axis=1)
@@ -70,7 +70,7 @@ def found(register: Register, of: DailyFlows) -> dict[str, Reconciliation]:
 
 
 def test_shared_volume_is_shown_whole_for_each_link(register: Register) -> None:
-    """Two links on one X-Road service each show all of it, flagged, and nothing is split."""
+    """Two links on one X-Road service each show its whole volume, flagged as shared and not split."""
     one = found(register, carried(SHARED))
     for link in ("deed-civil", "transfer-civil"):
         assert one[link].exchanges == 10 * HOURS
@@ -79,7 +79,7 @@ def test_shared_volume_is_shown_whole_for_each_link(register: Register) -> None:
 
 
 def test_failures_that_probes_do_not_see_are_told_with_intervals(register: Register) -> None:
-    """A tenth of the real exchanges fails behind perfect probes: both shares, their difference, and the flag."""
+    """A tenth of the exchanges fails behind perfect probes: both shares, their difference and the flag show it."""
     one = found(register, carried(OWN))["clearance-customs"]
     assert one.disagrees
     assert one.logs is not None
@@ -93,7 +93,7 @@ def test_failures_that_probes_do_not_see_are_told_with_intervals(register: Regis
 
 
 def test_everything_says_what_it_was_worked_out_for_and_when_a_link_was_last_used(register: Register) -> None:
-    """Links, silent ones and traffic have the end of the window, and links with exchanges their last hour."""
+    """Links, silent links and traffic have the end of the window. Links with exchanges have their last hour."""
     of = carried(OWN)
     of.exchanges[0, 5:] = of.ok[0, 5:] = 0
     one = found(register, of)
@@ -105,7 +105,7 @@ def test_everything_says_what_it_was_worked_out_for_and_when_a_link_was_last_use
 
 
 def test_live_links_without_exchanges_are_silent(register: Register) -> None:
-    """Unused links that are always live are silent, but not absent ones, nor those whose pair has unassigned exchanges."""
+    """Unused live links are silent, but not absent ones and not those whose pair has unassigned exchanges."""
     silent = {link for link, one in found(register, carried(OWN)).items() if one.silent}
     assert silent == set(register.links) - {"transfer-customs", "clearance-customs"}
     elsewhere = replace(OWN, link="", consumer="land-registry", provider="civil-registry")
@@ -114,14 +114,14 @@ def test_live_links_without_exchanges_are_silent(register: Register) -> None:
 
 
 def test_nothing_is_silent_before_a_week_was_read(register: Register) -> None:
-    """A collector that started days ago has too few days for silence; one without any exchange shows nothing."""
+    """A collector that began days ago has read too few days for silence. One without any exchange shows nothing."""
     young = replace(carried(OWN), since=FIRST + 1)
     assert not any(one.silent for one in found(register, young).values())
     assert found(register, carried(OWN, each=0)) == {}
 
 
 def test_nothing_is_silent_where_links_in_use_are_as_quiet(register: Register) -> None:
-    """While a link in use is seen on one day only, others may be unseen, and traffic has their share."""
+    """While a link in use is seen on one day only, others may be unseen. Traffic has their estimated share."""
     of = carried(OWN, SHARED)
     of.exchanges[0, 1:] = 0
     assert not any(one.silent for one in found(register, of).values())
@@ -133,7 +133,7 @@ def test_nothing_is_silent_where_links_in_use_are_as_quiet(register: Register) -
 
 
 def test_traffic_tells_buses_and_undeclared_pairs(register: Register) -> None:
-    """Pairs without a link and unmapped parties are undeclared, with volume; meta services count nowhere."""
+    """Pairs without a link and unmapped parties are undeclared, with their volume. Meta services count nowhere."""
     (one,) = traffic_by_window(
         RegisterArrays.of(register), carried(SHARED, OWN, NOWHERE, UNKNOWN, META), WINDOWS, {DAYS: None}
     )
@@ -147,7 +147,7 @@ def test_traffic_tells_buses_and_undeclared_pairs(register: Register) -> None:
 
 
 def test_link_that_left_the_register_is_of_its_pair(register: Register) -> None:
-    """Exchanges of a link that is not in the register are unassigned, and keep its pair from silence."""
+    """Exchanges of a link that left the register are unassigned, so its pair is not silent."""
     gone = replace(OWN, link="gone")
     one = found(register, carried(gone))
     assert "clearance-customs" not in one

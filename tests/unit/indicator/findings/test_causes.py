@@ -1,4 +1,4 @@
-"""Charging what departs to as few causes as explain it."""
+"""Departures are charged to as few causes as explain them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def charged(
 
 
 def test_one_flow_is_charged_alone() -> None:
-    """A flow that departs by itself is charged, not what it is part of."""
+    """A flow that departs by itself is charged, not a sum that includes it."""
     assert charged([3]) == [(FindingScope.FLOW, TOPOLOGY.flows[3], 1)]
 
 
 def test_all_flows_of_a_service_are_the_service() -> None:
-    """The narrowest sum that explains all of them is charged: the provider has another service, which is as usual."""
+    """The narrowest sum that explains all flows is charged. The provider's other service is as usual."""
     assert charged([0, 1, 2, 3]) == [(FindingScope.SERVICE, "bus s0", 4)]
 
 
@@ -50,14 +50,14 @@ def test_two_causes_are_two_charges() -> None:
 
 
 def test_flows_too_quiet_to_tell_do_not_vote_against() -> None:
-    """Two flows of a provider depart, and no other could have shown it yet: the provider or less explains both."""
+    """If two flows of a provider depart and no other flow could show it yet, one sum with both is charged."""
     ((scope, subject, count),) = charged([0, 4], able=1.0)
     assert (scope, subject) in {(FindingScope.PROVIDER, "p0"), (FindingScope.CONSUMER, "c0")}
     assert count > 2
 
 
 def test_a_sum_that_departs_by_one_flow_is_that_flow() -> None:
-    """Where the sum found it first, the flow that makes up most of it is charged."""
+    """A flow that makes up most of a departing sum is charged, even if the sum was found first."""
     evidence = np.zeros(len(ROWS))
     evidence[[2, FLOWS]] = 2.0, 20.0
     departs = np.zeros(len(ROWS))
@@ -68,13 +68,13 @@ def test_a_sum_that_departs_by_one_flow_is_that_flow() -> None:
 
 
 def test_flows_all_over_a_bus_are_the_bus() -> None:
-    """Ten of sixteen flows depart, of every service and consumer, as on a day off that nobody listed: one cause, and the others stay out."""
+    """Ten of sixteen flows all over a bus depart, as on an unlisted day off. The bus is the one cause."""
     departing = [0, 1, 2, 4, 5, 8, 9, 12, 13, 14]
     assert charged(departing) == [(FindingScope.BUS, "bus", len(departing))]
 
 
 def test_one_long_name_costs_no_more_than_itself() -> None:
-    """A service with a name of thousands of characters does not make the names of all others as wide."""
+    """A service name of thousands of characters does not widen the names of all others."""
     flows = 10_000
     services = (*(f"bus s{flow}" for flow in range(flows - 1)), "bus " + "s" * 4_096)
     names = tuple(f"c{flow} {service}" for flow, service in enumerate(services))

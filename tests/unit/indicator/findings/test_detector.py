@@ -1,4 +1,4 @@
-"""The detector: what it finds, since when, for what cause, and that a restart changes nothing."""
+"""The detector finds changes with their beginning and cause, and a restart changes nothing."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def steps_from_start(moment: int) -> int:
 
 
 def test_nothing_is_found_where_nothing_is_wrong() -> None:
-    """Twenty records of pure chance give no finding: the budget would allow one in five of them."""
+    """Twenty records of pure chance give no finding. The budget would allow one in five of them."""
     traffic = Traffic.of(TOPOLOGY, WEEKS)
     assert [one for seed in range(20) for one in find(traffic.counts(seed))] == []
 
 
 def test_a_flow_that_stops_is_silent_from_that_step_on() -> None:
-    """One finding of that flow, found in the step of the stop, which goes on."""
+    """A flow that stops gives one open finding, found in the step of the stop."""
     traffic = Traffic.of(TOPOLOGY, WEEKS)
     traffic.mean[5, FAULT:] = 0.0
     (finding,) = find(traffic.counts())
@@ -52,7 +52,7 @@ def test_a_flow_that_stops_is_silent_from_that_step_on() -> None:
 
 
 def test_a_finding_ends_when_traffic_is_as_usual_again() -> None:
-    """A stop of a day is over with the first step of traffic, and nothing else is found."""
+    """A stop of a day ends with the first step of traffic, and nothing else is found."""
     traffic = Traffic.of(TOPOLOGY, WEEKS)
     traffic.mean[5, FAULT : FAULT + 4] = 0.0
     (finding,) = find(traffic.counts())
@@ -74,7 +74,7 @@ def test_a_finding_ends_when_traffic_is_as_usual_again() -> None:
 def test_what_departs_together_is_one_finding(
     of: tuple[str, ...], subject: str, scope: FindingScope, left: float
 ) -> None:
-    """Flows of one service, provider, consumer or bus that stop or fall by half are charged to it, once."""
+    """Flows of one service, provider, consumer or bus that stop or fall by half are one finding about it."""
     traffic = Traffic.of(TOPOLOGY, WEEKS)
     concerned = np.array(of) == subject
     traffic.mean[concerned, FAULT:] *= left
@@ -85,7 +85,7 @@ def test_what_departs_together_is_one_finding(
 
 
 def test_failures_are_found_with_their_share() -> None:
-    """Twenty points more failures of a flow's provider are found, and told as shares."""
+    """Twenty points more failures by a flow's provider are found, and given as shares."""
     failed = np.full((len(TOPOLOGY.flows), STEPS), 0.01)
     failed[9, FAULT:] += 0.2
     (finding,) = find(Traffic.of(TOPOLOGY, WEEKS).counts(failed=failed))
@@ -95,7 +95,7 @@ def test_failures_are_found_with_their_share() -> None:
 
 
 def test_longer_durations_are_found() -> None:
-    """A flow with five times as many slow exchanges is found as slow."""
+    """A flow with five times as many slow exchanges is found to be slow."""
     slow = np.ones((len(TOPOLOGY.flows), STEPS))
     slow[9, FAULT:] = 5.0
     (finding,) = find(Traffic.of(TOPOLOGY, WEEKS).counts(slow=slow))
@@ -104,7 +104,7 @@ def test_longer_durations_are_found() -> None:
 
 
 def test_hours_whose_logs_were_not_read_say_nothing() -> None:
-    """A gap of a day is neither silence nor learned as it."""
+    """A gap of a day is neither a silence nor learned as one."""
     read = np.ones(STEPS, np.bool_)
     read[FAULT : FAULT + 4] = False
     assert find(Traffic.of(TOPOLOGY, WEEKS).counts(read=read)) == []
@@ -122,7 +122,7 @@ def test_what_is_left_out_is_not_judged() -> None:
 
 
 def test_a_restart_changes_nothing() -> None:
-    """After each step, a detector that judges the record from its beginning has found what the one that goes on has."""
+    """After each step, a new detector that reads the record from its beginning has the findings of the running one."""
     traffic = Traffic.of(TOPOLOGY, WEEKS)
     traffic.mean[5, FAULT : FAULT + 9] = 0.0
     steps = list(traffic.counts().steps(SETTINGS.step_seconds))
@@ -138,7 +138,7 @@ def test_a_restart_changes_nothing() -> None:
 
 
 def test_a_quiet_flow_says_how_long_its_silence_takes() -> None:
-    """Nothing is said before a flow is judged; then fewer exchanges a day take more days."""
+    """There is no figure before a flow is judged. Then a silence takes more days with fewer exchanges a day."""
     detector = Detector(TOPOLOGY, SETTINGS)
     assert detector.quiet(0) is None
     for step in Traffic.of(TOPOLOGY, WEEKS, rate=1.0).counts().steps(SETTINGS.step_seconds):
@@ -150,7 +150,7 @@ def test_a_quiet_flow_says_how_long_its_silence_takes() -> None:
 
 
 def test_a_flow_of_few_exchanges_that_fails_is_found() -> None:
-    """A share that rests on little may be larger than it seems, and sixty points more are found all the same."""
+    """A share of few exchanges is uncertain, but sixty points more failures are still found."""
     traffic = Traffic.of(TOPOLOGY, WEEKS, rate=2.0)
     failed = np.zeros((len(TOPOLOGY.flows), STEPS))
     failed[5, FAULT:] = 0.6
@@ -161,7 +161,7 @@ def test_a_flow_of_few_exchanges_that_fails_is_found() -> None:
 
 
 def test_flows_that_are_too_quiet_are_judged_together() -> None:
-    """A service fails whose many flows are each called too rarely, and is found as a service."""
+    """A failing service is found as a service if each of its many flows is called too rarely."""
     topology = small_topology(consumers=12)
     traffic = Traffic(np.full((len(topology.flows), STEPS), 0.5))
     concerned = np.array(topology.service) == "bus s1"
@@ -173,8 +173,8 @@ def test_flows_that_are_too_quiet_are_judged_together() -> None:
 
 
 def test_what_is_not_known_is_no_departure() -> None:
-    """Sizes, durations and repeats that are known from some step on, as by a new version, are learned for two weeks before they
-    are judged, whatever their hours are like; what is unknown is neither small nor quick.
+    """Sizes, durations and repeats that become known, as after an upgrade, are learned for two weeks before they are
+    judged, whatever their hours are like. Unknown values are neither small nor quick.
     """
     counts = Traffic.of(TOPOLOGY, 10).counts(seed=3)
     assert counts.durations is not None
@@ -201,7 +201,7 @@ def test_what_is_not_known_is_no_departure() -> None:
 
 
 def test_what_fails_is_told_once() -> None:
-    """Failures that are short and small are failures, and no finding about durations or sizes."""
+    """Failures that are short and small give a finding about failures, and none about durations or sizes."""
     failed = np.full((len(TOPOLOGY.flows), STEPS), 0.01)
     failed[9, FAULT:] = 0.8
     counts = Traffic.of(TOPOLOGY, WEEKS).counts(failed=failed)
@@ -211,7 +211,7 @@ def test_what_fails_is_told_once() -> None:
 
 
 def test_a_fall_that_is_about_to_end_is_not_what_is_usual() -> None:
-    """A quiet flow that is as before after nearly four weeks has had a fall until then, and no rise."""
+    """A quiet flow that recovers after nearly four weeks had a fall until then, and has no rise."""
     traffic = Traffic.of(TOPOLOGY, 12, rate=4.0)
     over = FAULT + 4 * WEEK - 4
     traffic.mean[5, FAULT:over] *= 0.1
@@ -222,7 +222,7 @@ def test_a_fall_that_is_about_to_end_is_not_what_is_usual() -> None:
 
 
 def test_two_causes_of_one_step_have_counts_of_their_own() -> None:
-    """All calls of a consumer and all calls to a service begin to fail in one step: each is told with what it had, also by flows of both."""
+    """Calls of a consumer and calls to a service begin to fail at once. Each finding has the share of its own calls."""
     failed = np.full((len(TOPOLOGY.flows), STEPS), 0.01)
     concerned = (np.array(TOPOLOGY.consumer) == "c1") | (np.array(TOPOLOGY.service) == "bus s1")
     failed[concerned, FAULT:] = 0.5
@@ -232,7 +232,7 @@ def test_two_causes_of_one_step_have_counts_of_their_own() -> None:
 
 
 def test_a_finding_takes_the_evidence_of_the_other_side() -> None:
-    """A flow that is silent and a sum of it that rises are sure in one step: the finding of the first leaves nothing to tell of the second."""
+    """A flow is silent while a sum with it rises. The finding about the flow leaves no second one about the sum."""
     detector, service = Detector(TOPOLOGY, SETTINGS), TOPOLOGY.service[5]
     traffic = Traffic.of(TOPOLOGY, WEEKS)
     traffic.mean[5, -1] = 0.0
@@ -249,7 +249,7 @@ def test_a_finding_takes_the_evidence_of_the_other_side() -> None:
 
 
 def test_a_finding_counts_what_was_seen_while_it_seemed_to_end() -> None:
-    """A flow with one exchange a day where six are expected has had one a day, and is not told to be silent."""
+    """A flow with one exchange a day instead of six keeps those in its counts, so it is not called silent."""
     finding = OpenFinding(
         side=0,
         row=0,
@@ -280,7 +280,7 @@ def test_a_finding_counts_what_was_seen_while_it_seemed_to_end() -> None:
 
 
 def test_what_began_earlier_is_no_vote_for_a_cause() -> None:
-    """A service stops while ten other flows show a little less for two weeks already: the service is charged, not its bus."""
+    """A service stops while ten other flows have been a bit low for two weeks. The service is charged, not its bus."""
     traffic = Traffic.of(TOPOLOGY, WEEKS)
     traffic.mean[:4, -1] = 0.0
     *learned, step = traffic.counts().steps(SETTINGS.step_seconds)

@@ -1,4 +1,4 @@
-"""What findings tell of flows that differ, and when they end."""
+"""Findings about flows that differ give the right figures and end at the right time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def step_of(moment: int) -> int:
 
 
 def with_batch(left: float, days: range) -> FlowCounts:
-    """Hours of eight weeks. The last flow's exchanges come at two, one night in ten an hour late; on some days so much is left of them."""
+    """Eight weeks of hours. The last flow comes at two, one night in ten an hour late, and on ``days`` only in part."""
     rng, hours = np.random.default_rng(5), 8 * 7 * 24
     mean = np.full((16, hours), 50.0)
     mean[-1] = 0.0
@@ -41,7 +41,7 @@ def find_batches(counts: FlowCounts) -> list[Finding]:
 
 
 def test_a_wide_finding_tells_of_all_its_flows() -> None:
-    """All exchanges of a bus fail 20 points more. Before, a thousandth of a service's failed, and of the others' some tenth, by step."""
+    """All exchanges of a bus fail 20 points more, though one service failed far less than the others before."""
     usual = 0.1 * np.random.default_rng(3).lognormal(0.0, 0.3, WEEKS * WEEK)
     failed = np.tile(usual, (len(TOPOLOGY.flows), 1))
     failed[:4] = 0.001
@@ -53,7 +53,7 @@ def test_a_wide_finding_tells_of_all_its_flows() -> None:
 
 
 def test_a_burst_of_one_flow_ends_no_finding_of_many() -> None:
-    """A bus's exchanges fall by half. For three steps its largest flow has so many that the bus has more than usual."""
+    """A bus's exchanges fall by half. A burst of its largest flow for three steps does not end the finding."""
     traffic = Traffic.of(TOPOLOGY, WEEKS)
     traffic.mean[:, FAULT:] *= 0.5
     traffic.mean[-1, FAULT + 15 : FAULT + 18] *= 10
@@ -62,7 +62,7 @@ def test_a_burst_of_one_flow_ends_no_finding_of_many() -> None:
 
 
 def test_a_burst_does_not_end_the_fall_of_its_own_flow() -> None:
-    """A flow that fell by half has five times as much as usual for six steps, and half of it again."""
+    """A flow that fell by half has five times the usual count for six steps, and then half of it again."""
     traffic = Traffic.of(TOPOLOGY, WEEKS)
     traffic.mean[9, FAULT:] *= 0.5
     traffic.mean[9, FAULT + 15 : FAULT + 21] *= 10
@@ -71,13 +71,13 @@ def test_a_burst_does_not_end_the_fall_of_its_own_flow() -> None:
 
 
 def test_a_batch_that_comes_late_ends_no_fall() -> None:
-    """A batch has half of its exchanges for good."""
+    """The fall of a batch that loses half of its exchanges for good does not end."""
     (finding,) = find_batches(with_batch(0.5, range(40, 100)))
     assert (finding.kind, finding.ended_at) == (FindingKind.FALL, None)
 
 
 def test_the_silence_of_a_batch_ends_when_it_comes_again() -> None:
-    """A batch that does not come for four nights is silent until the one in which it comes."""
+    """A batch that is missing for four nights is silent until the night in which it comes again."""
     (finding,) = find_batches(with_batch(0.0, range(40, 44)))
     assert finding.kind is FindingKind.SILENCE
     assert finding.ended_at is not None
@@ -85,7 +85,7 @@ def test_the_silence_of_a_batch_ends_when_it_comes_again() -> None:
 
 
 def test_a_flow_that_can_show_little_is_part_of_a_wide_finding() -> None:
-    """All exchanges of a bus fail 20 points more. Of a flow with three a step a twentieth failed before: it tells nothing so soon."""
+    """All exchanges of a bus fail 20 points more. The finding includes a flow that is too quiet to show it so soon."""
     traffic = Traffic.of(TOPOLOGY, WEEKS)
     traffic.mean[0] *= 0.03
     failed = np.full((len(TOPOLOGY.flows), WEEKS * WEEK), 0.001)

@@ -1,4 +1,4 @@
-"""Evidence: how often chance alone reaches a threshold, and that its ratios are those of the distributions it names."""
+"""Chance alone reaches a threshold no more often than stated, and evidence has the ratios of its distributions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TESTS = len(SIDE_OF_TEST)
 
 
 def add(evidence: ChangeEvidence, count: np.ndarray | float, mean: float, step: int, *, size: float = 1e6) -> None:
-    """Add a step of equal means to all rows, in days that differ by a gamma factor of this size, and by counts alone otherwise."""
+    """Add a step of equal means to all rows. Days differ by a gamma factor of this size, and hours by counts alone."""
     shape = evidence.today.shape
     ones, factor = np.ones(shape), np.broadcast_to(np.where(VOLUMES, FACTOR, 2.0)[:, None], shape)
     spread = unsure = np.zeros(shape)
@@ -23,7 +23,7 @@ def add(evidence: ChangeEvidence, count: np.ndarray | float, mean: float, step: 
 
 
 def end_day(evidence: ChangeEvidence, step: int) -> None:
-    """Begin a day of rows that are alike, and all judged by hours."""
+    """End a day of rows that are alike and all judged by hours."""
     rows = evidence.today.shape[1]
     judged = np.ones((len(SIDES), rows), np.bool_)
     evidence.end_day(judged, judged, ~judged[0], np.zeros(rows, np.int64), 1.0, step)
@@ -31,7 +31,7 @@ def end_day(evidence: ChangeEvidence, step: int) -> None:
 
 @pytest.mark.parametrize("size", [3.0, 50.0])
 def test_chance_reaches_a_threshold_no_oftener_than_stated(size: float) -> None:
-    """Of days that differ by a gamma factor, log A is reached in at most one of A steps: here in 400 rows over 1,500 steps."""
+    """If days differ by a gamma factor, log A is reached in at most one of A steps, over 400 rows and 1,500 steps."""
     rng = np.random.default_rng(5)
     rows, steps, threshold = 400, 1_500, 200.0
     evidence = ChangeEvidence.empty(rows)
@@ -51,8 +51,8 @@ def test_chance_reaches_a_threshold_no_oftener_than_stated(size: float) -> None:
 
 
 def test_a_day_of_counts_gives_the_ratio_of_its_sum() -> None:
-    """Given the day, counts are Poisson, so the evidence of its hours is that of their sum under two negative binomials."""
-    from scipy.stats import nbinom  # noqa: PLC0415  # every worker collects this, and one runs it
+    """Within a day counts are Poisson, so its hours give the evidence of their sum under two negative binomials."""
+    from scipy.stats import nbinom  # noqa: PLC0415  # every worker collects this, but only one runs it
 
     size, counts, means = 7.0, [2, 0, 5, 1], [4.0, 3.0, 6.0, 5.0]
     evidence = ChangeEvidence.empty(1)
@@ -66,7 +66,7 @@ def test_a_day_of_counts_gives_the_ratio_of_its_sum() -> None:
 
 
 def test_silence_is_as_sure_as_nothing_is_unlikely() -> None:
-    """Without exchanges the evidence of a stop is minus the logarithm of their chance; one exchange ends it."""
+    """Without exchanges, the evidence of a stop is minus the logarithm of their chance. One exchange resets it."""
     evidence = ChangeEvidence.empty(1)
     stop = int(np.flatnonzero(FACTOR == 0.0)[0])
     for step in range(5):
@@ -78,7 +78,7 @@ def test_silence_is_as_sure_as_nothing_is_unlikely() -> None:
 
 
 def test_a_day_adds_no_more_than_such_days_are_rare() -> None:
-    """A row that had bursts on two days of three proves less by another than one beside it that had none."""
+    """Another burst proves less for a row with bursts on two days of three than for a row with none."""
     evidence = ChangeEvidence.empty(2)
     rise = int(np.flatnonzero(UP_TEST & VOLUMES)[0])
     for day in range(30):
@@ -94,7 +94,7 @@ def test_a_day_adds_no_more_than_such_days_are_rare() -> None:
 
 
 def test_days_with_little_bound_what_falls_prove_and_not_silence() -> None:
-    """A row that has a tenth of its exchanges every other day, and many in between, but never none, proves little by another such day."""
+    """A row that often has a tenth of its exchanges proves little of a fall by such a day. A stop is still proven."""
     evidence = ChangeEvidence.empty(2)
     fall, stop = (int(np.flatnonzero(factor == FACTOR)[0]) for factor in (0.2, 0.0))
 
@@ -110,7 +110,7 @@ def test_days_with_little_bound_what_falls_prove_and_not_silence() -> None:
 
 
 def test_that_nothing_is_left_of_many_is_no_straying() -> None:
-    """In hours that stray by a fifth, one without any of a thousand is beyond doubt, and one with half of them is not."""
+    """In hours that stray by a fifth, an hour with none of a thousand exchanges is certain evidence. Half is not."""
     evidence = ChangeEvidence.empty(1)
     shape = evidence.today.shape
     ones, unsure = np.ones(shape), np.zeros(shape)
@@ -123,7 +123,7 @@ def test_that_nothing_is_left_of_many_is_no_straying() -> None:
 
 
 def test_quiet_days_that_differ_say_little_of_busy_ones() -> None:
-    """A flow whose days of rest are not as expected has no other days that stray."""
+    """Days of rest that are not as expected do not make other days count as straying."""
     dispersion = Dispersion.empty(1)
     one = np.ones((len(SIDES), 1))
     for day in range(70):

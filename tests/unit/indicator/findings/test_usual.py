@@ -1,4 +1,4 @@
-"""What the detector takes for usual: what went on for long, and what holidays are like."""
+"""The detector learns long-lasting changes and the traffic of holidays as usual."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def step_of(moment: int) -> int:
 
 
 def test_durations_that_stay_long_are_found_once() -> None:
-    """A flow that gets slow for good is slow for four weeks, and then that is usual."""
+    """A flow that gets slow for good is a finding for four weeks, and then counts as usual."""
     counts = Traffic.of(TOPOLOGY, 16).counts()
     parts = np.array([0.02, 0.05, 0.1, 0.2, 0.25, 0.2, 0.1, 0.05, 0.03, 0.0, 0.0])
     durations = np.random.default_rng(2).multinomial(counts.count, parts)
@@ -37,9 +37,7 @@ def test_durations_that_stay_long_are_found_once() -> None:
 
 
 def test_each_flow_of_a_finding_has_a_usual_of_its_own() -> None:
-    """A service's calls fall, and after two steps those of its smaller clients are half of what they were. When that is usual, they do not
-    rise.
-    """
+    """A service's calls fall, and its small clients soon recover to half. Once this is usual, it is no rise."""
     traffic = Traffic.of(TOPOLOGY, 20)
     traffic.mean[12:15] *= 0.05
     traffic.mean[12:16, FAULT : FAULT + 2] *= 0.05
@@ -51,7 +49,7 @@ def test_each_flow_of_a_finding_has_a_usual_of_its_own() -> None:
 
 
 def _with_holidays(factors: dict[tuple[int, int], float]) -> FlowCounts:
-    """Traffic with days of a kind, by week and day, on which so much of it is left."""
+    """Traffic in which days of a kind, by week and day, keep this share of their exchanges."""
     traffic, kind = Traffic.of(TOPOLOGY, 20), np.zeros(20 * WEEK, np.int64)
     for (week, day), left in factors.items():
         first = week * WEEK + day * DAY
@@ -61,13 +59,13 @@ def _with_holidays(factors: dict[tuple[int, int], float]) -> FlowCounts:
 
 
 def test_holidays_on_days_of_rest_tell_little() -> None:
-    """Two holidays on days of rest changed nothing. Those on working days, which have a tenth of it, are no findings."""
+    """Two holidays on days of rest change nothing. Later ones with a tenth of the traffic are no findings."""
     rest = {(6, 6): 1.0, (7, 6): 1.0}
     assert find(_with_holidays(rest | {(week, 1 + week % 4): 0.1 for week in (9, 11, 13, 15, 17)})) == []
 
 
 def test_what_holidays_are_like_is_learned_from_their_findings() -> None:
-    """Holidays were as busy as any day. When they no longer are, the first ones are falls, and later ones what is usual."""
+    """Once holidays are no longer busy, the first ones are falls, and the later ones are usual."""
     busy = {(week, day): 1.0 for week in (5, 6, 7) for day in (1, 3)}
     found = find(_with_holidays(busy | {(week, 2): 0.1 for week in range(8, 20)}))
     assert {step_of(one.since) // WEEK for one in found} >= {8}

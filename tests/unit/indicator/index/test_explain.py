@@ -17,12 +17,12 @@ from tests.support.oracles import index as oracle
 
 
 def explained(arrays, shares, kind, entity, **options):
-    """Explain one set of links."""
+    """Return the explanation of one set of links."""
     return explain_index(arrays, shares, Imputation.of(shares), kind, entity, **options)
 
 
 def pieces(found, days):
-    """The evidence of a window cut in two, as blocks of consumers arrive."""
+    """Return the evidence of a window in two parts, as blocks of consumers arrive."""
     links, half = found.links[days], len(found.links[days].ids) // 2
     return [
         (links.ids[part], links.slots[part], links.counts[:, part]) for part in (slice(half, None), slice(None, half))
@@ -32,7 +32,7 @@ def pieces(found, days):
 @settings(max_examples=60)
 @given(cases())
 def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
-    """For every set of links: the estimate is the index's bit for bit; losses by stage, provider and link each sum to 1 - estimate."""
+    """The estimate equals the index bit for bit. Losses by stage, provider and link each sum to 1 - estimate."""
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
     shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)
@@ -78,7 +78,7 @@ def rescored(case: Case, link: str) -> dict:
 @settings(max_examples=40)
 @given(cases())
 def test_what_a_fixed_link_brings_equals_a_full_scoring(case: Case) -> None:
-    """For every set and every link in it: index and L if fixed are the oracle's of evidence in which that link is OK."""
+    """For every link, the index and L if fixed equal the oracle's for evidence in which that link is OK."""
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
     shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)
@@ -93,7 +93,7 @@ def test_what_a_fixed_link_brings_equals_a_full_scoring(case: Case) -> None:
 
 
 def members(case: Case, kind: IndicatorKind, entity: str) -> list[str]:
-    """The links of one set, in force or not."""
+    """Return the links of one set, in force or not."""
     consumer = {service["id"]: service["agency"] for service in case.register["services"]}
     sector = {agency["id"]: agency["sector"] for agency in case.register["agencies"]}
 
@@ -115,7 +115,7 @@ SETS = tuple(kind for kind in IndicatorKind if kind is not IndicatorKind.ENDPOIN
 
 
 def assert_listed_by_gain(case: Case, kinds: Sequence[IndicatorKind] = SETS) -> None:
-    """Assert that links of every set are listed in the order of what the oracle gains by fixing each, the best first."""
+    """Assert that the links of every set are listed by what the oracle gains from fixing each, the best first."""
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
     shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)
@@ -139,12 +139,12 @@ def assert_listed_by_gain(case: Case, kinds: Sequence[IndicatorKind] = SETS) -> 
 @settings(max_examples=60)
 @given(cases())
 def test_what_would_raise_it_most_comes_first(case: Case) -> None:
-    """For every set: of all its links, unmeasured and imputed ones too, those that gain most by the oracle are listed first."""
+    """Of all links of a set, including unmeasured and imputed ones, those with the largest gain are listed first."""
     assert_listed_by_gain(case)
 
 
 def test_a_link_from_which_others_are_imputed_comes_before_those_that_lose_as_much() -> None:
-    """The one link known to fail in a service of five is the first of ten named, though twelve others lose more each."""
+    """In a service of five, the one link known to fail is listed first, though twelve others lose more each."""
     services = {"wide": 5, **{f"s{n:02}": 2 for n in range(12)}}
     links = [(f"{service}-{n}", service) for service, many in services.items() for n in range(many)]
     register = {
@@ -189,7 +189,7 @@ def test_a_link_from_which_others_are_imputed_comes_before_those_that_lose_as_mu
 
 
 def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
-    """Of 130 links, many unknown or absent, fixing any of 100 drawn at random gives each of their sets the index of a full scoring."""
+    """Fixing any of 100 links drawn from 130, many unknown or absent, gives each set the index of a full scoring."""
     rng = np.random.default_rng(20260301)
     links, services, agencies = 130, 30, 8
     owner = rng.integers(agencies, size=services)
@@ -253,7 +253,7 @@ def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
 @settings(max_examples=20)
 @given(cases())
 def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
-    """Blocks that know more links than the register change nothing; links that no block knows are not in force."""
+    """Blocks with links outside the register change nothing. Links that are in no block are not in force."""
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
     known, paper = pieces(found, case.days), found.links[case.days].paper
@@ -270,7 +270,7 @@ def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
 @settings(max_examples=20)
 @given(cases())
 def test_the_limit_cuts_the_tail(case: Case) -> None:
-    """A limit names those that come first only; the estimate and the losses by stage stay those of the whole."""
+    """A limit leaves only the first links and providers. The estimate and the losses by stage cover the whole set."""
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
     shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)

@@ -48,7 +48,7 @@ def a_case(links, *, services=(("s", "a", 1), ("t", "b", 1)), hours=10):
 
 
 def measure(case, target, stages, *, endpoint=False):
-    """One stage per slot from the first on; None leaves the slot unmeasured."""
+    """Add one stage per slot from the first on. None leaves the slot unmeasured."""
     case.measurements += [
         (endpoint, target, "north", FIRST + hour, (FIRST + hour) * HOUR * 10**6, stage)
         for hour, stage in enumerate(stages)
@@ -57,7 +57,7 @@ def measure(case, target, stages, *, endpoint=False):
 
 
 def test_a_worked_example():
-    """Two services, one link on paper, one silent: every number by hand."""
+    """Every number for two services, with one link on paper and one silent, equals that computed by hand."""
     case = a_case(
         [
             ("k", "s", "b", "always", 1),
@@ -87,7 +87,7 @@ def test_a_worked_example():
         )
     )
     assert (government.links_required, government.links_known, government.links_absent) == (4, 3, 1)
-    # s is down in every slot, as one of its links is on paper; t is known only where m failed.
+    # s is down in every slot, because one of its links is on paper. t is known only where m failed.
     assert government.strict is not None
     assert (government.strict.point, government.strict.lower) == (0.0, 0.0)
     assert government.strict.upper == pytest.approx(0.8 / 2)
@@ -104,7 +104,7 @@ def test_a_worked_example():
 
 
 def test_the_point_is_published_from_the_threshold_on():
-    """A known share of exactly the threshold publishes the point, one slot less does not; the bounds stand either way."""
+    """The point is published at exactly the threshold, but not one slot below it. The bounds are published anyway."""
     # With these weights the sum behind κ rounds to just below .8.
     for known, published in ((8, True), (7, False)):
         case = a_case([("k", "s", "b", "always", 0.1), ("l", "s", "c", "always", 0.7), ("m", "s", "c", "always", 0.2)])
@@ -123,7 +123,7 @@ def test_the_point_is_published_from_the_threshold_on():
 
 
 def test_without_any_knowledge_there_is_no_point_and_no_loss():
-    """Nothing measured: bounds 0 and 1, no point, no losses, E unset and wide open."""
+    """Without measurements, the bounds are 0 and 1, there is no point or loss, and E is unset between 0 and 1."""
     case = a_case([("k", "s", "b", "always", 1)])
     found = snapshot(case)
     for kind, entity in (
@@ -137,7 +137,7 @@ def test_without_any_knowledge_there_is_no_point_and_no_loss():
 
 
 def test_what_is_not_applicable_has_no_indicator():
-    """An agency without services, a service without links, one whose links weigh nothing: neither 0 nor 1."""
+    """An agency without services, a service without links, and one with weightless links have no index."""
     case = a_case(
         [("k", "s", "b", "always", 1), ("z", "u", "b", "always", 0)],
         services=[("s", "a", 1), ("t", "b", 1), ("u", "a", 1)],
@@ -149,7 +149,7 @@ def test_what_is_not_applicable_has_no_indicator():
     assert found.indicator(IndicatorKind.SERVICE, "t", 7) is None
     assert found.indicator(IndicatorKind.SERVICE, "u", 7) is None
     assert found.indicator(IndicatorKind.SERVICE, "nobody", 7) is None
-    # The weightless link still has an index of its own, and gives none to others.
+    # The weightless link still has an index of its own but gives none to its service and agencies.
     assert indicator_of(found, IndicatorKind.LINK, "z").point == 1.0
     assert indicator_of(found, IndicatorKind.GOVERNMENT, "gov").lower == 0.0
 
@@ -162,7 +162,7 @@ def test_before_the_epoch_there_is_no_index():
 
 
 def test_a_weightless_service_has_an_index_and_no_say():
-    """A service of weight 0 is measured by itself and counts for nothing above it."""
+    """A service of weight 0 has an index of its own and counts for nothing above it."""
     case = a_case([("k", "s", "b", "always", 1), ("m", "t", "c", "always", 1)], services=[("s", "a", 1), ("t", "b", 0)])
     measure(case, "k", [5] * 10)
     measure(case, "m", [0] * 10)
@@ -174,7 +174,7 @@ def test_a_weightless_service_has_an_index_and_no_say():
 
 
 def test_endpoints_are_measured_beside_the_index():
-    """An endpoint has a share, bounds and losses of its own, and no part in any other number, even under a link's id."""
+    """An endpoint has its own share, bounds and losses, and is part of no other number, even under a link's id."""
     case = a_case([("portal", "s", "b", "always", 1)])
     measure(case, "portal", [5] * 5 + [1] * 4, endpoint=True)
     found = snapshot(case)
@@ -187,7 +187,7 @@ def test_endpoints_are_measured_beside_the_index():
 
 
 def test_a_snapshot_says_what_it_was_computed_from():
-    """Every row has versions, evidence sequence and the end of the last slot; rows are in the requested order."""
+    """Every row has versions, evidence sequence and the end of the last slot. Rows are in the requested order."""
     case = a_case([("k", "s", "b", "always", 1), ("m", "t", "c", "always", 1)])
     arrays = RegisterArrays.of(register_of(case.register))
     evidence = Evidence(Calendar.of(register_of(case.register).policy))

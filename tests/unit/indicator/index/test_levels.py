@@ -1,4 +1,4 @@
-"""Levels 0 to 4 of services: each step by hand, and against a brute force."""
+"""Levels 0 to 4 of services equal those computed by hand and by brute force."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.unit.indicator.index.test_index import a_case, measure
 
 
 def level(case):
-    """The level of service s over the case's window."""
+    """Return the level of service s over the case's window."""
     return indicator_of(snapshot(case), IndicatorKind.SERVICE, "s").level
 
 
 def test_each_level_is_reached_by_what_was_seen():
-    """Isolated, some link works, all connect, and E at 95 and at 99 %: on lower bounds, so unseen slots count against it."""
+    """The levels are: isolated, some link works, all connect, E at 95 % and at 99 %. Unseen slots count against E."""
     case = a_case([("k", "s", "b", "always", 1), ("l", "s", "c", None, 1)], hours=100)
     assert level(case) == 0
     measure(case, "k", [5] + [0] * 99)
@@ -34,7 +34,7 @@ def test_each_level_is_reached_by_what_was_seen():
 
 
 def test_connecting_everywhere_is_not_enough():
-    """Where no link ever works the service is isolated, however well all of them connect."""
+    """A service in which no link ever works is isolated, however well all links connect."""
     case = a_case([("k", "s", "b", "always", 1)])
     measure(case, "k", [3] * 10)
     assert level(case) == 0
@@ -43,7 +43,7 @@ def test_connecting_everywhere_is_not_enough():
 @settings(max_examples=60)
 @given(cases())
 def test_levels_equal_a_brute_force(case: Case) -> None:
-    """Every service's level equals that computed slot by slot; services that are N/A have none."""
+    """Every service's level equals the one computed slot by slot. Services that are not applicable have none."""
     verdicts = oracle.verdicts(case.register, case.measurements)
     slots = oracle.window(case.register, case.days, case.end_slot)
     found = oracle._Index(case.register, verdicts, slots)

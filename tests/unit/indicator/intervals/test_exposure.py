@@ -1,4 +1,4 @@
-"""How far an outage of the bus reaches into the interval of a link: as far as it was seen to, and all the way unseen."""
+"""An outage of the bus reaches into a link's interval as far as it was seen to, and fully where it was not seen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OK, FAILED, UNSEEN = 5, 0, -1
 
 
 def intervals(bus: int, links: dict[int, int]) -> list[tuple[float, float]]:
-    """Low and high of the first links over 90 days in which the bus was ``bus`` for a day, and each link as given then."""
+    """Low and high of the first links over 90 days. For one day the bus was ``bus``, and each link as given."""
     government = Government.of(SCENARIO, np.random.default_rng(1))
     arrays = arrays_of(government, SCENARIO)
     verdicts = np.full((len(arrays.targets), 90 * 288), OK, dtype=np.int8)
@@ -31,11 +31,11 @@ def intervals(bus: int, links: dict[int, int]) -> list[tuple[float, float]]:
 
 
 def test_whom_the_bus_did_not_hurt_is_bounded_as_if_it_had_not_failed() -> None:
-    """Answered during the outage of the bus: its loss is no part of the interval, nor is the margin of its bounds."""
+    """If a link answered during an outage of the bus, its interval has neither the bus's loss nor the margin for it."""
     ((low, high),) = intervals(FAILED, {0: OK})
     ((untouched, best),) = intervals(OK, {0: OK})
     assert high == best
-    assert low > untouched  # not even what a bus might do that was never seen to fail
+    assert low > untouched  # without even the margin for a bus that was never seen to fail
 
 
 def test_not_to_be_seen_in_an_outage_of_the_bus_narrows_nothing() -> None:

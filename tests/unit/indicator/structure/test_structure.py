@@ -1,4 +1,4 @@
-"""Edge cases of the structure: nothing works, nothing is known, or there is nothing to compare."""
+"""The structure is right where nothing works, nothing is known, or there is nothing to compare."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALL = [5] * 10
 
 
 def of(case, **changes):
-    """The structure of a case's only window; ``changes`` are of the register."""
+    """Return the structure of a case's only window, after ``changes`` to the register."""
     register = replace(register_of(case.register), **changes)
     arrays = RegisterArrays.of(register)
     found = structure_by_window(arrays, AgencyNetwork.of(register, arrays), snapshot(case, arrays=arrays))
@@ -31,7 +31,7 @@ def of(case, **changes):
 
 
 def test_a_worked_example():
-    """Three agencies, one link each way between two, one on paper to the third: every number by hand."""
+    """Every number for three agencies, two linked both ways and the third on paper, equals that computed by hand."""
     case = a_case([("k", "s", "b", "always", 1), ("l", "s", "c", None, 1), ("m", "t", "a", "always", 1)])
     measure(case, "k", ALL)
     measure(case, "m", [5] * 5 + [1] * 5)
@@ -41,21 +41,21 @@ def test_a_worked_example():
     assert (found.pair_coverage_weighted, found.pair_coverage_weighted_upper) == (0.75, 0.75)
     assert (found.islands, found.isolates) == ((("a", "b"), ("c",)), ("c",))
     assert (found.fragmentation, found.fragmentation_lower, found.reciprocity) == (0.25, 0.25, 1.0)
-    # a is in sector x, b and c in y: every link crosses sectors, so there is nothing within one to compare with.
+    # a is in sector x, b and c are in y. Every link crosses sectors, so there is none within a sector to compare.
     assert found.within_sectors == SetIndex(links=0, point=None, lower=0.0, upper=1.0, known_share=0.0)
     assert found.across_sectors == SetIndex(links=3, point=0.5, lower=0.5, upper=0.5, known_share=1.0)
     assert found.silo_gap is None
     roles = {one.provider: (one.links, one.share, one.loss, one.strict_loss) for one in found.providers}
     assert roles == {"a": (1, 0.5, 0.25, 0.25), "b": (1, 0.25, 0.0, 0.0), "c": (1, 0.25, 0.25, 0.0)}
     assert found.provider_concentration == 0.25 + 0.0625 + 0.0625
-    # E is 1/4: service s never has all its links, t has its one half of the time, and that hangs on a alone.
+    # E is 1/4: service s never has all its links, t has its one half of the time, and depends on a alone.
     assert (found.resilience, found.weakest, found.bus_links, found.bus_strict_loss) == (0.0, "a", 0, 0.0)
     assert found.declared == 0.75
     assert (found.window_days, found.register_version, found.method_version) == (7, "r" * 64, METHOD_VERSION)
 
 
 def test_when_everything_is_on_paper():
-    """Pairs with absent links only count as required and never work; without a working pair nothing is reciprocal."""
+    """Pairs with only absent links count as required and never work. Without a working pair, reciprocity is unset."""
     found = of(a_case([("k", "s", "b", None, 1), ("m", "t", "a", None, 1)]))
     assert (found.pairs_required, found.pairs_working, found.pairs_absent, found.pairs_unknown) == (2, 0, 2, 0)
     assert (found.pair_coverage, found.pair_coverage_upper, found.declared) == (0.0, 0.0, 0.0)
@@ -66,7 +66,7 @@ def test_when_everything_is_on_paper():
 
 
 def test_when_nothing_is_known():
-    """Nothing is seen to work and everything could: bounds are 0 and 1, and what needs a point has none."""
+    """Nothing is seen to work and everything could: bounds are 0 and 1, and figures that need a point are unset."""
     found = of(a_case([("k", "s", "b", "always", 1), ("m", "t", "a", "always", 1)]))
     assert (found.pairs_unknown, found.pairs_absent) == (2, 0)
     assert (found.pair_coverage, found.pair_coverage_upper, found.declared) == (0.0, 1.0, 1.0)
@@ -77,7 +77,7 @@ def test_when_nothing_is_known():
 
 
 def test_the_silo_gap_needs_both_sides_to_be_publishable():
-    """With all answered within a sector and half across, the gap is one half; with too little known there is none."""
+    """If all links answer within a sector and half across, the gap is one half. If too little is known, it is unset."""
     case = a_case([("k", "t", "c", "always", 1), ("l", "s", "b", "always", 1)])
     measure(case, "k", ALL)
     measure(case, "l", [5, 0] * 5)
@@ -90,7 +90,7 @@ def test_the_silo_gap_needs_both_sides_to_be_publishable():
 
 
 def test_the_bus_is_one_node():
-    """X-Road probes, steps of journeys that are one, and mapped exchanges go over the bus; it falls with all of them."""
+    """X-Road probes, journeys with such a step and mapped exchanges use the bus, and fail with it."""
     case = a_case([("k", "s", "b", "always", 1), ("l", "s", "c", "always", 1), ("m", "t", "a", "always", 1)])
     for link in "klm":
         measure(case, link, ALL)
@@ -124,7 +124,7 @@ def test_values_cannot_be_changed():
 
 
 def test_a_link_that_is_no_longer_required_takes_nothing_with_it():
-    """A provider whose only link ended before the window carries nothing, and the bus does not carry that link either."""
+    """If a provider's only link ended before the window, neither the provider nor the bus carries it."""
     case = a_case([("k", "s", "b", "always", 1), ("l", "s", "c", "always", 1)])
     measure(case, "k", ALL)
     case.register["links"][1]["required_until"] = date(2024, 5, 13)

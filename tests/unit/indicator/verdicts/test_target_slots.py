@@ -1,4 +1,4 @@
-"""The verdict and the reason that slots show."""
+"""Slots show a verdict and its reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def row(*values: int) -> np.ndarray:
 
 
 def test_a_reason_is_that_of_the_first_counting_vantage_with_the_verdict() -> None:
-    """Vantages of another outcome, those that do not count, and those without a reason are passed over."""
+    """Vantages with another outcome, that do not count, or that have no reason are passed over."""
     verdict = row(LATE, LATE, OK)
     outcome = np.array([[OK, LATE, LATE], [LATE, OK, OK], [OK, OK, LATE]], dtype=np.uint8)
     reason = np.array([[1, 63, 64], [0, 1, 1], [0, 1, 64]], dtype=np.uint8)
@@ -30,7 +30,7 @@ def test_a_reason_is_that_of_the_first_counting_vantage_with_the_verdict() -> No
 
 
 def test_a_register_decides_over_what_was_measured() -> None:
-    """Outside its requirement a slot shows nothing, before it is live ABSENT, and unknown where nothing was judged."""
+    """A slot shows nothing while not required, ABSENT before it is live, and unknown where nothing was judged."""
     slots = np.arange(10, 15)
     outcome = np.array([[OK], [OK], [OK], [0], [LATE]], dtype=np.uint8)
     reason = np.array([[1], [1], [1], [0], [63]], dtype=np.uint8)

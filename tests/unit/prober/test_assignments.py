@@ -1,4 +1,4 @@
-"""What the prober makes of a register's links and endpoints."""
+"""The prober turns a register's links and endpoints into assignments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.registers import write_register
 
 
 def test_an_endpoint_is_late_by_its_own_limit(tmp_path: Path) -> None:
-    """An endpoint has the latency limit of its row, the policy's default without one."""
+    """An endpoint has the latency limit of its row, or otherwise the policy's default."""
     plain = load_register(write_register(tmp_path / "plain"))
     table = (tmp_path / "plain" / "endpoints.csv").read_text("utf-8").splitlines()
     rows = [f"{table[0]},latency_ms", f"{table[1]},1500", *(f"{row}," for row in table[2:])]
@@ -40,7 +40,7 @@ def _journey(*steps: str) -> str:
 
 
 def test_kinds_without_a_proxy() -> None:
-    """Exactly those whose definitions cannot have the key."""
+    """The kinds without a proxy are exactly those whose definitions cannot have the key."""
     assert {kind for kind, keys in _KEYS.items() if "proxy" not in keys} == _WITHOUT_PROXY
 
 
@@ -56,7 +56,7 @@ def test_kinds_without_a_proxy() -> None:
     ],
 )
 def test_control_targets_take_the_proxy_of_all_probes(tmp_path: Path, definition: str, proxy: str) -> None:
-    """They go over a proxy if everything goes over it that can; another way out is enough for them to go directly."""
+    """Control targets use a proxy if all probes that can use one use the same. Otherwise they are reached directly."""
     write_register(
         tmp_path,
         links_csv="id,service,provider,data_item,live_from,probe,target\n",

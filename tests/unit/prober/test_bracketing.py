@@ -1,4 +1,4 @@
-"""Bracketing of probes by control rounds."""
+"""Control rounds before and after a probe bracket it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_35_the_round_before_failed() -> None:
 
 
 def test_35_the_round_after_failed() -> None:
-    """A probe after a good round is blind when the next one fails."""
+    """A probe after a good round is blind if the next one fails."""
     held = bracket((0.0, True))
     held.hold(0.1, 0.4, "a")
     assert held.round(0.5, BLIND) == [("a", BLIND)]
 
 
 def test_35_a_round_during_the_probe_failed() -> None:
-    """A long probe is blind when a round within it failed, though those around it passed."""
+    """A long probe is blind if a round within it failed, even if the rounds around it passed."""
     held = bracket((0.0, True))
     began = 0.1
     held.round(0.5, BLIND)
@@ -68,7 +68,7 @@ def test_before_the_first_round_all_is_blind() -> None:
 
 
 def test_names_and_control_targets_are_bracketed_apart() -> None:
-    """A round in which no name resolved spoils its own probes only, and leaves open what the vantage reached."""
+    """A round in which no name resolved spoils only its own probes, and says nothing about what the vantage reached."""
     held = bracket((0.0, True))
     held.hold(0.1, 0.4, "a")
     assert held.round(0.5, UNRESOLVED) == [("a", UNRESOLVED)]

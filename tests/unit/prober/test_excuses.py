@@ -1,4 +1,4 @@
-"""Whether a verdict is our own fault: each excuse alone, and their order."""
+"""Excuses say whether a verdict is our own fault, each alone and in their order."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ GOOD = Observation(time=1000.0, duration=0.2, latency=0.1, status=200, body=b"{}
 
 
 def after_stall(reason: Reason, seen: Observation, stalled: float) -> Reason:
-    """The reason after excuses when the loop stood still for so many seconds of the probe."""
+    """Return the reason after excuses if the loop stood still for this many seconds of the probe."""
     return excused(Judgement(reason), seen, Circumstances(limit=0.3, stalled=stalled)).reason
 
 
 def test_a_stall_of_ours_is_no_lateness_of_the_target() -> None:
-    """Lateness that a stall of the prober explains is UNKNOWN/PROBER_ERROR; what it does not explain stays."""
+    """Lateness that a stall of the prober explains is UNKNOWN/PROBER_ERROR. Other lateness stays."""
     late = replace(GOOD, latency=0.5, duration=0.6, phases=Phases())
     assert after_stall(Reason.LATE, late, 0.25) is Reason.PROBER_ERROR
     assert after_stall(Reason.LATE, late, 0.1) is Reason.LATE
@@ -34,7 +34,7 @@ def test_a_stall_of_ours_is_no_lateness_of_the_target() -> None:
 
 
 def test_a_stall_by_its_own_bytes_excuses_no_target() -> None:
-    """What the loop took for what a target sent is no stall of ours, in lateness and in silence; what is beyond it is."""
+    """The loop's time for a target's own bytes excuses neither lateness nor silence. A stall beyond that does."""
     late = replace(GOOD, latency=0.5, duration=0.6)
     assert after_stall(Reason.LATE, replace(late, busy=0.25), 0.25) is Reason.LATE
     assert after_stall(Reason.LATE, replace(late, busy=0.25), 0.5) is Reason.PROBER_ERROR
@@ -45,7 +45,7 @@ def test_a_stall_by_its_own_bytes_excuses_no_target() -> None:
 
 @pytest.mark.parametrize(("cause", "reason"), [(Cause.LINE_TIMEOUT, Reason.PROBER_ERROR), (Cause.LINE, Reason.LINE)])
 def test_a_stall_of_ours_is_no_missing_line_of_the_target(cause: Cause, reason: Reason) -> None:
-    """A line that did not come by the deadline may be due to a stall, in a journey too; a closed connection is not."""
+    """A line missing at the deadline may be due to a stall, also in a journey. A closed connection is not."""
     talk = replace(GOOD, latency=None, status=0, duration=5.0, failure=Failure(Phase.PROCESSING, cause))
     journey = replace(GOOD, duration=5.0, steps=(StepFacts("first", GOOD), StepFacts("talk", talk)))
     expected = Expectations(steps=(Expectations(), Expectations()))
@@ -57,7 +57,7 @@ def test_a_stall_of_ours_is_no_missing_line_of_the_target(cause: Cause, reason: 
 
 
 def test_a_token_that_took_long_is_no_silence_of_the_target() -> None:
-    """A timeout after more than a tenth of the time went to a token is our credential's; one that came at once excuses nothing."""
+    """A timeout is our credential's if over a tenth of the time went to a token. An answer is never excused by it."""
     hung = replace(GOOD, latency=None, duration=1.0, failure=Failure(Phase.PROCESSING, Cause.TIMEOUT))
     timeout = judge(hung, Expectations())
     assert timeout.reason is Reason.ANSWER_TIMEOUT
@@ -68,7 +68,7 @@ def test_a_token_that_took_long_is_no_silence_of_the_target() -> None:
 
 
 def test_blindness_keeps_other_reasons_of_unknown() -> None:
-    """Even OK becomes UNKNOWN/VANTAGE_BLIND, and an UNKNOWN keeps its own reason."""
+    """Even OK becomes UNKNOWN/VANTAGE_BLIND, but an UNKNOWN keeps its own reason."""
     blind = excused(Judgement(Reason.OK), GOOD, Circumstances(blind=True))
     assert (blind.outcome, blind.reason) == (Outcome.UNKNOWN, Reason.VANTAGE_BLIND)
     shed = Judgement(Reason.SHED)
@@ -76,7 +76,7 @@ def test_blindness_keeps_other_reasons_of_unknown() -> None:
 
 
 def test_the_first_excuse_that_applies_gives_the_reason() -> None:
-    """The first excuse in the list that applies decides; only an overrun and a blind vantage excuse an OK."""
+    """The first excuse in the list that applies decides. Only an overrun and a blind vantage excuse an OK."""
     names = [excuse.name for excuse in EXCUSES]
     assert names == ["overrun", "token", "conntrack", "stall", "resolver", "blind vantage"]
     failure = Failure(Phase.CONNECT, Cause.TIMEOUT)
@@ -100,7 +100,7 @@ def test_the_first_excuse_that_applies_gives_the_reason() -> None:
 
 
 def test_late_ticks_make_a_stall() -> None:
-    """Late ticks make a stall; it counts as far as it overlaps a probe, also while it lasts."""
+    """Late ticks make a stall. It counts as far as it overlaps a probe, even while it lasts."""
     stalls = LoopStalls(remembered=10.0)
     for now in (0.0, 0.05, 0.1, 1.1, 1.15):
         stalls.tick(now)
@@ -110,7 +110,7 @@ def test_late_ticks_make_a_stall() -> None:
 
 
 def test_nothing_stalls_while_no_ticks_are_expected() -> None:
-    """A loop that has nothing to do need not run: that is no stall, neither while it rests nor afterwards."""
+    """A loop with nothing to do need not run, so its rest is no stall, neither then nor afterwards."""
     stalls = LoopStalls(remembered=10.0)
     stalls.tick(0.0)
     stalls.rest()

@@ -1,4 +1,4 @@
-"""The prober's metrics of its own punctuality."""
+"""The prober's metrics show its own punctuality."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def test_33_lag_overruns_and_skips_are_counted(metrics: ProberMetrics, registry:
 def test_with_many_targets_only_expiring_certificates_are_exposed(
     metrics: ProberMetrics, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If there are too many targets for series of each, those with a certificate about to expire have them, up to a
-    limit; one that is renewed, or unknown, has them no longer.
+    """With too many targets for series of each, a limited number of those with expiring certificates have series. A
+    target whose certificate is renewed or unknown has none any more.
     """
     monkeypatch.setattr("services.prober.metrics.SERIES_BELOW", 3)
     monkeypatch.setattr("services.prober.metrics.EXPIRING_SERIES", 1)
@@ -99,7 +99,7 @@ def test_with_many_targets_only_expiring_certificates_are_exposed(
 def test_a_target_that_went_and_came_back_shows_nothing_old(
     metrics: ProberMetrics, registry: CollectorRegistry
 ) -> None:
-    """A measurement made of a target while it was handed over is not exposed when the target comes back."""
+    """A measurement of a target that was being handed over is not exposed when the target comes back."""
     here, there = Target("here"), Target("there")
     both = {target: assignment(target) for target in (here, there)}
     metrics.set_targets(frozenset({here}), both)
@@ -113,7 +113,7 @@ def test_a_target_that_went_and_came_back_shows_nothing_old(
 
 
 def test_a_local_counter_can_be_requested_alone() -> None:
-    """/metrics?name[]= finds it, as `peyvand up` requests its probes per second."""
+    """/metrics?name[]= finds a local counter, which `peyvand up` needs for its probes per second."""
     registry = CollectorRegistry()
     outcomes = LocalCounter("peyvand_probe_outcomes_total", Outcome)
     registry.register(outcomes)
@@ -125,6 +125,6 @@ def test_a_local_counter_can_be_requested_alone() -> None:
 @pytest.mark.usefixtures("metrics")
 @pytest.mark.parametrize("name", ["peyvand_probe_outcomes_total", "peyvand_probe_reasons_total"])
 def test_the_table_has_the_number_of_series(registry: CollectorRegistry, name: str) -> None:
-    """An outcome or a reason that is added changes the number of series in the table of metrics."""
+    """The table of metrics has the number of series, which changes with each new outcome or reason."""
     samples = [sample for family in registry.collect() for sample in family.samples if sample.name == name]
     assert len(samples) == int(TABLE[name].series)

@@ -1,4 +1,4 @@
-"""Every reason is produced by what decides it: checks, excuses, the launcher, the indicator, the api."""
+"""Every reason is produced by the code that decides it: checks, excuses, the launcher, the indicator, the api."""
 
 from __future__ import annotations
 
@@ -72,18 +72,18 @@ def judged(
     latency: float | None = 2.0,
     max_age: float | None = None,
 ) -> Case:
-    """The reason that judging gives to an observation."""
+    """Return a case that judges an observation."""
     definition = Probe("x", kind, expect=expect or Expect())
     return lambda: judge(observation, compile_expectations(definition, {}, latency=latency, max_age=max_age)).reason
 
 
 def failed(phase: Phase, cause: Cause) -> Case:
-    """The reason of a probe that failed by this cause in this phase."""
+    """Return the case of a probe that failed by this cause in this phase."""
     return judged(Observation(1000.0, 0.2, failure=Failure(phase, cause, "why")))
 
 
 def answered(expect: Expect, **facts: object) -> Case:
-    """The reason of a complete answer with these facts."""
+    """Return the case of a complete answer with these facts."""
     return judged(replace(GOOD, **facts), expect)  # type: ignore[arg-type]
 
 
@@ -96,7 +96,7 @@ def called(code: str, serving: str = "", *, health: bool = False) -> Case:
 
 
 def attempted(url: str, definition: Probe, egress: Egress | None = None) -> Case:
-    """The reason of one real probe."""
+    """Return the case of one real probe."""
 
     async def attempt() -> Reason:
         environment = ProbeEnvironment(
@@ -113,7 +113,7 @@ def attempted(url: str, definition: Probe, egress: Egress | None = None) -> Case
 
 
 class _Kept:
-    """A publisher that keeps what it is given."""
+    """A publisher that keeps its rows."""
 
     def __init__(self) -> None:
         self.rows: list[Measurement] = []
@@ -133,7 +133,7 @@ def _pipeline(kept: _Kept, environment: ProbeEnvironment, metrics: ProberMetrics
 
 
 async def _shed() -> Reason:
-    """The reason of a launch whose turn came too late."""
+    """Return the reason of a launch whose turn came too late."""
     kept, environment, metrics = _Kept(), ProbeEnvironment(), ProberMetrics(CollectorRegistry())
     pipeline = _pipeline(kept, environment, metrics)
     launcher = Launcher(9, pipeline, Membership("p1", 1.0), metrics, structlog.get_logger())
@@ -145,7 +145,7 @@ async def _shed() -> Reason:
 
 
 async def _overrun() -> Reason:
-    """The reason of a probe that ended after its slot."""
+    """Return the reason of a probe that ended after its slot."""
     environment = ProbeEnvironment()
     result = await ProbeRunner(environment, structlog.get_logger()).probe(_assigned(Target("x")), slot_end=1000.0)
     await environment.close()
@@ -153,7 +153,7 @@ async def _overrun() -> Reason:
 
 
 def released(observation: Observation, faults: VantageFaults) -> Case:
-    """The reason published for a probe around which the vantage had these faults."""
+    """Return the case of a probe during these faults of the vantage."""
 
     async def release() -> Reason:
         kept, environment, metrics = _Kept(), ProbeEnvironment(), ProberMetrics(CollectorRegistry())
@@ -167,7 +167,7 @@ def released(observation: Observation, faults: VantageFaults) -> Case:
 
 
 def _absent() -> Reason:
-    """The reason the api shows for a link that the register documents as not built."""
+    """Return the reason that the api shows for a link that the register documents as not built."""
     link = Link("x", "service", "b", "item", live_from=None)
     calendar = Calendar(timezone="UTC", epoch=datetime(2026, 1, 1, tzinfo=UTC).timestamp(), slot_seconds=300)
     first = calendar.epoch_slot
@@ -228,7 +228,7 @@ CASES: dict[Reason, Case] = {
     Reason.TOO_MANY_REDIRECTS: answered(Expect(), failure=Failure(Phase.TRANSFER, Cause.TOO_MANY_REDIRECTS)),
     Reason.REDIRECT_REFUSED: answered(Expect(), failure=Failure(Phase.CONNECT, Cause.EGRESS), redirected=True),
     Reason.AGE_UNREADABLE: answered(Expect(fresh=FreshnessSource(path="$.never"))),
-    # No answer on the wire becomes half a character; whatever else might one day, is no pass.
+    # No answer on the wire gives half a character. If something ever did, it would not pass.
     Reason.CHECK_ERROR: answered(Expect(headers={"X": HeaderExpectation(must=".")}), headers=(("x", "\ud800"),)),
     Reason.XML: answered(Expect(xml=(XmlExpectation("//id"),))),
     Reason.JSON_SCHEMA: answered(Expect(schema={"required": ["name"]})),

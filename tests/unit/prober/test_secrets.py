@@ -1,4 +1,4 @@
-"""Secrets by reference."""
+"""Secrets are read by reference and never shown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_rotated_secret_is_picked_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reference", ["env:PEYVAND_TEST_NOT_SET", "file:/nonexistent/secret", "plain-s3cr3t", ""])
 def test_a_missing_secret_says_which(reference: str) -> None:
-    """A secret that cannot be read is refused by its reference; a text that may be a secret itself is not repeated."""
+    """A secret that cannot be read is refused by its reference. A text that may be a secret itself is not repeated."""
     with pytest.raises(MissingSecretError) as raised:
         Secrets().get(reference)
     assert "s3cr3t" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""What a capture takes from an answer, and what it refuses."""
+"""A capture extracts a value from an answer, or refuses it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.prober.observation import Observation
 
 
 def value(capture: Capture, body: bytes = b"", *headers: tuple[str, str]) -> object:
-    """What a capture takes from an answer with this body and these headers."""
+    """Return what a capture extracts from an answer with this body and these headers."""
     return compile_capture("x", capture, {"c": "urn:civil"}).value(Observation(0.0, 0.1, headers=headers, body=body))
 
 
@@ -33,13 +33,13 @@ def value(capture: Capture, body: bytes = b"", *headers: tuple[str, str]) -> obj
     ],
 )
 def test_what_is_taken(capture: Capture, body: bytes, expected: object) -> None:
-    """The first value is taken, stripped, with its type, and encoded as the capture requires."""
+    """The first value is extracted, stripped, with its type, and encoded as the capture requires."""
     found = value(capture, body)
     assert (found, type(found)) == (expected, type(expected))
 
 
 def test_headers_are_found_in_any_case() -> None:
-    """A header is taken by its name in any case, the first of several."""
+    """A header is found by its name in any case. Of several, the first is extracted."""
     assert value(Capture(header="X-Id"), b"", ("x-other", "0"), ("x-id", " 1 "), ("x-id", "2")) == "1"
 
 
@@ -59,7 +59,7 @@ def test_headers_are_found_in_any_case() -> None:
     ],
 )
 def test_what_is_refused(capture: Capture, body: bytes, why: str) -> None:
-    """An absent value, one that is no scalar, and one that could end a header early are refused; the error does not repeat it."""
+    """Absent values, non-scalars, and values that could end a header early are refused. The error omits the value."""
     with pytest.raises(CaptureError, match=why) as refused:
         value(capture, body)
     assert "Evil" not in str(refused.value)

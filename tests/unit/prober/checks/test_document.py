@@ -1,4 +1,4 @@
-"""Answers that are XML: what is read of them, and what is not."""
+"""XML answers are checked by XPath, and nothing outside the body is read."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def judged(
     ],
 )
 def test_texts_that_are_equal(path: str, equals: str) -> None:
-    """Content, attributes, texts, numbers and flags are compared as XPath writes them, folded, ends stripped."""
+    """Content, attributes, texts, numbers and flags are compared as XPath writes them, folded and stripped."""
     assert judged(BODY.encode(), XmlExpectation(path, equals), sum="4.50").reason is Reason.OK
 
 
@@ -71,7 +71,7 @@ def test_texts_that_are_equal(path: str, equals: str) -> None:
     [("//q:name", "رضا"), ("/r/@a", "70"), ("count(//n)", "2.0"), ("//n = 3", "1"), ("//mixed", "one"), ("//n", "")],
 )
 def test_texts_that_differ(path: str, equals: str) -> None:
-    """Another text fails with reason XML; the detail names the path and no value."""
+    """Another text fails with reason XML. The detail names the path and no value."""
     judgement = judged(BODY.encode(), XmlExpectation(path, equals))
     assert (judgement.reason, judgement.detail) == (Reason.XML, f"{path} differs from what is expected")
 
@@ -95,7 +95,7 @@ def test_texts_that_differ(path: str, equals: str) -> None:
     ],
 )
 def test_what_is_found(path: str, found: bool) -> None:
-    """Without an expected text, the result must be true for XPath's boolean(); prefixes are those of the definition."""
+    """Without an expected text, the result must be true for XPath's boolean(). Prefixes are the definition's."""
     judgement = judged(BODY.encode(), XmlExpectation(path))
     assert (judgement.reason, judgement.detail) == ((Reason.OK, "") if found else (Reason.XML, f"{path} finds nothing"))
 
@@ -147,7 +147,7 @@ def test_entities_are_refused(reference: str) -> None:
     ],
 )
 def test_nothing_else_is_read(tmp_path: Path, document: str) -> None:
-    """A body is parsed the same whether what it refers to is a DTD, nonsense, or does not exist."""
+    """A body is parsed the same whether its reference is a DTD, is nonsense, or does not exist."""
     declares, nonsense, missing = (tmp_path / name for name in ("declares", "nonsense", "missing"))
     declares.write_text('<!ENTITY y "a secret"><!ATTLIST r z CDATA "a secret">')
     nonsense.write_text("no DTD at all")
@@ -163,7 +163,7 @@ def test_nothing_else_is_read(tmp_path: Path, document: str) -> None:
 
 
 def test_a_doctype_alone_is_fine() -> None:
-    """XHTML names a DTD on the web, and is parsed without it."""
+    """XHTML that names a DTD on the web is parsed without it."""
     body = (
         b'<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd">'
         b'<html xmlns="urn:p"><p>hello</p></html>'
@@ -185,7 +185,7 @@ def test_a_doctype_alone_is_fine() -> None:
     ],
 )
 def test_encodings(text: str, written_as: str, content_type: str) -> None:
-    """A byte order mark takes precedence over the header, that over the XML declaration; unknown encodings are ignored."""
+    """A byte order mark precedes the header, which precedes the XML declaration. Unknown encodings are ignored."""
     body = text.encode(written_as)
     assert judged(body, XmlExpectation("/r", "سلام"), content_type=content_type).reason is Reason.OK
 

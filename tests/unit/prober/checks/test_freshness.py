@@ -1,4 +1,4 @@
-"""The age of data."""
+"""The age of data is read from times in many formats."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def local(*parts: int) -> float:
 
 
 def gregorian(year: int, month: int, day: int) -> date | None:
-    """The day that a Jalali date is read as; None when there is no such day."""
+    """Return the day that a Jalali date is read as, or None if there is no such day."""
     start = parse_moment(f"{year}/{month}/{day}", UTC)
     return None if start is None else datetime.fromtimestamp(start, UTC).date()
 
@@ -62,7 +62,7 @@ def gregorian(year: int, month: int, day: int) -> date | None:
     ],
 )
 def test_times_that_are_read(value: object) -> None:
-    """RFC 3339, epoch seconds and their parts, HTTP dates and Jalali times mean the same moment, in any digits."""
+    """RFC 3339, epoch seconds and fractions, HTTP dates and Jalali times mean the same moment, in any digits."""
     assert parse_moment(value, TEHRAN) == 1795521600.0
 
 
@@ -81,11 +81,11 @@ def test_times_that_are_read(value: object) -> None:
         ("2024-08-02", local(2024, 8, 2)),
         ("2024/08/02", local(2024, 8, 2)),
         ("1399/12/30", local(2021, 3, 20)),
-        ("1401/06/30", local(2022, 9, 21)),  # summer time, which Iran had until then
+        ("1401/06/30", local(2022, 9, 21)),  # Iran had summer time until then
     ],
 )
 def test_dates_are_of_the_policys_timezone(value: object, expected: float) -> None:
-    """A date alone is the start of its day, and a Jalali time is local, both in the timezone given."""
+    """A date alone is the start of its day, and a Jalali time is local, both in the given timezone."""
     assert parse_moment(value, TEHRAN) == expected
     assert parse_moment(value, UTC) != expected
 
@@ -130,7 +130,7 @@ def test_dates_are_of_the_policys_timezone(value: object, expected: float) -> No
     ],
 )
 def test_times_that_are_not_read(value: object) -> None:
-    """Values that name no moment, days that do not exist, and Gregorian times without an offset are not read."""
+    """Values that name no moment, days that do not exist, and Gregorian times without an offset are rejected."""
     assert parse_moment(value, TEHRAN) is None
 
 
@@ -150,7 +150,7 @@ def test_times_that_are_not_read(value: object) -> None:
     ],
 )
 def test_known_days(jalali: tuple[int, int, int], expected: date) -> None:
-    """Days of history and the last days of leap years, as calendars print them."""
+    """Days of history and the last days of leap years match printed calendars."""
     assert gregorian(*jalali) == expected
 
 
@@ -162,7 +162,7 @@ def test_common_years_have_no_thirtieth_of_esfand(year: int) -> None:
 
 @pytest.mark.parametrize("jalali", [(1403, 0, 1), (1403, 13, 1), (1403, 1, 0), (1403, 1, 32)])
 def test_days_that_do_not_exist(jalali: tuple[int, int, int]) -> None:
-    """Months and days that the calendar does not have are not read."""
+    """Months and days that the calendar does not have are rejected."""
     assert gregorian(*jalali) is None
 
 
@@ -184,7 +184,7 @@ _TERMS = [
 
 
 def _equinox(year: int) -> datetime:
-    """The March equinox in Tehran's standard time, right to a few minutes (Meeus, chapter 27; ΔT is about a minute)."""
+    """Return the March equinox in Tehran's standard time, to some minutes (Meeus, chapter 27; ΔT is about a minute)."""
     y = (year - 2000) / 1000
     mean = 2451623.80984 + 365242.37404 * y + 0.05169 * y**2 - 0.00411 * y**3 - 0.00057 * y**4
     t = (mean - 2451545.0) / 36525
@@ -197,7 +197,7 @@ def _equinox(year: int) -> datetime:
 
 
 def test_every_year_begins_with_its_equinox() -> None:
-    """Each year from 1300 to 1500 begins on the day whose noon is the first after the equinox in Tehran."""
+    """Each year from 1300 to 1500 begins on the day of the first noon after the equinox in Tehran."""
     close = []
     for year in YEARS:
         equinox = _equinox(year + 621)
@@ -206,13 +206,13 @@ def test_every_year_begins_with_its_equinox() -> None:
             close.append(year)
         first = equinox.date() if equinox < noon else equinox.date() + timedelta(days=1)
         assert gregorian(year, 1, 1) == first, year
-    # Its equinox came too close to noon for this formula to tell; the cycle says 21 March 1930, as calendars do.
+    # This equinox is too close to noon for the formula. The cycle gives 21 March 1930, as calendars do.
     assert close == [1309]
 
 
 @given(st.dates(date(1921, 3, 21), date(2122, 3, 20)))
 def test_every_day_has_one_jalali_date(day: date) -> None:
-    """Exactly one Jalali date of the years around a Gregorian day is that day."""
+    """Exactly one Jalali date of the surrounding years is a given Gregorian day."""
     found = []
     for year in (day.year - 622, day.year - 621):
         for month in range(1, 13):
@@ -222,7 +222,7 @@ def test_every_day_has_one_jalali_date(day: date) -> None:
 
 
 def test_days_follow_one_another() -> None:
-    """Written in order, the Jalali dates of 1300 to 1500 are the days of the Gregorian calendar without gap or repeat."""
+    """In order, the Jalali dates of 1300 to 1500 are Gregorian days without gap or repeat."""
     days = []
     for year in YEARS:
         for month in range(1, 13):
@@ -265,7 +265,7 @@ def test_steps_of_a_journey_are_read_in_the_policys_timezone() -> None:
     ],
 )
 def test_where_the_age_stands(fresh: FreshnessSource, body: bytes, age: float | None) -> None:
-    """The time is found by JSONPath or XPath and read in the policy's timezone; without one the age is unreadable."""
+    """The time is found by JSONPath or XPath and read in the policy's timezone. Without one the age is unreadable."""
     midday = local(2026, 11, 24, 12)
     observation = Observation(time=midday - 0.5, duration=0.5, latency=0.1, status=200, body=body)
     definition = Probe("test", "http", expect=Expect(fresh=fresh))
@@ -276,7 +276,7 @@ def test_where_the_age_stands(fresh: FreshnessSource, body: bytes, age: float | 
 
 @pytest.mark.parametrize(("ahead", "age"), [(0, 0.0), (86_400, 0.0), (86_401, None)])
 def test_data_from_the_future(ahead: int, age: float | None) -> None:
-    """A time up to a day ahead, from another clock or timezone, is age 0; one further ahead is no age."""
+    """A time up to a day ahead, from another clock or timezone, is age 0. One further ahead is no age."""
     now = 1_800_000_000
     seen = Observation(time=now - 0.5, duration=0.5, latency=0.1, status=200, body=b'{"at": %d}' % (now + ahead))
     definition = Probe("test", "http", expect=Expect(fresh=FreshnessSource(path="$.at")))

@@ -1,4 +1,4 @@
-"""From observations to judgements."""
+"""Observations are judged, and the lowest stage that is wrong decides."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def expectations(expect: Expect, *, latency: float | None = None, max_age: float
 @pytest.mark.parametrize("phase", list(Phase))
 @pytest.mark.parametrize("cause", list(Cause))
 def test_every_failure_is_judged(phase: Phase, cause: Cause) -> None:
-    """Every cause in every phase has a reason with an outcome below OK, and judging it never raises."""
+    """Every cause in every phase gives an outcome below OK, and judging it never raises."""
     judgement = judge(replace(GOOD, failure=Failure(phase, cause)), Expectations())
     assert judgement.outcome is not Outcome.OK
 
@@ -52,7 +52,7 @@ def test_every_failure_is_judged(phase: Phase, cause: Cause) -> None:
     ],
 )
 def test_failures_that_loopback_cannot_produce(failure: Failure, reason: Reason) -> None:
-    """An unreachable network is a failed connection of the target; our own lack of resources and our policy are UNKNOWN."""
+    """An unreachable network is the target's failed connection. Our own lack of resources and policy are UNKNOWN."""
     assert judge(replace(GOOD, status=0, failure=failure), Expectations()).reason is reason
 
 
@@ -70,7 +70,7 @@ def test_failures_that_loopback_cannot_produce(failure: Failure, reason: Reason)
     ],
 )
 def test_reasons_of_a_failed_connect(number: int, cause: Cause) -> None:
-    """Errors of this machine's resources, its connection-tracking table included, are distinguished from those of the target."""
+    """Errors of this machine's resources, including connection tracking, are distinguished from the target's."""
     assert os_error_cause(OSError(number, "x")) is cause
 
 
@@ -125,7 +125,7 @@ def test_a_body_over_its_limit_comes_after_the_status() -> None:
     ],
 )
 def test_equality_of_json_values(found: bytes, expected: object, same: bool) -> None:
-    """True is not 1, numbers compare by value, texts folded, lists and objects deeply."""
+    """True is not 1, numbers compare by value, texts folded, and lists and objects deeply."""
     expect = expectations(Expect(json=(JsonExpectation("$.v", equals=expected),)))
     reason = judge(replace(GOOD, body=b'{"v": ' + found + b"}"), expect).reason
     assert reason is (Reason.OK if same else Reason.JSON)
@@ -133,7 +133,7 @@ def test_equality_of_json_values(found: bytes, expected: object, same: bool) -> 
 
 @pytest.mark.parametrize("value", [None, "${died}"])
 def test_an_expected_null_is_compared(value: object) -> None:
-    """Only null equals null: in a record as written or from a param, and at a path from a param."""
+    """Only null equals null, in a record as written or from a param, and at a path from a param."""
     expects = [Expect(record={"v": value})]
     expects += [Expect(json=(JsonExpectation("$.v", equals=value),))] if value else []
     for expect in expects:
@@ -156,7 +156,7 @@ def test_an_expected_null_is_compared(value: object) -> None:
     ],
 )
 def test_json_types(value: bytes, kinds: set[str]) -> None:
-    """Each JSON value has its type and no other; a whole number is an integer too."""
+    """Each JSON value has its type and no other, except that a whole number is also an integer."""
     for kind in ("null", "boolean", "integer", "number", "string", "array", "object"):
         expect = expectations(Expect(json=(JsonExpectation("$.v", type=kind),)))
         passed = judge(replace(GOOD, body=b'{"v": ' + value + b"}"), expect).reason is Reason.OK
@@ -164,7 +164,7 @@ def test_json_types(value: bytes, kinds: set[str]) -> None:
 
 
 def test_a_detail_is_short() -> None:
-    """A detail is cut, however long the pattern in it is."""
+    """A detail is cut, however long its pattern is."""
     expect = expectations(Expect(body=Patterns(must=("x" * 1000,))))
     assert len(judge(GOOD, expect).detail) == DETAIL_LENGTH
 
@@ -183,7 +183,7 @@ def test_a_check_that_breaks_is_not_a_pass() -> None:
 
 
 def test_placeholders_keep_their_type() -> None:
-    """A text that is one placeholder becomes the param itself, at any depth; in a longer text it is written out."""
+    """A text of one placeholder becomes the param itself, at any depth. In a longer text it is written out."""
     params = {"year": 1350, "name": "علی"}
     value = {"a": ["${year}", "born ${year}", "$$5"], "b": {"c": "${name}"}}
     assert fill_value(value, params) == {"a": [1350, "born 1350", "$5"], "b": {"c": "علی"}}

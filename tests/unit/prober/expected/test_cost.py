@@ -1,4 +1,4 @@
-"""Which answers are judged at once."""
+"""Answers up to a size that depends on the expectations are judged at once, in the loop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from services.prober.observation import Observation
     ],
 )
 def test_xpaths_by_how_often_they_start_over(path: str, size: int) -> None:
-    """An XPath that visits each node once may run over more bytes than one that visits all others from each."""
+    """An XPath that visits each node once may read more bytes than one that visits all others from each node."""
     assert of_xpath(path) == size
 
 
@@ -47,12 +47,12 @@ def test_xpaths_by_how_often_they_start_over(path: str, size: int) -> None:
     ],
 )
 def test_json_paths_by_how_often_they_start_over(path: str, size: int) -> None:
-    """As with XPaths; a JSONPath with a pattern, which may backtrack, never runs in the loop."""
+    """As with XPaths. A JSONPath with a pattern, which may backtrack, never runs in the loop."""
     assert of_json_path(path) == size
 
 
 def test_the_dearest_expectation_decides() -> None:
-    """A path straight to one value sets no limit; of several limits the smallest holds."""
+    """A path straight to one value sets no limit. Of several limits the smallest holds."""
 
     def at_once(expect: Expect) -> int | None:
         return compile_expectations(Probe("p", "http", expect=expect), {}, latency=None, max_age=None).at_once
@@ -66,7 +66,7 @@ def test_the_dearest_expectation_decides() -> None:
 
 
 def test_expectations_and_captures_go_to_another_process() -> None:
-    """Expectations judge alike after pickling."""
+    """Expectations and captures work the same after pickling."""
     expect = Expect(
         namespaces={"c": "urn:c"},
         xml=(XmlExpectation("//c:a", "1"),),

@@ -1,4 +1,4 @@
-"""Answers against JSON Schemas."""
+"""Answers are checked against JSON Schemas."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def judged(schema: object, body: bytes) -> Judgement:
     ],
 )
 def test_where_an_answer_breaks_its_schema(value: object, detail: str) -> None:
-    """An answer that breaks its schema is INVALID/JSON_SCHEMA; the detail names path and rule, and no value."""
+    """An answer that breaks its schema is INVALID/JSON_SCHEMA. The detail has the path and the rule but no value."""
     judgement = judged(PERSON, orjson.dumps(value))
     assert (judgement.reason, judgement.detail) == (Reason.JSON_SCHEMA if detail else Reason.OK, detail)
     assert judgement.outcome is (Outcome.INVALID if detail else Outcome.OK)
@@ -69,18 +69,18 @@ def test_a_body_that_is_not_json_breaks_its_schema() -> None:
 
 @pytest.mark.parametrize(("schema", "reason"), [(True, Reason.OK), (False, Reason.JSON_SCHEMA), ({}, Reason.OK)])
 def test_schemas_that_say_yes_or_no(schema: object, reason: Reason) -> None:
-    """True and the empty schema allow everything, false nothing."""
+    """True and the empty schema allow everything, and false nothing."""
     assert judged(schema, b"1").reason is reason
 
 
 @pytest.mark.parametrize("target", ["https://schemas.example/person", "file:///etc/hostname", "#/$defs/none"])
 def test_nothing_is_fetched(target: str) -> None:
-    """A reference to another document is not followed: the check fails with an error, and does not pass."""
+    """A reference to another document is not followed. The check fails with an error."""
     assert judged({"$ref": target}, b"1").reason is Reason.CHECK_ERROR
 
 
 def test_a_schema_is_compiled_once() -> None:
-    """Definitions that hold the same schema share its compiled form, whatever the order of its keys."""
+    """Definitions with the same schema share its compiled form, in any order of keys."""
     assert compile_schema({"type": "object", "minProperties": 1}) is compile_schema(
         {"minProperties": 1, "type": "object"}
     )
@@ -95,7 +95,7 @@ def test_a_schema_is_compiled_once() -> None:
     ],
 )
 def test_no_text_holds_up_a_pattern(schema: object) -> None:
-    """Texts and keys that would keep a backtracking matcher busy for ever are judged."""
+    """Texts and keys that would keep a backtracking matcher busy forever are judged."""
     for body in (b'"%s!"' % (b"a" * 5000), b'{"%s!": "x"}' % (b"a" * 5000)):
         assert judged(schema, body).reason in {Reason.OK, Reason.JSON_SCHEMA}
 
@@ -115,13 +115,13 @@ _VALUES = st.recursive(
 
 @given(st.lists(_VALUES, max_size=5))
 def test_items_are_unique_by_the_standard(items: list[object]) -> None:
-    """`uniqueItems` holds exactly where it does for jsonschema, which compares each with each: 1 is 1.0, true is not 1."""
+    """`uniqueItems` holds exactly where jsonschema compares each pair as different: 1 is 1.0, true is not 1."""
     schema = {"uniqueItems": True}
     unique = Draft202012Validator(schema).is_valid(items)
     assert compile_schema(schema).fault(items) == (None if unique else "$ breaks the rule `uniqueItems`")
 
 
 def test_items_that_may_repeat() -> None:
-    """`uniqueItems: false` requires nothing, nor does the rule for values that are not lists."""
+    """`uniqueItems: false` requires nothing. Neither does the rule for values that are not lists."""
     assert compile_schema({"uniqueItems": False}).fault([1, 1]) is None
     assert compile_schema({"uniqueItems": True}).fault({"a": 1}) is None

@@ -1,4 +1,4 @@
-"""Up to which size an answer is decoded in the loop, by its type."""
+"""An answer is decoded in the loop up to a size that depends on its type."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.prober.grpc.descriptors import Descriptors
 
 
 def _at_once(wide: int, *, repeated: bool) -> int:
-    """The size for an answer that holds messages of a type with so many fields, once or repeatedly."""
+    """Return the size limit of an answer that holds messages with this many fields, once or repeatedly."""
     file = FileDescriptorProto(name="a.proto", package="a", syntax="proto3")
     inner = file.message_type.add(name="Inner")
     for number in range(1, wide + 1):
@@ -32,11 +32,11 @@ def test_an_answer_of_single_values_is_decoded_at_any_usual_size() -> None:
 @pytest.mark.parametrize("repeated", [True, False])
 @pytest.mark.parametrize(("wide", "size"), [(1, 4096), (20, 2000), (200, 200), (6000, 0)])
 def test_the_size_falls_with_the_fields_that_are_written_out(wide: int, size: int, repeated: bool) -> None:
-    """The more fields an empty message has, the fewer bytes of them are decoded in the loop; of thousands none is."""
+    """The more fields a message type has, the fewer bytes are decoded in the loop. With thousands, none are."""
     assert _at_once(wide, repeated=repeated) == size
 
 
 def test_types_that_hold_themselves_or_anything() -> None:
-    """A type that is within itself has a size too; one that may hold any type is never decoded in the loop."""
+    """A recursive type has a size too. A type that may hold any other is never decoded in the loop."""
     assert 0 < decoded_at_once(Struct) <= 4096
     assert decoded_at_once(Any) == 0

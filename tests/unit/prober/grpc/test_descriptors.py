@@ -1,4 +1,4 @@
-"""Methods by descriptors: JSON to messages and back."""
+"""Methods by descriptors turn JSON into messages and back."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from services.prober.secrets import UnusableError
 
 
 def _file(name: str = "tax.proto", *imports: str) -> FileDescriptorProto:
-    """Return a file with a service of one unary and two streaming methods over one message with every sort of field."""
+    """Return a file with one unary and two streaming methods over one message with every sort of field."""
     file = FileDescriptorProto(name=name, package="tax", syntax="proto3", dependency=imports)
     record = file.message_type.add(name="Record")
     fields: list[tuple[str, int, dict[str, str | int]]] = [
@@ -65,7 +65,7 @@ _TAX = Descriptors([_file("tax.proto", *_IMPORTS).SerializeToString()])
 
 
 def test_json_goes_in_and_comes_back() -> None:
-    """Every sort of field passes through the message and returns under its own name; what is unset has its default."""
+    """Every sort of field passes through the message and keeps its name. An unset field has its default."""
     method = _TAX.method("tax.Inquiry/Ask")
     given = {
         "national_id": "۰۰۱",
@@ -88,7 +88,7 @@ def test_json_goes_in_and_comes_back() -> None:
 
 
 def test_paths_and_absent_methods() -> None:
-    """A method has its path; a missing one raises MethodNotFoundError, a streaming one cannot be probed."""
+    """A method has its path. A missing one raises MethodNotFoundError, and a streaming one cannot be probed."""
     assert _TAX.method("tax.Inquiry/Ask").path == "/tax.Inquiry/Ask"
     for call in ("tax.Inquiry/Answer", "tax.Nothing/Ask", "tax.Record/Ask"):
         with pytest.raises(MethodNotFoundError):
@@ -110,7 +110,7 @@ def test_paths_and_absent_methods() -> None:
     ],
 )
 def test_a_body_that_does_not_fit_is_refused_without_its_values(body: str, where: str) -> None:
-    """A body that is not JSON, or not of the message's fields and types, is refused; the error holds no value of it."""
+    """A body that is not JSON, or does not fit the message, is refused. The error holds no value of the body."""
     with pytest.raises(UnusableError) as caught:
         _TAX.method("tax.Inquiry/Ask").request(body)
     assert str(caught.value).startswith(f"the body is not JSON that fits tax.Record{where}")
@@ -118,7 +118,7 @@ def test_a_body_that_does_not_fit_is_refused_without_its_values(body: str, where
 
 
 def test_answers_that_have_no_json() -> None:
-    """An answer that is not the message, or holds one of an unknown type, is an error."""
+    """An answer that is not the message, or contains one of an unknown type, is an error."""
     method = _TAX.method("tax.Inquiry/Ask")
     unknown = Any()
     unknown.Pack(Duration())
@@ -128,7 +128,7 @@ def test_answers_that_have_no_json() -> None:
 
 
 def test_descriptors_need_what_they_import() -> None:
-    """Files may come in any order, without well-known types; others that are missing are named, cycles are refused."""
+    """Files may come in any order, without well-known types. Missing files are named, and cycles are refused."""
     base = FileDescriptorProto(name="base.proto", syntax="proto3", dependency=["google/protobuf/type.proto"])
     files = [_file("tax.proto", "base.proto", *_IMPORTS).SerializeToString(), base.SerializeToString()]
     assert Descriptors(files).method("tax.Inquiry/Ask").path == "/tax.Inquiry/Ask"
@@ -144,7 +144,7 @@ def test_descriptors_need_what_they_import() -> None:
 
 
 def test_what_reflection_says() -> None:
-    """Files are taken from all answers; an unknown service raises MethodNotFoundError, other errors are our fault."""
+    """Files come from all answers. An unknown service raises MethodNotFoundError, and other errors are our fault."""
     first, second, unknown, broken = (ServerReflectionResponse() for _ in range(4))
     first.file_descriptor_response.file_descriptor_proto.append(b"a")
     second.file_descriptor_response.file_descriptor_proto.extend([b"b", b"c"])
@@ -169,7 +169,7 @@ def test_nothing_a_server_says_crashes_us(data: bytes) -> None:
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
-    """Descriptors of a file are read once, and again when it has changed; what is not a descriptor set is refused."""
+    """A descriptor file is read once, and again after a change. A file of another format is refused."""
     path = tmp_path / "set.pb"
     schemas = DescriptorCache()
     path.write_bytes(FileDescriptorSet(file=[_file("tax.proto", *_IMPORTS)]).SerializeToString())
@@ -185,7 +185,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 
 
 def test_too_many_servers_are_forgotten_in_turn() -> None:
-    """Reflected descriptors are cached for a thousand servers; then the oldest are dropped."""
+    """Reflected descriptors are cached for a thousand servers. Then the oldest are dropped."""
     schemas = DescriptorCache(clock=lambda: 0.0)
     keys = [("tax.example", port, False, "tax.Inquiry") for port in range(1, 1026)]
     for key in keys:
@@ -195,7 +195,7 @@ def test_too_many_servers_are_forgotten_in_turn() -> None:
 
 
 def test_headers_as_metadata() -> None:
-    """Names are in lower case, Host is the authority, a user agent of the definition's own replaces ours."""
+    """Names are in lower case, Host is the authority, and a user agent of the definition replaces ours."""
     headers = {"Host": "tax.example", "X-Who": " me ", "User-Agent": "monitor/9"}
     authority, metadata = call_metadata(headers, ("Authorization", "Bearer t"))
     assert authority == b"tax.example"

@@ -1,4 +1,4 @@
-"""Compressed bodies of many members and codings."""
+"""Compressed bodies may have many members and two codings, within limits."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def _decoded(body: bytes, codings: str = "gzip") -> bytes:
 
 
 def test_members_of_any_size_are_joined() -> None:
-    """A body of several members, larger and smaller than a piece, is what all of them hold."""
+    """A body of several members, larger and smaller than a piece, is their content joined."""
     noise = random.Random(1)
     parts = [noise.randbytes(size) for size in (0, 1, 40_000, 16_384, 100, 70_000, 0)]
     assert _decoded(b"".join(map(gzip.compress, parts))) == b"".join(parts)
 
 
 def test_a_member_that_breaks_off() -> None:
-    """A body that ends within a member, or goes on with something else, is not gzip."""
+    """A body that ends within a member, or continues with other bytes, is not gzip."""
     whole = gzip.compress(b"a" * 100)
     for body in (whole[:-1], whole + whole[:10], whole + b"x"):
         with pytest.raises(DecodeError) as failed:
@@ -36,7 +36,7 @@ def test_a_member_that_breaks_off() -> None:
 
 @pytest.mark.parametrize(("members", "held"), [(1000, True), (1001, False), (100_000, False)])
 def test_members_are_bounded(members: int, held: bool) -> None:
-    """A thousand members are decoded, one more is ENCODING."""
+    """A thousand members are decoded. One more is ENCODING."""
     body = gzip.compress(b"a") * members
     if held:
         assert _decoded(body) == b"a" * members
@@ -47,7 +47,7 @@ def test_members_are_bounded(members: int, held: bool) -> None:
 
 
 def test_codings_are_bounded() -> None:
-    """Two codings are undone in reverse order, a third is ENCODING."""
+    """Two codings are undone in reverse order. A third is ENCODING."""
     twice = gzip.compress(zlib.compress(b"clear"))
     assert _decoded(twice, "deflate, gzip") == b"clear"
     with pytest.raises(DecodeError, match="2 content codings"):
@@ -55,7 +55,7 @@ def test_codings_are_bounded() -> None:
 
 
 def test_the_limit_is_of_all_members_together() -> None:
-    """Members that fit each, and not together, are beyond the limit; exactly as much as the limit is not."""
+    """The limit is on all members together. A body of exactly the limit is within it."""
     half = gzip.compress(bytes(LIMIT // 2))
     assert len(_decoded(half * 2)) == LIMIT
     with pytest.raises(DecodeError) as failed:

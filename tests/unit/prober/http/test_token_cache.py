@@ -1,4 +1,4 @@
-"""Tokens: how long they are cached, and which probes share them."""
+"""Tokens are cached for a limited time, and probes of one issuer share them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Clock:
 
 
 def giving(asked: list[int], seconds: float) -> Callable[[], Awaitable[AccessToken]]:
-    """A request that returns numbered tokens and counts how often it was made."""
+    """Return a request that gives numbered tokens and counts its calls."""
 
     async def ask() -> AccessToken:
         asked.append(len(asked) + 1)
@@ -34,7 +34,7 @@ def giving(asked: list[int], seconds: float) -> Callable[[], Awaitable[AccessTok
 
 @pytest.mark.parametrize(("seconds", "kept"), [(3600.0, 3570.0), (300.0, 270.0), (100.0, 90.0), (5.0, 4.5)])
 async def test_a_token_is_kept_until_shortly_before_it_expires(seconds: float, kept: float) -> None:
-    """A token serves until a tenth of its life, at most half a minute, is left; then another is requested."""
+    """A token serves until a tenth of its life, at most half a minute, is left. Then another is requested."""
     clock, asked = Clock(), list[int]()
     tokens = TokenCache(clock)
     assert await tokens.get(ISSUER, giving(asked, seconds)) == "token-1"
@@ -80,7 +80,7 @@ async def test_a_failing_issuer_is_asked_once_a_second() -> None:
 
 
 async def test_who_gives_up_does_not_end_the_request() -> None:
-    """One request serves all that wait; one whose time is up does not end it for the others."""
+    """One request serves all waiting probes. A probe whose time is up does not end it for the others."""
     gate, asked = asyncio.Event(), list[int]()
     tokens = TokenCache()
 
@@ -99,7 +99,7 @@ async def test_who_gives_up_does_not_end_the_request() -> None:
 
 
 async def test_closing_ends_requests_under_way() -> None:
-    """After close no request is made, and whatever waits is cancelled."""
+    """After close no request is made, and everything that waits is cancelled."""
     tokens = TokenCache()
 
     async def ask() -> AccessToken:

@@ -1,4 +1,4 @@
-"""DNS queries and answers without a server: what is sent, what is parsed, what it means."""
+"""DNS queries and answers are built, parsed and judged without a server."""
 
 from __future__ import annotations
 
@@ -59,19 +59,19 @@ def answer_to(question: DnsQuestion, number: bytes = NUMBER) -> dns.message.Mess
     ],
 )
 def test_27_response_code_then_each_section(facts: DnsFacts, expect: Expect, reason: Reason) -> None:
-    """The response code comes first; then each required pattern needs a record of its section, forbidden ones none."""
+    """The response code comes first. Then a section has a record for each required pattern, none for forbidden ones."""
     assert judged(facts, expect).reason is reason
 
 
 def test_27_stages() -> None:
-    """A server that cannot answer is NOT_ANSWERED; another response code and wrong records are INVALID."""
+    """A server that cannot answer is NOT_ANSWERED. Another response code and wrong records are INVALID."""
     assert judged(DnsFacts("REFUSED"), Expect()).outcome is Outcome.NOT_ANSWERED
     assert judged(DnsFacts("NXDOMAIN"), Expect()).outcome is Outcome.INVALID
     assert judged(DnsFacts("NOERROR"), Expect(authority=RecordPatterns(must=("NS",)))).outcome is Outcome.INVALID
 
 
 def test_27_a_response_code_comes_before_a_certificate() -> None:
-    """Over TLS a server that cannot answer is NOT_ANSWERED, also when its certificate expires soon."""
+    """Over TLS, a server that cannot answer is NOT_ANSWERED even if its certificate expires soon."""
     soon = CertificateFacts("ns.tax.example", (), 0, 1, 1)
     observation = Observation(0.0, 0.1, latency=0.1, dns=DnsFacts("SERVFAIL"), certificate=soon)
     definition = Probe("zone", "dns", expect=Expect(certificate_left=60.0))
@@ -80,7 +80,7 @@ def test_27_a_response_code_comes_before_a_certificate() -> None:
 
 
 def test_a_detail_says_what_is_missing_and_where() -> None:
-    """The detail names the section and the pattern, and that an answer was truncated, but no record found."""
+    """The detail names the section, the pattern and a truncation, but no record found."""
     expect = Expect(answers=RecordPatterns(must=("MX",)))
     whole, cut = (judged(DnsFacts("NOERROR", (ANSWER,), truncated=flag), expect).detail for flag in (False, True))
     assert whole == "no record of the answer section matches MX"
@@ -89,7 +89,7 @@ def test_a_detail_says_what_is_missing_and_where() -> None:
 
 @pytest.mark.parametrize("recursion", [True, False])
 def test_a_question_is_what_was_defined(recursion: bool) -> None:
-    """The bytes sent hold the id given, one question, the recursion flag and nothing else."""
+    """The bytes sent hold the given id, one question, the recursion flag and nothing else."""
     asked = dns.message.from_wire(
         build_question(DnsQuery("WWW.Tax.example", "MX", recursion=recursion)).with_id(NUMBER)
     )
@@ -112,7 +112,7 @@ def test_what_is_no_name_is_refused(name: str) -> None:
 
 
 def test_an_answer_is_read() -> None:
-    """An answer in other upper and lower case is still the answer, and trailing bytes do not spoil it."""
+    """An answer may differ in upper and lower case, and trailing bytes do not spoil it."""
     wire = answer_to(build_question(DnsQuery("WWW.TAX.EXAMPLE"))).to_wire() + b"\0\0"
     assert QUESTION.parse_answer(NUMBER, wire) == DnsFacts(
         "NOERROR", (ANSWER.replace("www.tax.example", "WWW.TAX.EXAMPLE"),)
@@ -120,7 +120,7 @@ def test_an_answer_is_read() -> None:
 
 
 def test_a_truncated_answer_is_read_as_far_as_it_goes() -> None:
-    """An answer marked as truncated may end anywhere, even within a record; one that is not marked may not."""
+    """An answer marked as truncated may end anywhere, even within a record. An unmarked one may not."""
     response = answer_to(QUESTION)
     response.answer.append(dns.rrset.from_text("www.tax.example.", 60, "IN", "A", "192.0.2.2"))
     assert QUESTION.parse_answer(NUMBER, response.to_wire()) is not None
@@ -131,7 +131,7 @@ def test_a_truncated_answer_is_read_as_far_as_it_goes() -> None:
 
 
 def test_what_answers_another_question_is_none() -> None:
-    """Another id, name, type or class means that it is not the answer."""
+    """A message with another id, name, type or class is not the answer."""
     wire = answer_to(QUESTION).to_wire()
     assert build_question(DnsQuery("www.tax.example", "AAAA")).parse_answer(NUMBER, wire) is None
     assert build_question(DnsQuery("ns.tax.example")).parse_answer(NUMBER, wire) is None
@@ -152,7 +152,7 @@ def test_whatever_comes_is_read_or_malformed(data: bytes) -> None:
 
 @given(st.integers(0, 60), st.integers(0, 255))
 def test_an_answer_with_one_byte_changed_is_read_or_malformed(at: int, byte: int) -> None:
-    """An answer with any one byte changed is parsed, skipped, or malformed, never a crash."""
+    """An answer with any one byte changed is parsed, skipped or malformed, and never crashes."""
     wire = bytearray(answer_to(QUESTION).to_wire())
     wire[min(at, len(wire) - 1)] = byte
     try:
@@ -172,7 +172,7 @@ def test_an_answer_with_one_byte_changed_is_read_or_malformed(at: int, byte: int
     ],
 )
 def test_places(target: str, place: tuple[str, int]) -> None:
-    """A target names host and port, the port of its kind by default; hosts are ASCII and without brackets."""
+    """A target names a host and a port, by default that of its kind. Hosts are ASCII and without brackets."""
     assert parse_host_port(target, 53) == place
 
 

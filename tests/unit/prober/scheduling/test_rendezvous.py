@@ -1,4 +1,4 @@
-"""Which prober of a vantage probes which target."""
+"""The probers of a vantage divide its targets among themselves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEN = tuple(f"prober-{number}" for number in range(10))
 
 
 def shares(probers: tuple[str, ...], since: dict[str, int] | None = None, slot_start: int = SLOT) -> dict[str, Share]:
-    """The share of each of these probers when all receive each other's heartbeats."""
+    """Return the share of each of these probers when all receive each other's heartbeats."""
     of, begins = Rendezvous(ENTRIES), dict.fromkeys(probers, 0) | (since or {})
     return {
         prober: of.assign(
@@ -49,7 +49,7 @@ def sharing(membership: Membership) -> dict[str, int]:
 
 
 def test_without_peers_everything_is_probed() -> None:
-    """Without peers a prober's share is all targets, as they are."""
+    """Without peers a prober's share is all targets, unchanged."""
     share = Rendezvous(ENTRIES).assign("a", 0, {}, SLOT)
     assert set(share.entries) == set(ENTRIES)
     assert len(share.entries) == len(ENTRIES)
@@ -57,7 +57,7 @@ def test_without_peers_everything_is_probed() -> None:
 
 
 def test_ten_probers_share_evenly() -> None:
-    """Every target is exactly one prober's, every prober has about a tenth, and phases are spread within a share too."""
+    """Every target has exactly one prober, every prober has about a tenth, and phases are spread within a share."""
     of = shares(TEN)
     owners = Counter(target for share in of.values() for target in share.own)
     assert set(owners.values()) == {1}
@@ -75,7 +75,7 @@ def test_the_order_of_peers_and_targets_does_not_matter() -> None:
 
 
 def test_a_newcomer_takes_over_at_the_beginning_of_its_slot() -> None:
-    """Until a new prober's first slot the former prober keeps a target; from then on the new one probes it, and no slot is lost."""
+    """A target's old prober keeps it until the new prober's first slot. From then on the new one probes it."""
     before, after = shares(TEN[:3]), shares(TEN[:4], {TEN[3]: 2 * SLOT})
     for prober in TEN[:3]:
         assert probed(after[prober], SLOT) == before[prober].own
@@ -87,7 +87,7 @@ def test_a_newcomer_takes_over_at_the_beginning_of_its_slot() -> None:
 
 
 def test_targets_to_be_handed_over_are_not_own() -> None:
-    """Targets that are being handed over are still probed, but do not count as one's own."""
+    """Targets that are being handed over are still probed but do not count as own."""
     share = Rendezvous(ENTRIES).assign("a", 0, {"b": 2 * SLOT}, SLOT)
     assert len(share.entries) == len(ENTRIES)
     assert len(share.own) < len(ENTRIES)
@@ -95,7 +95,7 @@ def test_targets_to_be_handed_over_are_not_own() -> None:
 
 
 def test_the_days_of_a_target_stay() -> None:
-    """A target that is active on some days only is not probed on other days, whichever prober has it."""
+    """A target that is active on some days only is not probed on others, whichever prober has it."""
     entry = ScheduleEntry(Target("a"), 5.0, active_from=SLOT, active_until=2 * SLOT)
     (narrowed,) = Rendezvous([entry]).assign("a", 4 * SLOT, {}, 3 * SLOT).entries
     assert not any(narrowed.covers(slot * SLOT) for slot in range(9))
@@ -108,7 +108,7 @@ def test_a_share_cannot_be_changed() -> None:
 
 
 def test_a_peer_counts_from_its_first_heartbeat_until_it_is_silent() -> None:
-    """A peer is alive for three heartbeats after its last one, by the clock of the receiver."""
+    """A peer is alive for three heartbeats after its last one, by the receiver's clock."""
     membership = Membership("a", 0.0)
     assert len(membership) == 1
     assert membership.receive(peer(), now=100.0) is MembershipChange.ARRIVED
@@ -121,7 +121,7 @@ def test_a_peer_counts_from_its_first_heartbeat_until_it_is_silent() -> None:
 
 
 def test_a_peer_that_leaves_is_gone_at_once() -> None:
-    """The last heartbeat of a prober that stops frees its share, and is reported once."""
+    """The last heartbeat of a stopping prober frees its share and is reported once."""
     membership = Membership("a", 0.0)
     membership.receive(peer(), now=0.0)
     assert membership.receive(peer(leaving=True), now=1.0) is MembershipChange.LEFT
@@ -131,14 +131,14 @@ def test_a_peer_that_leaves_is_gone_at_once() -> None:
 
 @pytest.mark.parametrize("other", [peer(share_from=None), peer(version="r2"), peer(version="")])
 def test_a_peer_that_does_not_probe_the_same_takes_nothing(other: Heartbeat) -> None:
-    """A peer that does not probe yet, or by another register, is alive and takes no target."""
+    """A peer that does not probe yet, or probes by another register, is alive and takes no target."""
     membership = Membership("a", 0.0)
     membership.receive(other, now=0.0)
     assert (len(membership), sharing(membership)) == (2, {})
 
 
 def test_a_peer_that_measures_nothing_takes_nothing() -> None:
-    """A peer counts by its heartbeats alone, or since its last measurements, which its next heartbeat does not forget."""
+    """With ``measured_since``, a peer counts only if it measured since then. A new heartbeat does not reset that."""
     membership = Membership("a", 0.0)
     membership.measured("b", 1.0)
     membership.receive(peer(), now=2.0)
@@ -152,7 +152,7 @@ def test_a_peer_that_measures_nothing_takes_nothing() -> None:
 
 
 def test_a_prober_started_again_has_yet_to_measure() -> None:
-    """What a process measured does not count for one that replaces it."""
+    """Measurements of a process do not count for the process that replaces it."""
     membership = Membership("a", 0.0)
     membership.receive(peer(started=1.0), now=0.0)
     membership.measured("b", 1.0)
@@ -161,7 +161,7 @@ def test_a_prober_started_again_has_yet_to_measure() -> None:
 
 
 def test_no_more_peers_than_a_vantage_can_have() -> None:
-    """Of ten thousand invented peers some hundred are remembered, and those known already still count."""
+    """Of ten thousand invented peers, some hundred are remembered, and those already known still count."""
     membership = Membership("a", 0.0)
     membership.receive(peer("b"), now=0.0)
     for number in range(10_000):
@@ -181,7 +181,7 @@ def test_the_own_heartbeat_is_ignored() -> None:
 
 
 def test_a_prober_started_again_replaces_itself() -> None:
-    """After kill -9 and a restart the dead process holds no share, and nothing is reported as doubled."""
+    """After kill -9 and a restart, the dead process has no share, and nothing is reported as doubled."""
     membership = Membership("a", 0.0)
     membership.receive(peer(started=1.0), now=0.0)
     assert membership.receive(peer(started=2.0, share_from=None), now=1.0) is MembershipChange.ARRIVED
@@ -202,7 +202,7 @@ def test_two_processes_with_one_id_are_reported_and_both_alive() -> None:
 
 
 def test_another_process_with_the_same_id_takes_nothing() -> None:
-    """Another process with this prober's id has its share: both probe it, and its second heartbeat reveals that there are two."""
+    """Another process with this prober's id has the same share, and its second heartbeat reveals that there are two."""
     membership = Membership("a", 0.0)
     assert membership.receive(peer("a", 7.0), now=0.0) is MembershipChange.ARRIVED
     assert membership.receive(peer("a", 7.0), now=2.0) is MembershipChange.DOUBLED

@@ -1,4 +1,4 @@
-"""The schedule of a prober, by a simulated clock."""
+"""The schedule of a prober is right by a simulated clock."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_33_phases_are_spread_evenly_and_fit() -> None:
 
 @pytest.mark.parametrize("count", [20, 2000, 50_000])
 def test_33_few_launches_share_a_moment(count: int) -> None:
-    """Three launches at most share a moment, and none is more than 25 ms before its phase, or after it."""
+    """At most three launches share a moment, and none is more than 25 ms before its phase, or after it."""
     schedule = Schedule()
     schedule.replace(entries(count, timeout=4.0), 10, 0.0)
     launches = [launch for _, launch in run(schedule, 10.0, 20.0) if launch.slot_start == 10]
@@ -70,7 +70,7 @@ def test_33_few_launches_share_a_moment(count: int) -> None:
 
 
 def test_launches_can_be_taken_a_few_at_a_time() -> None:
-    """Launches that are due and not taken yet are taken later, in the same order, once."""
+    """Due launches that were not taken yet are taken later, once and in the same order."""
     schedules = Schedule(), Schedule()
     for schedule in schedules:
         schedule.replace(entries(50), 300, 0.0)
@@ -81,13 +81,13 @@ def test_launches_can_be_taken_a_few_at_a_time() -> None:
 
 
 def test_33_the_phase_is_the_targets_own() -> None:
-    """A phase depends on the target alone, and a link and an endpoint of one id differ."""
+    """A phase depends on the target alone. A link and an endpoint of one id differ."""
     assert target_phase(Target("a")) == target_phase(Target("a"))
     assert target_phase(Target("a")) != target_phase(Target("a", endpoint=True))
 
 
 def test_taken_over_in_the_middle_of_a_slot() -> None:
-    """Targets whose phase has passed start within half a second where their timeout fits, and not all at once."""
+    """Targets whose phase has passed start within half a second if their timeout fits, and not all at once."""
     schedule = Schedule()
     schedule.replace(entries(200, timeout=10.0), 300, 270.0)
     launched = [launch for _, launch in run(schedule, 270.0, 300.0) if launch.slot_start == 0]
@@ -106,7 +106,7 @@ def test_taken_over_too_late() -> None:
 
 
 def test_too_many_taken_over_at_the_end() -> None:
-    """If the rest of a slot is too short for all new targets, those that fit are launched in time and the others not at all."""
+    """If the rest of a slot is too short for all new targets, some are launched in time and the others not at all."""
     schedule = Schedule()
     schedule.replace(entries(2000, timeout=10.0), 300, 274.5)
     launched = [launch for _, launch in run(schedule, 274.5, 299.0) if launch.slot_start == 0]
@@ -116,7 +116,7 @@ def test_too_many_taken_over_at_the_end() -> None:
 
 @pytest.mark.parametrize("change_at", [0.0, 60.0, 150.0, 299.0])
 def test_38_a_change_loses_and_doubles_no_slot(change_at: float) -> None:
-    """When the register changes in mid-slot every slot of a target that stays is launched exactly once."""
+    """If the register changes in mid-slot, every slot of a target that stays is launched exactly once."""
     schedule = Schedule()
     schedule.replace(entries(100), 300, 0.0)
     before = run(schedule, 0.0, 300.0 + change_at)
@@ -131,7 +131,7 @@ def test_38_a_change_loses_and_doubles_no_slot(change_at: float) -> None:
 
 @pytest.mark.parametrize("change_at", [2.3, 2.9, 3.0, 3.05])
 def test_38_launches_due_while_the_register_changed_start_in_time(change_at: float) -> None:
-    """Launches that fell due while a new register was taken in start at once, none by a timer that would be too late."""
+    """Launches that fell due while a new register was read start at once, not by a timer that would be too late."""
     schedule = Schedule()
     schedule.replace(entries(300, timeout=0.9), 2, 0.0)
     before = run(schedule, 0.0, change_at - 0.02)  # the change itself takes a moment
@@ -158,7 +158,7 @@ def test_38_a_longer_timeout_that_no_longer_fits_is_accounted_for() -> None:
 
 
 def test_missed_launches_are_returned_after_a_stall() -> None:
-    """After a stall of half a slot the missed launches are returned, those that no longer fit too late to be probed."""
+    """After a stall of half a slot the missed launches are returned, too late to be probed."""
     schedule = Schedule()
     schedule.replace(entries(100), 300, 0.0)
     run(schedule, 0.0, 400.0)
@@ -178,19 +178,19 @@ def test_a_leap_of_the_clock_goes_on_with_the_present() -> None:
 
 
 def test_33_slots_leapt_over_are_counted() -> None:
-    """After a sleep of ten slots the schedule skips them and counts them; without a sleep it skips none."""
+    """After a sleep of ten slots the schedule skips and counts them. Without a sleep it skips none."""
     schedule = Schedule()
     schedule.replace(entries(10), 300, 0.0)
     run(schedule, 0.0, 900.0)
     assert schedule.leapt == 0
     schedule.take(900.0 + 10 * 300.0)
     assert schedule.leapt == 10
-    run(schedule, 600.0, 900.0)  # the clock is set back: nothing is leapt over
+    run(schedule, 600.0, 900.0)  # the clock is set back, so no slot is skipped
     assert schedule.leapt == 10
 
 
 def test_a_target_handed_over_is_launched_until_its_last_slot() -> None:
-    """A target that a new prober takes from the next slot on is launched in this slot, once, and not in the next."""
+    """A target that a new prober takes from the next slot on is launched once in this slot, and not in the next."""
     schedule = Schedule()
     schedule.replace(entries(50), 300, 300.0)
     before = run(schedule, 300.0, 400.0)
@@ -201,7 +201,7 @@ def test_a_target_handed_over_is_launched_until_its_last_slot() -> None:
 
 
 def test_a_target_expected_for_the_next_slot_and_needed_now_is_taken_over() -> None:
-    """If that prober dies meanwhile, the target is new in this slot: launched at once if it fits, else not at all."""
+    """If the other prober dies meanwhile, the target is launched in this slot at once if it fits, and otherwise not."""
     schedule = Schedule()
     schedule.replace([replace(entry, active_from=600.0) for entry in entries(200, timeout=10.0)], 300, 400.0)
     assert schedule.take(500.0) == []

@@ -1,4 +1,4 @@
-"""What arrives in bulk is processed a step in each turn of the loop, over a real pair of sockets."""
+"""Bytes that arrive in bulk are processed a step in each turn of the loop, over real sockets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REQUEST = WireRequest(b"GET / HTTP/1.1\r\n\r\n", "tax", 80, None, len(BODY), hea
 
 
 class _Recording(Http1Connection):
-    """Counts what it is given, and calls ``after_first`` after the first step."""
+    """Records its steps, and calls ``after_first`` after the first one."""
 
     def __init__(self, after_first: Callable[[_Recording], None]) -> None:
         super().__init__(asyncio.get_running_loop().create_future(), REQUEST)
@@ -43,7 +43,7 @@ def _short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Two connected sockets; the second has sent a whole answer."""
+    """Two connected sockets, where the second has sent a whole answer."""
     ours, theirs = socket.socketpair()
     with theirs:
         theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY))
@@ -57,7 +57,7 @@ async def _read(ours: socket.socket, after_first: Callable[[_Recording], None]) 
 
 
 async def test_each_turn_processes_a_step(pair: tuple[socket.socket, socket.socket]) -> None:
-    """One read is processed in several turns, in the order of its bytes, and all of it."""
+    """One read is processed whole and in order, over several turns."""
     connection = await _read(pair[0], lambda _: None)
     await connection.done
     assert b"".join(connection.body) == BODY

@@ -1,4 +1,4 @@
-"""The deadline of a probe, compared with asyncio.timeout, whose behaviour it must have."""
+"""The deadline of a probe behaves like asyncio.timeout."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_deadline_that_has_passed_already_still_ends_the_wait(within: Ma
 
 @pytest.mark.parametrize("within", MAKERS)
 async def test_what_ends_in_time_is_left_alone(within: Maker) -> None:
-    """Nothing is raised after a body that ended in time, and its own errors are raised as they are."""
+    """Nothing is raised after a body that ended in time, and the body's own errors are raised unchanged."""
     async with within(0.01):
         pass
     with pytest.raises(ValueError, match="own"):
@@ -49,7 +49,7 @@ async def test_what_ends_in_time_is_left_alone(within: Maker) -> None:
 
 @pytest.mark.parametrize("within", MAKERS)
 async def test_a_cancellation_from_outside_stays_one(within: Maker) -> None:
-    """A cancellation from outside cancels the probe, also at the very moment of its deadline."""
+    """A cancellation from outside cancels the probe, even at the very moment of its deadline."""
     inside = asyncio.Event()
 
     async def body(seconds: float) -> None:
@@ -73,7 +73,7 @@ async def test_a_cancellation_from_outside_stays_one(within: Maker) -> None:
 
 @pytest.mark.parametrize("within", MAKERS)
 async def test_deadlines_nest(within: Maker) -> None:
-    """The outer deadline ends what the inner one would still allow, and the inner one leaves the outer in force."""
+    """The outer deadline ends a longer inner one, and an inner one leaves the outer in force."""
 
     async def short() -> None:
         async with within(0.005):

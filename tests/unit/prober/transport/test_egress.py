@@ -1,4 +1,4 @@
-"""Addresses that probes may connect to (docs/probing.md §5, behaviour 37)."""
+"""Probes may connect to certain addresses only (docs/probing.md §5, behaviour 37)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_37_some_addresses_are_refused_always(address: str) -> None:
     ],
 )
 def test_the_setting_that_refuses_an_address_is_named(egress: Egress, address: str, setting: str) -> None:
-    """Who probes a machine of their own for the first time reads which key of policy.yaml to write."""
+    """A refusal names the key of policy.yaml to set, for users who first probe a machine of their own."""
     rules = EgressRules(egress)
     assert not rules.allows(address)
     assert rules.setting_against(address) == setting
@@ -86,7 +86,7 @@ EXAMPLES = {
 
 @pytest.mark.parametrize(("prefix", "address"), EXAMPLES.items())
 def test_37_nat64_of_the_own_network(prefix: str, address: str) -> None:
-    """Behind a NAT64 prefix of the prober's network an address counts as the IPv4 address that it reaches, and only that."""
+    """Behind a NAT64 prefix of the own network, an address counts only as the IPv4 address that it reaches."""
     assert EgressRules(Egress(allow=("192.0.2.33/32",)), read_nat64(f"64:ff9b::/96, {prefix}")).allows(address)
     assert not EgressRules(Egress(allow=(prefix,)), read_nat64(prefix)).allows(address)
     assert EgressRules(Egress(allow=(prefix,))).allows(address)
@@ -94,14 +94,14 @@ def test_37_nat64_of_the_own_network(prefix: str, address: str) -> None:
 
 @pytest.mark.parametrize("text", ["2001:db8::/33", "10.0.0.0/8", "2001:db8::1/32", "nat64"])
 def test_37_what_is_no_nat64_prefix(text: str) -> None:
-    """A prefix of IPv4, of another length or with bits after it is refused by name."""
+    """A prefix of IPv4, of another length, or with bits after it is refused by name."""
     with pytest.raises(SettingsError, match=f"--nat64 {text}"):
         read_nat64(text)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
 def test_37_loopback_only_where_allowed(address: str) -> None:
-    """Loopback is allowed by its own switch only, even when a network that holds it is."""
+    """Only its own switch allows loopback, even if an allowed network contains it."""
     assert EgressRules(EVERYTHING).allows(address)
     assert not EgressRules(Egress(allow=("0.0.0.0/0", "::/0"))).allows(address)
 
@@ -146,7 +146,7 @@ def test_37_the_allow_list(address: str, allowed: bool) -> None:
     ],
 )
 def test_37_public_addresses(address: str) -> None:
-    """Without an allow list an address is reached that IANA's registries call globally reachable."""
+    """Without an allow list, the addresses that IANA's registries call globally reachable are reached."""
     assert EgressRules(Egress()).allows(address)
 
 
@@ -185,13 +185,13 @@ def test_37_public_addresses(address: str) -> None:
     ],
 )
 def test_37_addresses_of_a_network_of_its_own(address: str) -> None:
-    """Without an allow list no address is reached that is private, for documentation, for benchmarks or not allocated."""
+    """Without an allow list, private, documentation, benchmark and unallocated addresses are not reached."""
     assert not EgressRules(Egress()).allows(address)
 
 
-# IANA's registries of special-purpose addresses (RFC 6890), as updated on 2025-10-09: each block, and whether it is globally
-# reachable. Left out are those
-# that stand for IPv4 addresses and are decided by these: ::ffff:0:0/96, 64:ff9b::/96, 2001::/32 (Teredo) and 2002::/16 (6to4).
+# IANA's registries of special-purpose addresses (RFC 6890), as updated on 2025-10-09: each block, and whether it is
+# globally reachable. Blocks that stand for IPv4 addresses are left out, because those addresses decide:
+# ::ffff:0:0/96, 64:ff9b::/96, 2001::/32 (Teredo) and 2002::/16 (6to4).
 REGISTRIES = """
 0.0.0.0/8 no, 0.0.0.0/32 no, 10.0.0.0/8 no, 100.64.0.0/10 no, 127.0.0.0/8 no, 169.254.0.0/16 no, 172.16.0.0/12 no,
 192.0.0.0/24 no, 192.0.0.0/29 no, 192.0.0.8/32 no, 192.0.0.9/32 yes, 192.0.0.10/32 yes, 192.0.0.170/32 no, 192.0.0.171/32 no,
@@ -212,7 +212,7 @@ def test_37_every_block_of_the_registries(entry: str) -> None:
 
 
 def test_37_a_local_nat64_by_the_allow_list() -> None:
-    """An allow list that names a NAT64 prefix of local use and what is behind it reaches that."""
+    """A local NAT64 prefix is reached if the allow list has both the prefix and the address behind it."""
     rules = EgressRules(Egress(allow=("64:ff9b:1::/48", "93.184.215.0/24")))
     assert rules.allows("64:ff9b:1::5db8:d70e")
     assert not rules.allows("64:ff9b:1::a00:1")

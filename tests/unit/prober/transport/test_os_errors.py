@@ -1,4 +1,4 @@
-"""Causes of the operating system's errors."""
+"""Errors of the operating system are mapped to causes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from services.prober.transport.kernel import lacks_family, most_telling, os_erro
     ],
 )
 def test_whose_fault_a_failed_connection_is(number: int, cause: Cause) -> None:
-    """A full connection-tracking table, and any other lack of this machine, is our own fault; the rest is not."""
+    """A full connection-tracking table and any other lack on this machine are our own fault. Other errors are not."""
     assert os_error_cause(OSError(number, "")) is cause
 
 
@@ -42,7 +42,7 @@ def test_whose_fault_a_failed_connection_is(number: int, cause: Cause) -> None:
     ],
 )
 def test_28_which_address_speaks_for_all(causes: tuple[Cause, ...], speaks: int) -> None:
-    """A refusal tells more than a missing route, whichever was tried first; of equals the preferred IP version does."""
+    """A refusal tells more than a missing route, in any order. Of equals, the preferred IP version's failure counts."""
     failures = [Failure(Phase.CONNECT, cause, str(number)) for number, cause in enumerate(causes)]
     assert most_telling(failures) is failures[speaks]
 
@@ -57,5 +57,5 @@ def test_28_which_address_speaks_for_all(causes: tuple[Cause, ...], speaks: int)
     ],
 )
 def test_28_a_machine_without_ipv6_goes_on(number: int, address: str, lacks: bool) -> None:
-    """Errors of an IPv6 address on a kernel without IPv6 do not end the attempts; other local errors do."""
+    """Errors of an IPv6 address on a kernel without IPv6 do not end the attempts. Other local errors do."""
     assert lacks_family(OSError(number, ""), address) is lacks

@@ -38,13 +38,13 @@ def test_without_a_register_nothing_maps():
     ],
 )
 def test_a_subsystem_comes_before_its_member(register, entries, agencies):
-    """A party is its subsystem's agency, else its member's, else unmapped."""
+    """A party belongs to its subsystem's agency, or else its member's, or else is unmapped."""
     found = Attributor(replace(register, members=members(*entries))).attribute(PARTIES)
     assert (found.consumer, found.provider) == agencies
 
 
 def test_a_member_without_a_subsystem_maps_by_its_member(register):
-    """A meta service, addressed to a member, belongs to the member's agency."""
+    """A meta service that is addressed to a member belongs to the member's agency."""
     attributor = Attributor(replace(register, members=members(("IR/GOV/200", "customs"))))
     assert (
         attributor.attribute(Parties(CLIENT, "IR/GOV/200", "IR/GOV/200/listMethods", meta=True)).provider == "customs"
@@ -52,7 +52,7 @@ def test_a_member_without_a_subsystem_maps_by_its_member(register):
 
 
 def test_one_route_names_the_link_and_its_agencies(register):
-    """Where members.csv is silent, the only link of a pair says whose it is."""
+    """Where members.csv has no row, the only link of a pair names the agencies."""
     attributor = Attributor(replace(register, routes=(ExchangeRoute(CLIENT, SERVICE, "deed-civil"),)))
     assert attributor.attribute(PARTIES) == Attribution("land-registry", "civil-registry", "deed-civil", shared=False)
     other = Parties(CLIENT, "IR/GOV/200/registry", "IR/GOV/200/registry/firm", meta=False)
@@ -60,7 +60,7 @@ def test_one_route_names_the_link_and_its_agencies(register):
 
 
 def test_several_links_of_one_pair_share_it(register):
-    """Volume of a pair with several links is flagged shared and given to none of them."""
+    """The volume of a pair with several links is flagged as shared and given to none of them."""
     routes = tuple(ExchangeRoute(CLIENT, SERVICE, link) for link in ("deed-civil", "deed-tax"))
     assert Attributor(replace(register, routes=routes)).attribute(PARTIES) == Attribution(
         "land-registry", "_unmapped", "", shared=True
@@ -68,7 +68,7 @@ def test_several_links_of_one_pair_share_it(register):
 
 
 def test_an_alias_stands_in_for_the_provider(register):
-    """With an alias, a member calling itself becomes two agencies."""
+    """With an alias, a member that calls itself becomes two agencies."""
     attributor = Attributor(
         replace(register, members=members(("IR/GOV/100", "tax-office"), ("IR/GOV/200", "tax-office")))
     )
@@ -76,7 +76,7 @@ def test_an_alias_stands_in_for_the_provider(register):
 
 
 def test_a_summary_is_attributed_by_its_parties(register):
-    """A summary gets the agencies and the link of its client and service, and its alias in place of the provider."""
+    """A summary gets the agencies and link of its client and service. An alias replaces the provider."""
     attributor = Attributor(replace(register, routes=(ExchangeRoute(CLIENT, SERVICE, "deed-civil"),)))
     summary = ExchangeSummary(CLIENT, SERVICE, 300, 1, count=5)
     found = attributor.attribute_summary(summary)
@@ -85,7 +85,7 @@ def test_a_summary_is_attributed_by_its_parties(register):
 
 
 def test_parties_of_another_bus_are_agencies(register):
-    """On a bus that uses the register's ids, service, provider and data item name the link."""
+    """On a bus that uses the register's ids, service, provider and data item identify the link."""
     attributor = Attributor(register)
     own = Parties.of("customs", "tax-office/import-permit/tax-status", meta=False)
     assert attributor.attribute(own) == Attribution("customs", "tax-office", "permit-tax")
@@ -95,7 +95,7 @@ def test_parties_of_another_bus_are_agencies(register):
 
 @pytest.mark.parametrize("written", ["كارت ملي ۱۲", "کارت ملی 12", " كارت ملی ١٢ "])
 def test_a_data_item_of_another_bus_may_be_written_with_arabic_letters(register, written):
-    """Letters and digits of a data item count in a log as they do in links.csv; those of X-Road count as written."""
+    """Letters and digits of a data item in a log are folded as in links.csv. Those of X-Road are not."""
     links = register.links | {"permit-tax": replace(register.links["permit-tax"], data_item="کارت ملی 12")}
     attributor = Attributor(replace(register, links=links, routes=(ExchangeRoute(CLIENT, "A/B/كارت", "deed-civil"),)))
     own = Parties.of("customs", f"tax-office/import-permit/{written}", meta=False)

@@ -1,4 +1,4 @@
-"""Chunks of a register, and its JSON rows."""
+"""A register survives a round trip through chunks and JSON rows."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def test_rows_and_back_is_the_same_register(register: Register) -> None:
 
 
 def test_chunks_and_back_is_the_same_register(register: Register) -> None:
-    """The chunks hold all there is, whatever order they are read in."""
+    """The chunks together are the whole register, in any order."""
     contents = list(split_register(register).values())
     assert with_versions(join_chunks(contents)) == register
     assert with_versions(join_chunks(reversed(contents))) == register
 
 
 def test_each_consumer_has_its_chunk(register: Register) -> None:
-    """A change of one agency's links touches that agency's chunk and no other."""
+    """A change of one agency's links changes only that agency's chunk."""
     before = split_register(register)
     assert [chunk.agency for chunk in before] == ["", "civil-registry", "customs", "land-registry", "tax-office"]
     assert all(is_intact(chunk, content) and chunk.bytes == len(content) for chunk, content in before.items())
@@ -85,7 +85,7 @@ def test_a_large_agency_is_cut_to_fit_a_message(register: Register) -> None:
 
 
 def test_what_is_no_register_is_refused() -> None:
-    """Chunks that lack the policy or hold a wrong value are a ValueError that says what is wrong."""
+    """Chunks without the policy or with a wrong value raise a ValueError that names the fault."""
     with pytest.raises(ValueError, match="holds 0 policies"):
         join_chunks([b"{}"])
     policy = {
@@ -107,13 +107,13 @@ def test_what_is_no_register_is_refused() -> None:
     ],
 )
 def test_json_of_any_other_form_is_refused(content: bytes, reason: str) -> None:
-    """A chunk that is no object, or nested beyond what the interpreter bears, is refused as any other."""
+    """A chunk that is not an object, or is nested too deeply for the interpreter, is refused."""
     with pytest.raises(ValueError, match=reason):
         join_chunks([content])
 
 
 def test_what_a_later_version_wrote_is_refused(register: Register) -> None:
-    """A key or a section that this version does not know is not ignored: it could mean another way of probing."""
+    """An unknown key or section is not ignored, because it could mean another way of probing."""
     rows = to_rows(register)
     with pytest.raises(ValueError, match=r"0\.colour: Unexpected keyword argument"):
         from_rows([{**rows, "services": [{**rows["services"][0], "colour": "red"}]}])
@@ -122,13 +122,13 @@ def test_what_a_later_version_wrote_is_refused(register: Register) -> None:
 
 
 def test_a_chunk_is_the_canonical_text_of_its_rows(register: Register) -> None:
-    """Equal rows have equal hashes, whatever order their sections come in."""
+    """Equal rows have equal hashes, in any order of their sections."""
     for content in split_register(register).values():
         assert canonical_json(json.loads(content)) == content
 
 
 def test_a_manifest_is_known_by_its_versions_and_chunks(register: Register) -> None:
-    """Another version or chunk gives another digest, another time of publication does not."""
+    """Another version or chunk gives another digest. Another time of publication does not."""
     chunks = split_register(register)
     manifest = make_manifest(register, chunks, 0.0)
     assert make_manifest(register, chunks, 1.0).digest == manifest.digest

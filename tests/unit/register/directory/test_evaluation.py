@@ -1,4 +1,4 @@
-"""evaluation_rounds.yaml: read strictly, published with the register, part of no version; and what follows from it."""
+"""evaluation_rounds.yaml is read strictly and published with the register, but is part of no version."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ rounds:
     stated_concerns:
       - data held in islands instead of shared; many separate permits
 """
-"""Rounds in the form in which facts about them are kept beside this repository: aligned, with comments and long texts."""
+"""Rounds in the form of the facts kept beside this repository: aligned, with comments and long texts."""
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def faults(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_rounds_are_kept_as_stated(register: Register) -> None:
-    """Rounds come in order of their numbers; what is null or absent stays unset, whatever digits the rest is written in."""
+    """Rounds are in order of their numbers. Null or absent values stay unset, and any digits are read."""
     evaluation = register.evaluation
     assert evaluation is not None
     assert (evaluation.country, evaluation.note) == ("XX", "made up for tests")
@@ -107,7 +107,7 @@ def test_facts_as_they_are_kept_are_read(tmp_path: Path) -> None:
 
 
 def test_a_comma_that_is_not_quoted_is_refused_where_it_cuts(tmp_path: Path) -> None:
-    """A text that its comma cuts in two is one fault, and its sentence says file, line and what the rest was taken for."""
+    """A text that its comma cuts in two is one fault, with file, line and what the rest was read as."""
     text = ANNOUNCED.replace('"complete it electronically, end to end"', "complete it electronically, end to end")
     column = text.splitlines()[3].index("end to end") + 1
     with pytest.raises(InputError) as refused:
@@ -124,7 +124,7 @@ def test_the_file_may_be_missing(tmp_path: Path) -> None:
 
 
 def test_rounds_are_in_neither_version_and_travel_all_the_same(register: Register, tmp_path: Path) -> None:
-    """Both hashes are those of the register without rounds, yet chunks and rows bring every round back."""
+    """Both hashes are those of the register without rounds, yet chunks and rows keep every round."""
     without = load_register(write_register(tmp_path / "without"))
     assert (without.register_version, without.probe_version) == (register.register_version, register.probe_version)
     assert with_versions(join_chunks(split_register(register).values())) == register
@@ -136,7 +136,7 @@ def test_rounds_are_in_neither_version_and_travel_all_the_same(register: Registe
 
 
 def test_a_difference_is_told_round_by_round(register: Register) -> None:
-    """A round that is added or corrected is named by its number; the model by itself."""
+    """An added or corrected round is named by its number, and the model by itself."""
     assert register.evaluation is not None
     first, second, third = register.evaluation.rounds
     changed = replace(
@@ -153,7 +153,7 @@ def test_a_difference_is_told_round_by_round(register: Register) -> None:
 
 
 def test_growth_is_only_what_two_rounds_state(register: Register) -> None:
-    """Round 1 states no score, so nothing grows from it, whatever growth since then is quoted."""
+    """Round 1 states no score, so no growth is computed from it, whatever growth is quoted."""
     assert register.evaluation is not None
     assert list(growths(register.evaluation)) == [Growth(2, 3, "", 12.5, 25.0), Growth(2, 3, "portal", 16.0, 25.0)]
     zero = replace(register.evaluation.rounds[1], overall_percent=0.0)
@@ -162,7 +162,7 @@ def test_growth_is_only_what_two_rounds_state(register: Register) -> None:
 
 
 def test_announced_agencies_are_found_by_name(register: Register) -> None:
-    """Yeh, kaf, spaces and non-joiners do not hide an agency; a name of nobody or of two has no id."""
+    """Yeh, kaf, spaces and non-joiners do not hide an agency. A name of no agency or of two has no id."""
     assert register.evaluation is not None
     announced = register.evaluation.rounds[2].announced_top_agencies
     names = agencies_by_name(register)
@@ -172,7 +172,7 @@ def test_announced_agencies_are_found_by_name(register: Register) -> None:
 
 
 def test_every_fault_is_found_at_its_place(tmp_path: Path) -> None:
-    """Everything that can be wrong with official rounds is found in one go, each at its own value."""
+    """All faults of official rounds are reported at once, each at its own value."""
     text = """\
 country: Iran
 source: somewhere
@@ -248,5 +248,5 @@ rounds:
     ],
 )
 def test_what_is_no_evaluation_is_refused(tmp_path: Path, text: str, fault: str) -> None:
-    """An empty file, one without rounds, one that is a list, and a text cut by its comma each have their fault."""
+    """An empty file, a file without rounds, a list, and a text cut by its comma each have their fault."""
     assert fault in faults(tmp_path, text)

@@ -1,4 +1,4 @@
-"""evaluation_rounds.yaml: a model for each round, and a source for each figure."""
+"""In evaluation_rounds.yaml each round names its model, and each figure has a source."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _faults(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_a_round_has_the_model_it_names(tmp_path: Path) -> None:
-    """Dimensions know their model; figures, bounds, agencies, notes and sources are kept as stated."""
+    """Dimensions have their model. Figures, bounds, agencies, notes and sources are kept as stated."""
     more = """\
   - round: 6
     model: smart
@@ -67,14 +67,14 @@ def test_a_round_has_the_model_it_names(tmp_path: Path) -> None:
 
 
 def test_scores_of_two_models_are_never_compared(tmp_path: Path) -> None:
-    """Growth is of rounds of one model; a bound is no score, and a round of no stated model is compared with none."""
+    """Growth needs two scores of one model. A bound is no score, and a round without a model is compared with none."""
     evaluation = load_register(write_register(tmp_path, evaluation_rounds_yaml=MODELS + ROUNDS)).evaluation
     assert evaluation is not None
     assert list(growths(evaluation)) == [Growth(2, 4, "portal", 10, 20), Growth(3, 5, "", 5, 25)]
 
 
 def test_every_fault_of_models_and_sources_is_found_at_its_place(tmp_path: Path) -> None:
-    """Models, their dimensions, bounds, further figures and sources that cannot be, each at its own value."""
+    """Faults of models, dimensions, bounds, further figures and sources are reported, each at its own value."""
     text = """\
 country: XX
 model:
@@ -113,12 +113,12 @@ rounds:
 
 
 def test_an_empty_mapping_of_models_is_a_fault(tmp_path: Path) -> None:
-    """Models are a list of dimensions, or such lists by id, and at least one."""
+    """A model is a list of dimensions, or lists by id, and is not empty."""
     assert _faults(tmp_path, "country: XX\nmodel: {}\nrounds: [{round: 1}]\n") == ["2:8: model: is not a list"]
 
 
 def test_a_figure_without_a_source_is_a_warning(tmp_path: Path) -> None:
-    """Each figure that is stated and has no source is named at its place; the register is in force all the same."""
+    """A figure without a source is reported at its place, but the register is still valid."""
     text = (
         "country: XX\nrounds:\n  - {round: 2, held: 2026-01, agencies: 0, overall_percent: 4, dimension_percent: {}}\n"
     )

@@ -1,4 +1,4 @@
-"""A bad register is refused whole, with file, line, column and reason of every fault."""
+"""A bad register is refused as a whole, with the file, line, column and reason of every fault."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.registers import register_files, write_register
 
 
 def test_ids_names_and_owners(tmp_path: Path) -> None:
-    """Bad, repeated and unknown ids each have their fault, and a reference to a row with another fault has none."""
+    """Bad, repeated and unknown ids each have a fault. A reference to a row with another fault has none."""
     agencies = """\
 id,name_en,name_fa,sector,staff,until,merged_into
 tax-office,Tax,,economy,many,,
@@ -41,7 +41,7 @@ land-registry,Land,,,,,
 
 
 def test_links(tmp_path: Path) -> None:
-    """Everything that can be wrong with a link is found, each at its own cell."""
+    """Every fault of a link is reported, each at its own cell."""
     links = """\
 id,service,provider,data_item,required_from,required_until,live_from,probe,target,params,vantages,latency_ms,max_age_s,slo,weight
 a,title-deed,tax-office,x,2026-02-01,2026-02-01,always,page,http://h/,,,,,,
@@ -84,7 +84,7 @@ j,title-deed,tax-office,x,2026-01-01,2026-03-01,,,,,,,,,NaN
 
 
 def test_probes(tmp_path: Path) -> None:
-    """Everything that can be wrong with a probe definition is found, each at its own value."""
+    """Every fault of a probe definition is reported, each at its own value."""
     probes = r"""
 inquiry:
   kind: http
@@ -153,7 +153,7 @@ page:
 
 
 def test_policy(tmp_path: Path) -> None:
-    """Everything that can be wrong with a policy is found, each at its own value."""
+    """Every fault of a policy is reported, each at its own value."""
     policy = """\
 government: {id: Iran, name: Iran}
 timezone: Asia/Tehren
@@ -204,7 +204,7 @@ open_data: {publisher: Court, licence: CC-BY-4.0, url: "https://peyvand.example/
 
 
 def test_a_timeout_that_nobody_wrote(tmp_path: Path) -> None:
-    """Slots too short for the default timeout are told at the definition, with what to write."""
+    """Slots too short for the default timeout are reported at the definition, with what to write."""
     probes = ("page:\n  kind: http\n  timeout: 5s", "page:\n  kind: http")
     directory = write_register(tmp_path, probes_yaml=probes, policy_yaml=("slot_seconds: 300", "slot_seconds: 10"))
     assert faults(directory) == [
@@ -214,7 +214,7 @@ def test_a_timeout_that_nobody_wrote(tmp_path: Path) -> None:
 
 
 def test_a_late_live_from_column_is_no_surprise(tmp_path: Path) -> None:
-    """Links with probes but no live_from column would all silently count as absent, so they are refused."""
+    """Links with probes but no live_from column are refused, because all of them would silently count as absent."""
     links = "id,service,provider,data_item,probe,target\na,title-deed,tax-office,x,page,http://h/\n"
     assert faults(write_register(tmp_path, links_csv=links)) == [
         "links.csv:1:1: column `live_from` is missing: without it every link counts as absent, yet some have a probe"
@@ -222,7 +222,7 @@ def test_a_late_live_from_column_is_no_surprise(tmp_path: Path) -> None:
 
 
 def test_a_service_whose_links_weigh_nothing(tmp_path: Path) -> None:
-    """Shares of zero weight cannot be formed, so all-zero weights are refused at the service's first link."""
+    """All-zero weights are refused at the service's first link, because they give no shares."""
     links = register_files()["links.csv"].replace("north; south,,,,", "north; south,,,,0")
     assert faults(write_register(tmp_path, links_csv=links)) == [
         "links.csv:9:160: weight: every link of service `import-permit` has weight 0: give the service weight 0 instead"
@@ -230,7 +230,7 @@ def test_a_service_whose_links_weigh_nothing(tmp_path: Path) -> None:
 
 
 def test_bus_and_routes_must_exist(tmp_path: Path) -> None:
-    """Members, routes and announcements refer to what is there."""
+    """Members, routes and announcements must refer to existing ids."""
     directory = write_register(
         tmp_path,
         members_csv="member,agency\nIR/GOV,tax-office\nIR/GOV/1,nobody\n",

@@ -1,4 +1,4 @@
-"""Files of a register directory that are missing, misspelt, or cannot be read."""
+"""Missing, misspelt and unreadable files of a register directory are faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.registers import write_register
 
 
 def test_tables_that_are_not_tables(tmp_path: Path) -> None:
-    """Rows too long or short, unknown, missing and repeated columns, open quotes; a broken file starts no cascade."""
+    """Wrong row lengths, wrong columns and open quotes are faults. A broken file causes no further ones."""
     directory = write_register(
         tmp_path,
         agencies_csv="id,name_en,name_fa,sector,staf,id\nx,X,,s,,\n",
@@ -37,7 +37,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_a_missing_column(tmp_path: Path) -> None:
-    """A missing column is one fault at the header, and its rows add no more."""
+    """A missing column is one fault at the header. Its rows add no more."""
     directory = write_register(tmp_path, agencies_csv=(",sector", ",section"))
     assert faults(directory) == [
         "agencies.csv:1:1: column `sector` is missing",
@@ -46,21 +46,21 @@ def test_a_missing_column(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
-    """The first byte that is not UTF-8 is named, with its line and column."""
+    """The first byte that is not UTF-8 is named with its line and column."""
     directory = write_register(tmp_path)
     (directory / "services.csv").write_bytes("id,agency\nگمرک,".encode() + b"\xe3\xe4\n")
     assert faults(directory) == ["services.csv:2:6: byte 0xe3 is not UTF-8: save the file as UTF-8"]
 
 
 def test_yaml_that_is_not_yaml(tmp_path: Path) -> None:
-    """A syntax error is placed where the parser met it."""
+    """A syntax error is reported where the parser met it."""
     assert faults(write_register(tmp_path, probes_yaml="inquiry:\n  kind: http\n bad\n")) == [
         "probes.yaml:3:2: not YAML: expected <block end>, but found '<scalar>'"
     ]
 
 
 def test_columns_after_a_cell_of_many_lines(tmp_path: Path) -> None:
-    """Lines and columns are those of the file, also behind a quoted cell that spans lines."""
+    """Lines and columns are those of the file, even after a quoted cell that spans lines."""
     endpoints = (
         'id,agency,probe,target,params\nbus,civil-registry,page,http://h/,"{\n}"\nx,"civil\nregistry",page,mailto:x,\n'
     )
@@ -71,7 +71,7 @@ def test_columns_after_a_cell_of_many_lines(tmp_path: Path) -> None:
 
 
 def test_no_directory(tmp_path: Path) -> None:
-    """A path that is no directory is a fault."""
+    """A path that is not a directory is a fault."""
     with pytest.raises(InputError, match="1 fault") as refused:
         load_register(tmp_path / "none")
     assert refused.value.report().startswith(f"{tmp_path}/none: there is no such directory")

@@ -1,4 +1,4 @@
-"""holidays.csv and the budget of false findings: read strictly, published with the register."""
+"""holidays.csv and the budget of false findings are read strictly and published with the register."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.support.registers import HOLIDAYS, write_register
 
 
 def faults(directory: Path) -> list[str]:
-    """Return the faults of a register, its path taken off."""
+    """Return the faults of a register without its path."""
     with pytest.raises(InputError) as refused:
         load_register(directory)
     return [str(fault).removeprefix(f"{directory}/") for fault in refused.value.faults]
 
 
 def test_holidays_are_read_in_either_calendar(tmp_path: Path) -> None:
-    """A year from 1300 to 1500 is Jalali, in any digits; the days come in order."""
+    """A year from 1300 to 1500 is Jalali, in any digits. The days are in order."""
     register = load_register(write_register(tmp_path, holidays_csv=HOLIDAYS))
     assert register.holidays == (
         Holiday(date(2026, 3, 21), "nowruz", "Nowruz", "نوروز"),
@@ -35,7 +35,7 @@ def test_holidays_are_read_in_either_calendar(tmp_path: Path) -> None:
 
 
 def test_every_fault_of_a_holiday_has_its_place(tmp_path: Path) -> None:
-    """Days that are in neither calendar or there twice, kinds that are no ids, and missing names are found."""
+    """Days of neither calendar, repeated days, kinds that are no ids, and missing names are faults."""
     text = """\
 date,kind,name_en,name_fa
 1405-12-30,official,x,ب
@@ -64,7 +64,7 @@ date,kind,name_en,name_fa
 
 
 def test_holidays_are_in_neither_version_and_reach_readers(tmp_path: Path) -> None:
-    """The versions are those of the same register without holidays; the bus carries them, and a diff names each."""
+    """Holidays change neither version. The bus carries them, and a diff names each."""
     bare = load_register(write_register(tmp_path / "bare"))
     with_them = load_register(write_register(tmp_path / "with", holidays_csv=HOLIDAYS))
     assert with_them.versions == bare.versions
@@ -73,7 +73,7 @@ def test_holidays_are_in_neither_version_and_reach_readers(tmp_path: Path) -> No
 
 
 def test_the_policy_states_how_many_findings_may_be_false(tmp_path: Path) -> None:
-    """Without a number it is one a week and in no hash; another number reaches readers; absurd ones are refused."""
+    """The default is one a week and in no hash. Another number reaches readers, and absurd ones are refused."""
     usual = load_register(write_register(tmp_path / "usual"))
     assert usual.policy.findings == FindingPolicy(1.0)
     written = "bus: bus\nfindings: {false_findings_per_week: %s}"
@@ -89,7 +89,7 @@ def test_the_policy_states_how_many_findings_may_be_false(tmp_path: Path) -> Non
 
 
 def test_a_simulated_government_has_weeks_of_its_own(tmp_path: Path) -> None:
-    """Steps and weeks may be shorter; a week that is no multiple of seven steps is refused."""
+    """Steps and weeks may be shorter. A week that is not a multiple of seven steps is refused."""
     written = "bus: bus\nfindings: {step_seconds: 2, week_steps: %s}"
     policy = load_register(write_register(tmp_path / "good", policy_yaml=("bus: bus", written % 14))).policy
     assert policy.findings == FindingPolicy(1.0, 2, 14)
@@ -99,7 +99,7 @@ def test_a_simulated_government_has_weeks_of_its_own(tmp_path: Path) -> None:
 
 
 def test_the_example_has_the_official_holidays_of_a_year(tmp_path: Path) -> None:
-    """docs/examples/holidays-1405.csv is good, and every day of it lies in the year 1405."""
+    """docs/examples/holidays-1405.csv has no faults, and all its days lie in the year 1405."""
     text = (ROOT / "docs/examples/holidays-1405.csv").read_text("utf-8")
     holidays = load_register(write_register(tmp_path, holidays_csv=text)).holidays
     assert len(holidays) == 26

@@ -1,4 +1,4 @@
-"""A register directory becomes a Register."""
+"""A register directory is loaded as a Register."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.registers import register_files, write_register
 
 
 def test_a_good_register_is_read_whole(tmp_path: Path) -> None:
-    """Agencies, services, links, endpoints, probes and policy arrive as written, with the policy's defaults filled in."""
+    """Agencies, services, links, endpoints, probes and policy are read as written, with the policy's defaults."""
     register = load_register(write_register(tmp_path))
     assert list(register.agencies) == ["civil-registry", "customs", "land-registry", "tax-office"]
     assert len(register.services) == 5
@@ -41,7 +41,7 @@ def test_a_good_register_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_optional_files_and_columns_may_be_missing(tmp_path: Path) -> None:
-    """Members, routes and maintenance are empty without their files; empty columns need not be there."""
+    """Members, routes and maintenance are empty without their files, and optional columns may be missing."""
     links = "id,service,provider,data_item,live_from\nl,title-deed,tax-office,clearance,\n"
     register = load_register(
         write_register(
@@ -54,7 +54,7 @@ def test_optional_files_and_columns_may_be_missing(tmp_path: Path) -> None:
 
 
 def test_exchange_and_maintenance_files_are_read(tmp_path: Path) -> None:
-    """X-Road identifiers stay as written; a day of maintenance begins at midnight in the policy's time zone."""
+    """X-Road identifiers stay as written. A day of maintenance begins at midnight in the policy's timezone."""
     register = load_register(
         write_register(
             tmp_path,
@@ -72,7 +72,7 @@ def test_exchange_and_maintenance_files_are_read(tmp_path: Path) -> None:
 
 
 def test_persian_digits_and_letters_are_folded(tmp_path: Path) -> None:
-    """Ids, numbers, dates and data items compare after folding, whatever digits and yeh they are typed with."""
+    """Ids, numbers, dates and data items are compared after folding, whatever digits and letters are typed."""
     register = load_register(
         write_register(
             tmp_path,
@@ -100,7 +100,7 @@ def test_byte_order_marks_and_windows_line_ends_are_accepted(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("auth", ["", "  auth: none\n", "  auth: 'none'\n", "  auth: {kind: none}\n"])
 def test_nothing_to_show(tmp_path: Path, auth: str) -> None:
-    """No authentication can be written as a word or as a kind, or left out, with the same result."""
+    """No authentication can be a word, a kind or left out, with the same result."""
     register = load_register(
         write_register(tmp_path, probes_yaml=("page:\n  kind: http\n", f"page:\n  kind: http\n{auth}"))
     )
@@ -109,7 +109,7 @@ def test_nothing_to_show(tmp_path: Path, auth: str) -> None:
 
 @pytest.mark.parametrize("auth", ["basic", "[none]", "no", "None"])
 def test_auth_in_another_word(tmp_path: Path, auth: str) -> None:
-    """Any other word, and any other shape, is refused."""
+    """Any other word or shape is refused."""
     probes = ("page:\n  kind: http\n", f"page:\n  kind: http\n  auth: {auth}\n")
     with pytest.raises(InputError) as refused:
         load_register(write_register(tmp_path, probes_yaml=probes))
@@ -132,7 +132,7 @@ def test_files_are_referred_to_absolutely_and_hashed_as_written(tmp_path: Path) 
 
 
 def test_a_body_file_arrives_byte_for_byte(tmp_path: Path) -> None:
-    """The body of a probe may stand in a file, line ends and all, and its content is part of the probe version."""
+    """A probe's body may be in a file, including its line ends, and its content is part of the probe version."""
     probes = ("  timeout: 5s\n  body_limit", "  timeout: 5s\n  body_limit")
     inline = load_register(write_register(tmp_path / "inline", probes_yaml=probes))
     directory = write_register(
@@ -157,14 +157,14 @@ def test_a_body_file_arrives_byte_for_byte(tmp_path: Path) -> None:
     ],
 )
 def test_expected_values_mean_what_json_means(tmp_path: Path, written: str, value: object) -> None:
-    """A national id keeps its zeros and `no` stays text; numbers and flags are themselves."""
+    """A national id keeps its zeros and `no` stays text. Numbers and flags are themselves."""
     probes = ('equals: "${national_id}"', f"equals: {written}")
     register = load_register(write_register(tmp_path, probes_yaml=probes))
     assert register.probes["inquiry"].expect.json[0].equals == value
 
 
 def test_a_folder_that_kubernetes_mounts_is_read_and_seen_to_change(tmp_path: Path) -> None:
-    """A ConfigMap, whose files are links into a folder that is replaced, is read, and its change is published."""
+    """A ConfigMap, whose files are links into a folder that is replaced, is read, and its changes are noticed."""
     mounted = tmp_path / "mounted"
     mounted.mkdir()
 

@@ -1,4 +1,4 @@
-"""announcements.yaml, objections.csv and legal bases: read strictly, published with the register, part of no version."""
+"""announcements.yaml, objections.csv and legal bases are read strictly and published, but are part of no version."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOTICES = {"announcements_yaml": ANNOUNCEMENTS, "objections_csv": OBJECTIONS, "l
 
 
 def faults(tmp_path: Path, **changes: str) -> list[str]:
-    """Return the faults of a register with these files, its path taken off."""
+    """Return the faults of a register with these files, without its path."""
     directory = write_register(tmp_path, **cast(Any, changes))
     with pytest.raises(InputError) as refused:
         load_register(directory)
@@ -36,7 +36,7 @@ def faults(tmp_path: Path, **changes: str) -> list[str]:
 
 
 def test_announcements_are_kept_as_written(tmp_path: Path) -> None:
-    """They come in id order, their updates in order of time; a day begins at midnight in the policy's timezone."""
+    """Announcements are in id order and updates in time order. A day begins at midnight in the policy's timezone."""
     register = load_register(write_register(tmp_path, announcements_yaml=ANNOUNCEMENTS))
     first, second = register.announcements
     assert first == Announcement(
@@ -60,7 +60,7 @@ def test_announcements_are_kept_as_written(tmp_path: Path) -> None:
 
 
 def test_every_fault_of_an_announcement_has_its_place(tmp_path: Path) -> None:
-    """Missing texts of either language, times in the wrong order, and ids that the register does not have are found."""
+    """Missing texts in either language, times in the wrong order, and unknown ids are faults."""
     text = """\
 Bus:
   kind: party
@@ -93,7 +93,7 @@ x: words
 
 
 def test_an_announcement_is_there_once(tmp_path: Path) -> None:
-    """Ids that differ in the script of their digits only are the same id."""
+    """Ids that differ only in the script of their digits are the same id."""
     one = "  kind: incident\n  from: 2026-03-01\n" + "".join(
         f"  {key}: x\n" for key in ("title_en", "title_fa", "text_en", "text_fa")
     )
@@ -102,7 +102,7 @@ def test_an_announcement_is_there_once(tmp_path: Path) -> None:
 
 
 def test_objections_are_kept_as_written(tmp_path: Path) -> None:
-    """They come by link and time, with an open end and without an answer while they are open."""
+    """Objections are ordered by link and time. An open one has no end and no answer."""
     register = load_register(write_register(tmp_path, objections_csv=OBJECTIONS))
     accepted, still_open = register.objections
     assert accepted == Objection(
@@ -120,7 +120,7 @@ def test_objections_are_kept_as_written(tmp_path: Path) -> None:
 
 
 def test_every_fault_of_an_objection_has_its_place(tmp_path: Path) -> None:
-    """A closed objection needs an answer in both languages; columns that may be empty may be left out."""
+    """A closed objection needs an answer in both languages. Optional columns may be left out."""
     text = """\
 link,from,to,text_en,text_fa,answer_en,answer_fa,state
 no-link,2026-03-02,2026-03-01,x,,,,open
@@ -144,7 +144,7 @@ deed-tax,2026-03-01,soon,x,ب,,,settled
 
 
 def test_legal_bases_name_law_article_and_date(tmp_path: Path) -> None:
-    """The article may be empty, and the date is written in any digits; a cell that is no such citation is a fault."""
+    """The article may be empty, and the date may have any digits. A cell that is not such a citation is a fault."""
     links = load_register(write_register(tmp_path, links_csv=LEGAL_BASES)).links
     assert links["birth-tax"].legal_basis == LegalBasis("قانون مدیریت خدمات", "ماده ۴۰", date(2007, 9, 30))
     assert links["deed-civil"].legal_basis == LegalBasis("Decision 12 of the council", "", date(2024, 3, 20))
@@ -159,7 +159,7 @@ def test_legal_bases_name_law_article_and_date(tmp_path: Path) -> None:
 
 
 def test_misspelt_files_are_found(tmp_path: Path) -> None:
-    """A file that nobody would read is a fault, with the name that was meant."""
+    """A file that nobody would read is a fault that suggests the right name."""
     assert faults(tmp_path, announcement_yaml="", objection_csv="") == [
         "announcement.yaml: no such file is read: is it meant to be announcements.yaml?",
         "objection.csv: no such file is read: is it meant to be objections.csv?",
@@ -167,7 +167,7 @@ def test_misspelt_files_are_found(tmp_path: Path) -> None:
 
 
 def test_notices_are_in_neither_version_and_reach_readers(tmp_path: Path) -> None:
-    """The versions are those of the same register without notices; the bus carries all of them, and a diff names each."""
+    """Notices change neither version. The bus carries all of them, and a diff names each."""
     bare = load_register(write_register(tmp_path / "bare"))
     noted = load_register(write_register(tmp_path / "noted", **NOTICES))
     assert (noted.register_version, noted.probe_version) == (bare.register_version, bare.probe_version)

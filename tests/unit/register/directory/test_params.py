@@ -1,4 +1,4 @@
-"""Params of links and endpoints that are several test records."""
+"""Params of links and endpoints may be several test records."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _faults(tmp_path: Path, params: object, target: str = "tcp://${host}:25") ->
 
 
 def test_a_list_is_several_records(tmp_path: Path) -> None:
-    """A list of objects is kept in its order, changes what is probed, and rows give the same back."""
+    """A list of objects keeps its order, changes the probe version, and survives a round trip through rows."""
     one, two = {"who": "a", "host": "h"}, {"who": "b", "host": "h"}
     single, several = _with(tmp_path / "1", one), _with(tmp_path / "2", [one, two])
     assert several.endpoints["talk"].params == (one, two)
@@ -55,12 +55,12 @@ def test_a_list_of_one_record_is_that_record(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("params", [[], [{"who": "a", "host": "h"}, 1], [[]], "a", 1, None])
 def test_what_is_no_record(tmp_path: Path, params: object) -> None:
-    """Neither an empty list nor anything in it but objects is taken."""
+    """An empty list is refused, and so is a list with anything but objects."""
     assert _faults(tmp_path, params) == ["params: is neither a JSON object nor a list of them"]
 
 
 def test_faults_name_the_record(tmp_path: Path) -> None:
-    """A fault of one record names its number; a fault of all records is reported once."""
+    """A fault of one record names its number. A fault of all records is reported once."""
     records = [{"who": "a", "host": "h"}, {"who": "a\nb", "host": "h"}, {"host": "h"}]
     assert _faults(tmp_path, records) == [
         "record 2: params: they put a line break into a line to send",

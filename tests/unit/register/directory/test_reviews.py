@@ -1,4 +1,4 @@
-"""reviews.csv: read strictly, written by `peyvand finding`, published with the register."""
+"""reviews.csv is read strictly, written by `peyvand finding`, and published with the register."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ID, OTHER = "c0ef1e7bdd2c040a", "00ef1e7bdd2c040a"
 
 
 def run(*words: str) -> str:
-    """Run a command; return what it prints."""
+    """Run a command and return its output."""
     result = CliRunner().invoke(app, words)
     if isinstance(result.exception, PeyvandError):
         raise result.exception
@@ -29,7 +29,7 @@ def run(*words: str) -> str:
 
 
 def test_every_fault_of_a_review_has_its_place(tmp_path: Path) -> None:
-    """Ids that no finding has, findings that are there twice, other states and missing notes are found."""
+    """Ids that no finding has, repeated findings, other states and missing notes are faults."""
     text = f"finding,state,note\n{ID},confirmed,x\n{ID},dismissed,\nabc,open,x\n,,x\n"
     directory = write_register(tmp_path, reviews_csv=text)
     with pytest.raises(InputError) as refused:
@@ -45,7 +45,7 @@ def test_every_fault_of_a_review_has_its_place(tmp_path: Path) -> None:
 
 
 def test_reviews_are_written_and_replaced(tmp_path: Path) -> None:
-    """A later review of a finding replaces the earlier one; others stay, whatever a note holds."""
+    """A later review of a finding replaces the earlier one. Others stay, whatever a note holds."""
     directory = write_register(tmp_path)
     text = run("confirm", ID, "--note", "a certificate, expired", "--register", str(directory))
     assert f"finding {ID} is confirmed in {directory}/reviews.csv: publish it" in text
@@ -58,7 +58,7 @@ def test_reviews_are_written_and_replaced(tmp_path: Path) -> None:
 
 
 def test_a_review_is_in_neither_version_and_reaches_readers(tmp_path: Path) -> None:
-    """The versions stay, the bus carries it, and a diff names the finding."""
+    """A review changes neither version. The bus carries it, and a diff names the finding."""
     bare = load_register(write_register(tmp_path / "bare"))
     reviewed = load_register(write_register(tmp_path / "with", reviews_csv=f"finding,state,note\n{ID},confirmed,x\n"))
     assert reviewed.versions == bare.versions

@@ -1,4 +1,4 @@
-"""What is unwise in a register is a warning at its place; limits that no system could keep, and headers that break requests, are faults."""
+"""Unwise values of a register are warnings; unusable limits and headers that break requests are faults."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.support.registers import PROBES, register_files, write_register
 
 
 def warnings(directory: Path) -> list[str]:
-    """Return the warnings of a good register, its path taken off."""
+    """Return the warnings of a good register without its path."""
     return [str(warning).removeprefix(f"{directory}/") for warning in read_directory(directory).warnings]
 
 
 def faults(directory: Path) -> list[str]:
-    """Return the faults of a register, its path taken off."""
+    """Return the faults of a register without its path."""
     with pytest.raises(InputError) as refused:
         read_directory(directory)
     return [str(fault).removeprefix(f"{directory}/") for fault in refused.value.faults]
@@ -46,7 +46,7 @@ travelled:
 
 
 def test_secrets_that_go_unencrypted(tmp_path: Path) -> None:
-    """A secret of a probe, or of a step, whose target has no TLS is warned of once, at the target."""
+    """A secret of a probe or step whose target has no TLS gives one warning, at the target."""
     rows = (
         'a,customs,guarded,http://${host}/,"[{""host"": ""tax.example""}, {""host"": ""127.0.0.1""}]"',
         "b,customs,called,grpc://tax.example:1,",
@@ -66,13 +66,13 @@ def test_secrets_that_go_unencrypted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "127.9.9.9", "[::1]", "localhost:80", "LOCALHOST"])
 def test_secrets_for_this_machine(tmp_path: Path, host: str) -> None:
-    """A secret for loopback is not warned of, as in the sandbox."""
+    """A secret for loopback, as in the sandbox, gives no warning."""
     endpoints = _endpoints(f"a,customs,guarded,http://{host}/,")
     assert warnings(write_register(tmp_path, probes_yaml=PROBES + GUARDED, endpoints_csv=endpoints)) == []
 
 
 def test_any_certificate_and_a_plain_issuer(tmp_path: Path) -> None:
-    """`verify: false` and a token_url without TLS are warned of at their values."""
+    """`verify: false` and a token_url without TLS give warnings at their values."""
     probes = """
 lenient: {kind: http, tls: {verify: false}}
 trusting: {kind: http, tls: {verify: false}, auth: {kind: bearer, token: "env:PROBE_TOKEN"}}
@@ -88,7 +88,7 @@ local: {kind: http, auth: {kind: oauth2, token_url: "http://127.0.0.1/", client_
 
 
 def test_the_register_of_the_tests_has_none(tmp_path: Path) -> None:
-    """A register in order has no warnings."""
+    """A register without flaws has no warnings."""
     assert warnings(write_register(tmp_path)) == []
 
 
@@ -96,7 +96,7 @@ def test_the_register_of_the_tests_has_none(tmp_path: Path) -> None:
     "name", ["Content-Length", "transfer-encoding", "TE", "Trailer", "Connection", "Keep-Alive", "Upgrade"]
 )
 def test_headers_that_delimit_messages(tmp_path: Path, name: str) -> None:
-    """A header by which servers find the end of a request, or that is for one connection, is refused, as `auth` too."""
+    """Headers that delimit a request, or belong to one connection, are refused, also under `auth`."""
     probes = f"""
 sent: {{kind: http, headers: {{{name}: "5"}}}}
 shown: {{kind: http, auth: {{kind: api_key, header: {name}, key: "env:PROBE_KEY"}}}}
@@ -146,6 +146,6 @@ def test_limits_of_the_policy(tmp_path: Path, limit: str, said: str) -> None:
 
 
 def test_weights_whose_sums_would_not_be_numbers(tmp_path: Path) -> None:
-    """A weight near the largest number is refused, for the sum of two such is none."""
+    """A weight near the largest number is refused, because two of them have no finite sum."""
     found = faults(write_register(tmp_path, links_csv=(",0.99,2", ",0.99,1e308")))
     assert found == ["links.csv:4:146: weight: `1e308` is above 1000000000"]

@@ -1,4 +1,4 @@
-"""Registers proposed from lists of addresses."""
+"""Registers are proposed from lists of addresses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def listed(folder: Path, text: str) -> Path:
 
 
 def test_a_real_list_loads_clean(data_file: Callable[[str], Path], tmp_path: Path) -> None:
-    """Every website of the directory is an endpoint of its agency once; what is left out is listed with its line."""
+    """Every website of the directory is one endpoint of its agency. Rows left out are listed with their line."""
     path = data_file("us_website_directory.csv")
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -40,7 +40,7 @@ def test_a_real_list_loads_clean(data_file: Callable[[str], Path], tmp_path: Pat
 
 
 def test_rows_that_cannot_be_used_are_left_out_with_the_reason(tmp_path: Path) -> None:
-    """Names in Persian, equal ids and `$` are kept; empty, repeated and impossible addresses are listed with their line."""
+    """Persian names, equal ids and `$` are kept. Empty, repeated and impossible addresses are listed."""
     path = listed(
         tmp_path,
         "Site,Owner,Part,More\n"
@@ -74,7 +74,7 @@ def test_rows_that_cannot_be_used_are_left_out_with_the_reason(tmp_path: Path) -
 
 
 def test_a_list_with_other_columns_is_refused(tmp_path: Path) -> None:
-    """Columns that are missing or that mean nothing are faults, all at once; other importers take no columns."""
+    """Missing and meaningless columns are faults, all at once. Other importers take no columns."""
     path = listed(tmp_path, "domain,agency\na.example,A\n")
     with pytest.raises(InputError) as refused:
         import_endpoints(path, DAY, {"url": "domain"})

@@ -1,4 +1,4 @@
-"""Registers proposed from a public catalogue."""
+"""Registers are proposed from a public catalogue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def catalogue(data_file: Callable[[str], Path]) -> Path:
 
 
 def test_the_real_catalogue_loads_clean(catalogue: Path, tmp_path: Path) -> None:
-    """Every provider is an agency and every API a service; every address that can be probed is probed once."""
+    """Every provider is an agency, every API a service, and every usable address one endpoint."""
     with catalogue.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     found = import_uk_api_catalogue(catalogue, date(2026, 1, 1))
@@ -44,7 +44,7 @@ def test_the_real_catalogue_loads_clean(catalogue: Path, tmp_path: Path) -> None
 
 
 def test_what_is_left_out_is_listed_with_its_line(catalogue: Path) -> None:
-    """The APIs without an address of their own are listed, each with its line, name and reason."""
+    """APIs without an address of their own are listed with their line, name and reason."""
     found = import_uk_api_catalogue(catalogue, date(2026, 1, 1))
     reasons = [str(item).removeprefix(f"{catalogue.parent}/") for item in found.left_out]
     assert sum("has no URL" in reason for reason in reasons) == 11
@@ -60,7 +60,7 @@ def test_what_is_left_out_is_listed_with_its_line(catalogue: Path) -> None:
 
 
 def test_names_without_an_organisation_file(tmp_path: Path) -> None:
-    """Without the organisations an agency's name comes from its id, equal API names get ids of their own, `$` is kept."""
+    """Without organisations an agency's name comes from its id. Equal API names get own ids, and `$` is kept."""
     file = tmp_path / "c.csv"
     rows = [",,https://a.example/$x,Café API,,,,,,,Some-Agency", ",,ftp://b,Cafe  api,,,,,,,other"]
     file.write_text(_HEADER + "\n".join(rows) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a list of X-Road holds, compared with a register, and lists that are damaged or fetched."""
+"""X-Road's lists are compared with a register."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.registers import write_register
 
 
 def listed(path: Path, *clients: str) -> str:
-    """Write the JSON answer of listClients with these members and subsystems, and say where."""
+    """Write the JSON answer of listClients with these members and subsystems, and return its path."""
     names = ("xroad_instance", "member_class", "member_code", "subsystem_code")
     members = [{"id": dict(zip(names, client.split("/"), strict=False)), "name": "CANARY"} for client in clients]
     path.write_text(json.dumps({"member": members}))
@@ -26,7 +26,7 @@ def listed(path: Path, *clients: str) -> str:
 
 
 def compared(tmp_path: Path, rows: str, *arguments: str) -> str:
-    """What `register import xroad --against` prints of these arguments and a register with these rows of members.csv."""
+    """Return the output of `register import xroad --against` for these arguments and rows of members.csv."""
     register = write_register(tmp_path / "register", members_csv=f"member,agency\n{rows}")
     given = ["import", "xroad", *arguments, "--against", str(register)]
     result = CliRunner().invoke(app, given, catch_exceptions=False)
@@ -35,8 +35,8 @@ def compared(tmp_path: Path, rows: str, *arguments: str) -> str:
 
 
 def test_members_are_compared_with_a_register(tmp_path: Path) -> None:
-    """What is listed without a row, and rows of what is not listed any more, come a line each and as JSON; a row of a member
-    stands for its subsystems, rows of them for the member, and other instances are not compared.
+    """Listed members without a row, and rows of unlisted members, are reported as lines and as JSON. A row of a member
+    covers its subsystems, and their rows cover the member. Other instances are not compared.
     """
     clients = listed(
         tmp_path / "clients.json",
@@ -69,7 +69,7 @@ def test_members_are_compared_with_a_register(tmp_path: Path) -> None:
 
 
 def test_a_register_of_what_is_listed_differs_in_nothing(data_file: Callable[[str], Path], tmp_path: Path) -> None:
-    """Real lists, XML of both kinds, compared with the register that was proposed of them."""
+    """Real lists, in both XML formats, do not differ from the register that is proposed from them."""
     files = [data_file("xroad_listClients_FI_sample.xml"), data_file("xroad_shared-params.xml")]
     write_files(import_xroad(files, EPOCH).files, tmp_path / "proposed")
     arguments = ["import", "xroad", *map(str, files), "--against", str(tmp_path / "proposed")]
@@ -79,7 +79,7 @@ def test_a_register_of_what_is_listed_differs_in_nothing(data_file: Callable[[st
 
 
 def test_services_alone_say_nothing_of_who_is_gone(tmp_path: Path) -> None:
-    """A list of services names no clients, so it alone compares nothing; with a list of clients it may add some."""
+    """A list of services names no clients, so it alone compares nothing. With a list of clients it may add some."""
     methods = tmp_path / "methods.json"
     methods.write_text(json.dumps(METHODS))
     with pytest.raises(InputError) as caught:
@@ -99,6 +99,6 @@ def test_services_alone_say_nothing_of_who_is_gone(tmp_path: Path) -> None:
     ],
 )
 def test_a_comparison_and_an_import_are_two_things(options: list[str]) -> None:
-    """One of --out and --against is needed, the second of X-Road alone, and --json with it alone."""
+    """Either --out or --against is needed. --against is for X-Road only, and --json for --against only."""
     with pytest.raises(SettingsError, match="--against"):
         CliRunner().invoke(app, ["import", *options], catch_exceptions=False)

@@ -1,4 +1,4 @@
-"""Registers proposed from X-Road's lists."""
+"""Registers are proposed from X-Road's lists."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_listed_clients_are_agencies(data_file: Callable[[str], Path], tmp_p
 
 
 def test_the_global_configuration_gives_servers_too(data_file: Callable[[str], Path], tmp_path: Path) -> None:
-    """The real shared-params.xml gives 2 agencies, their security servers as endpoints, and a list of sources to finish."""
+    """The real shared-params.xml gives 2 agencies, endpoints for their security servers, and sources to complete."""
     found = import_xroad([data_file("xroad_shared-params.xml")], EPOCH)
     write_files(found.files, tmp_path / "dev")
     register = load_register(tmp_path / "dev")
@@ -64,8 +64,8 @@ def test_the_global_configuration_gives_servers_too(data_file: Callable[[str], P
 
 
 def test_every_security_server_is_a_source(tmp_path: Path) -> None:
-    """A server whose address is an IPv6 literal is an endpoint at it between brackets; one with none or a bad one has no
-    endpoint, which is told, and is a source all the same.
+    """A server with an IPv6 literal is an endpoint with brackets around it. A server without an address, or with a bad
+    one, is reported and has no endpoint. It is still a source.
     """
     addresses = ["2001:db8::1", "[2001:db8::2]", "10.0.0.1", "ss_1.example.org", "", "not an address"]
     servers = "".join(
@@ -95,7 +95,7 @@ def test_every_security_server_is_a_source(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [json.dumps(METHODS), ALLOWED])
 def test_a_byte_order_mark_is_no_content(content: str) -> None:
-    """A list that begins with a byte order mark is read as one that does not, as XML and as JSON."""
+    """A byte order mark at the beginning of a list makes no difference, in XML and in JSON."""
     marked, plain = XRoadDirectory(), XRoadDirectory()
     read_into(marked, content.encode("utf-8-sig"))
     read_into(plain, content.encode())
@@ -103,7 +103,7 @@ def test_a_byte_order_mark_is_no_content(content: str) -> None:
 
 
 def test_who_may_call_what_is_listed_to_start_from(data_file: Callable[[str], Path], tmp_path: Path) -> None:
-    """AllowedMethods gives client and service, listMethods the service alone; both under the agencies' ids."""
+    """AllowedMethods gives client and service, and listMethods only the service, both under the agencies' ids."""
     (tmp_path / "allowed.xml").write_text(ALLOWED)
     (tmp_path / "methods.json").write_text(json.dumps(METHODS))
     files = [data_file("xroad_shared-params.xml"), tmp_path / "allowed.xml", tmp_path / "methods.json"]
@@ -116,7 +116,7 @@ def test_who_may_call_what_is_listed_to_start_from(data_file: Callable[[str], Pa
 
 
 def test_names_that_fold_to_the_same_id_stay_apart(tmp_path: Path) -> None:
-    """Equal names are told apart by code, and names or codes without a character fit for an id get one of their own."""
+    """Equal names are distinguished by code. Names or codes that cannot form an id get a generated one."""
     members = [
         ("GOV", "1", "Tax"),
         ("GOV", "2", "tax!"),
@@ -157,7 +157,7 @@ def test_names_that_fold_to_the_same_id_stay_apart(tmp_path: Path) -> None:
     ],
 )
 def test_a_list_that_is_none_is_refused(tmp_path: Path, content: str, reason: str) -> None:
-    """What is none of the four lists is refused with a reason, without its content."""
+    """A file that is none of the four lists is refused with a reason that omits its content."""
     (tmp_path / "list").write_text(content)
     with pytest.raises(InputError) as caught:
         import_xroad([tmp_path / "list"], EPOCH)
@@ -169,7 +169,7 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path, content: str, reason: st
 @settings(max_examples=200)
 @given(st.sampled_from([ALLOWED.encode(), json.dumps(METHODS).encode()]), st.data())
 def test_a_damaged_list_is_read_or_refused(content: bytes, data: st.DataObject) -> None:
-    """Cuts and insertions anywhere in a list are a ValueError at worst."""
+    """Cuts and insertions anywhere in a list raise a ValueError at worst."""
     at = data.draw(st.integers(0, len(content)))
     middle = data.draw(st.binary(max_size=6) | st.sampled_from([b"<", b"&", b"[]", b"null", b'"']))
     outcome = "it is read"
@@ -181,7 +181,7 @@ def test_a_damaged_list_is_read_or_refused(content: bytes, data: st.DataObject) 
 
 
 def test_a_list_is_fetched_from_its_url(data_file: Callable[[str], Path], tmp_path: Path) -> None:
-    """A URL is fetched and read like a file, and a failure is one sentence."""
+    """A URL is fetched and read like a file. A failure is one sentence."""
     body = data_file("xroad_listClients_FI_sample.xml").read_bytes()
 
     class Answers(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Expectations of statuses and certificates, versions of TLS, and limits of endpoints."""
+"""Expected statuses and certificates, TLS versions and limits of endpoints are read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _faults(folder: Path, expect: str = "", tls: str = "{}") -> list[str]:
 def test_statuses_are_read_with_ranges_and_without_the_forbidden(
     tmp_path: Path, written: str, right: tuple[int, ...]
 ) -> None:
-    """A list holds statuses and ranges; forbidden ones are taken from it, or from all where nothing else is required."""
+    """A list holds statuses and ranges. Forbidden ones are removed from it, or from all if none are required."""
     assert _read(tmp_path, f"status: {written}").probes["site"].expect.status == right
 
 
@@ -49,7 +49,7 @@ def test_statuses_are_read_with_ranges_and_without_the_forbidden(
     ],
 )
 def test_statuses_that_cannot_be_are_faults(tmp_path: Path, written: str, reason: str) -> None:
-    """A range that ends before it begins or leaves HTTP, and a list that nothing passes, are refused."""
+    """A range that is reversed or outside HTTP, and a list that nothing passes, are refused."""
     assert _faults(tmp_path, f"status: {written}") == [reason]
 
 
@@ -57,14 +57,14 @@ def test_statuses_that_cannot_be_are_faults(tmp_path: Path, written: str, reason
     "written", ["status: []", "headers: {}", "body: {}", "body: {must: []}", "json: []", "record: {}", "schema: {}"]
 )
 def test_expectations_that_hold_nothing_are_faults(tmp_path: Path, written: str) -> None:
-    """What every answer would pass is refused, since somebody meant something by it."""
+    """An expectation that every answer would pass is refused, because it was meant to require something."""
     key = written.partition(":")[0]
     reason = f"{key}: holds nothing, so that every answer would pass: remove it, or write what is expected"
     assert _faults(tmp_path, written) == [reason]
 
 
 def test_headers_that_cannot_be_and_that_require_nothing_are_faults(tmp_path: Path) -> None:
-    """A name with a space, and an optional header without a pattern; an empty list in a record is a value like others."""
+    """A name with a space and an optional header without a pattern are faults. An empty list in a record is a value."""
     assert _faults(tmp_path / "a", "headers: {X Y: a, X-Z: {optional: true}}") == [
         "X Y: `X Y` is not a header name",
         "X-Z: is optional and has no pattern, so that every answer would pass",
@@ -73,21 +73,21 @@ def test_headers_that_cannot_be_and_that_require_nothing_are_faults(tmp_path: Pa
 
 
 def test_certificates_and_versions_are_read(tmp_path: Path) -> None:
-    """The time that a certificate must have left, and the versions of TLS that are offered."""
+    """The time that a certificate must have left, and the offered versions of TLS, are read."""
     probe = _read(tmp_path, "certificate: {days_left: 14d}", "{min_version: '1.2', max_version: '1.2'}").probes["site"]
     assert probe.expect.certificate_left == 14 * 86_400
     assert (probe.tls.min_version, probe.tls.max_version) == ("1.2", "1.2")
 
 
 def test_versions_that_cannot_be_are_faults(tmp_path: Path) -> None:
-    """Versions that are not offered any more, and bounds the wrong way round, are refused."""
+    """Outdated versions and reversed bounds are refused."""
     assert _faults(tmp_path / "a", tls="{min_version: '1.1'}") == ["min_version: `1.1` is not one of 1.2, 1.3"]
     reason = "tls: its min_version is above its max_version"
     assert _faults(tmp_path / "b", tls="{min_version: '1.3', max_version: '1.2'}") == [reason]
 
 
 def test_an_endpoint_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
-    """latency_ms of endpoints.csv is optional; a register without it keeps its hash."""
+    """latency_ms of endpoints.csv is optional. A register without it keeps its hash."""
     plain = write_register(tmp_path / "plain")
     table = (plain / "endpoints.csv").read_text("utf-8").splitlines()
     empty, limited = ([f"{table[0]},latency_ms", *(f"{row},{limit}" for row in table[1:])] for limit in ("", "1500"))
@@ -100,7 +100,7 @@ def test_an_endpoint_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_refusal_goes_alone(tmp_path: Path) -> None:
-    """Of an answer that must be refused nothing else can be expected."""
+    """An answer that must be a refusal has no other expectation."""
     assert _read(tmp_path / "a", "refused: true").probes["site"].expect.refused
     reason = "refused: goes alone: of a refusal nothing else is expected"
     assert _faults(tmp_path / "b", "refused: true, status: [403]") == [reason]

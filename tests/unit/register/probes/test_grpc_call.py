@@ -1,4 +1,4 @@
-"""Definitions of gRPC probes: each fault with its place."""
+"""Definitions of gRPC probes are read, and each fault has its place."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ PROBES = register_files()["probes.yaml"]
 
 
 def faults(directory: Path) -> list[str]:
-    """Return the faults of a register, its path taken off."""
+    """Return the faults of a register without its path."""
     with pytest.raises(InputError) as refused:
         load_register(directory)
     return [str(fault).replace(f"{directory}/", "") for fault in refused.value.faults]
 
 
 def of_probes(tmp_path: Path, probes: str) -> list[str]:
-    """Return the faults of definitions that stand behind the usual ones, lines counted from their first."""
+    """Return the faults of definitions after the usual ones, with lines counted from their first."""
     before = PROBES.count("\n")
     found = (fault.split(":", 2) for fault in faults(write_register(tmp_path, probes_yaml=PROBES + probes)))
     return [f"{int(line) - before}:{rest}" for _, line, rest in found]
 
 
 def test_definitions_of_calls(tmp_path: Path) -> None:
-    """A health check and a call are read as they are meant, the descriptor set with its whole path."""
+    """A health check and a call are read as they are meant, with the whole path of the descriptor set."""
     (tmp_path / "tax.pb").write_bytes(b"\x0a\x00")
     probes = """\
 health:
@@ -91,13 +91,13 @@ call:
     ],
 )
 def test_faults_of_calls(written: str, fault: str, tmp_path: Path) -> None:
-    """What a call cannot be, or lacks, is a fault at its place."""
+    """Impossible and missing parts of a call are faults at their place."""
     (tmp_path / "empty.pb").write_bytes(b"")
     assert of_probes(tmp_path, f"call:\n  kind: grpc\n  {written}\n") == [fault]
 
 
 def test_params_of_metadata(tmp_path: Path) -> None:
-    """Params that put what is not ASCII into metadata are a fault of their row."""
+    """Params that put non-ASCII text into metadata are a fault of their row."""
     written = {
         "probes_yaml": PROBES + 'call:\n  kind: grpc\n  headers: {x-who: "${who}"}\n',
         "endpoints_csv": register_files()["endpoints.csv"]
@@ -110,7 +110,7 @@ def test_params_of_metadata(tmp_path: Path) -> None:
 
 
 def test_params_must_leave_a_request_json(tmp_path: Path) -> None:
-    """Params that turn a request into something else than JSON are a fault of their row."""
+    """Params that make a request something other than JSON are a fault of their row."""
     files = register_files()
     written = {
         "probes_yaml": PROBES + "call:\n  kind: grpc\n  call: a.B/C\n  body: '{\"id\": ${id}}'\n",

@@ -1,4 +1,4 @@
-"""The steps of journeys are refused with every fault in its place, and read back as they were published."""
+"""Steps of journeys are read and published, and each fault is reported at its place."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _register(
 
 
 def test_a_journey_is_read_and_survives_publication(tmp_path: Path) -> None:
-    """Steps, targets and captures are read, the params must hold what no step captures, and rows give the same back."""
+    """Steps, targets and captures survive a round trip through rows. Params must hold what no step captures."""
     register = load_register(_register(tmp_path, JOURNEY))
     journey = register.probes["permit"]
     assert [(step.probe.name, step.probe.kind, step.probe.timeout) for step in journey.steps] == [
@@ -72,7 +72,7 @@ def test_a_journey_is_read_and_survives_publication(tmp_path: Path) -> None:
 
 
 def test_faults_of_steps(tmp_path: Path) -> None:
-    """Everything that can be wrong with steps and captures is found, each at its own place."""
+    """Every fault of steps and captures is reported, each at its own place."""
     journey = """\
 permit:
   kind: journey
@@ -117,7 +117,7 @@ permit:
 
 
 def test_origins_of_credentials(tmp_path: Path) -> None:
-    """Origins are URLs of the step's kind without a path, where a captured value leads; they survive publication."""
+    """Origins are URLs of the step's kind without a path, for targets with captured values, and survive publication."""
     take = JOURNEY.index('target: "${next}"')
     good = JOURNEY[:take] + "origins: [https://pay.example, 'http://tax.example:8080/']\n      " + JOURNEY[take:]
     register = load_register(_register(tmp_path, good))
@@ -135,7 +135,7 @@ def test_origins_of_credentials(tmp_path: Path) -> None:
 
 
 def test_a_journey_without_steps(tmp_path: Path) -> None:
-    """A journey needs steps, its default timeout of five seconds bounds them, and it expects nothing of its own."""
+    """A journey needs steps, is bounded by a default timeout of five seconds, and has no expectations of its own."""
     assert faults(_register(tmp_path, "permit: {kind: journey, steps: [], expect: {status: [200]}}\n")) == [
         "probes.yaml:14:32: steps: is empty",
         "probes.yaml:14:36: key `expect` is unknown with kind journey; known are kind, steps, timeout",
@@ -173,7 +173,7 @@ def test_a_journey_without_steps(tmp_path: Path) -> None:
     ],
 )
 def test_params_and_target_of_a_journey(tmp_path: Path, params: str, target: str, reasons: list[str]) -> None:
-    """Params must fill the steps and leave alone what steps capture; the target must make targets of the steps."""
+    """Params must fill the steps without setting captured values, and the target must give the steps valid targets."""
     line = '    - {name: line, kind: tcp, target: "${target}"}\n' if "?" in target else ""
     found = faults(_register(tmp_path, JOURNEY + line, params, target))
     assert sorted({fault.split(": ", 1)[1] for fault in found}) == reasons

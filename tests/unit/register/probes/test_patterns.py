@@ -1,4 +1,4 @@
-"""XPaths of a register: those that can never run are refused."""
+"""XPaths of a register that can never run are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMESPACES = {"p": "urn:p"}
     ],
 )
 def test_what_can_never_run(path: str, why: str) -> None:
-    """Functions, variables, prefixes and types are checked also in predicates and in parts that are not evaluated."""
+    """Functions, variables, prefixes and types are also checked in predicates and in parts that are not evaluated."""
     with pytest.raises(ValueError, match="is not XPath") as refused:
         read_xpath(path, NAMESPACES)
     assert str(refused.value).endswith(f"is not XPath{'' if why.startswith(':') else ' '}{why}")
@@ -44,5 +44,5 @@ def test_what_can_never_run(path: str, why: str) -> None:
     ],
 )
 def test_what_can_run(path: str) -> None:
-    """XPath 1.0 passes: quoted texts are no names, axes no prefixes, operators no functions."""
+    """XPath 1.0 passes: quoted texts are not taken for names, axes for prefixes, or operators for functions."""
     assert read_xpath(path, NAMESPACES) == path

@@ -1,4 +1,4 @@
-"""The proxy that a probe goes over: what is read of it, and each fault at its place."""
+"""The proxy of a probe is read, and each fault has its place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _read(folder: Path, proxy: str, kind: str = "http") -> Probe:
 
 
 def test_a_proxy_is_read(tmp_path: Path) -> None:
-    """A proxy has a URL with a port and, by reference, a password; a file keeps its path as written in rows."""
+    """A proxy has a URL with a port and, by reference, a password. In rows a file keeps its path as written."""
     given = '{url: "http://[2001:db8::1]:3128/", username: monitor, password: "file:proxy-password"}'
     read = _read(tmp_path, given)
     password = f"file:{tmp_path}/./proxy-password"

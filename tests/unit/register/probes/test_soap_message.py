@@ -1,4 +1,4 @@
-"""Definitions of SOAP and X-Road probes, and of what documents must hold: each fault with its place."""
+"""Definitions of SOAP and X-Road probes and expected documents are read, and each fault has its place."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 
 
 def faults(directory: Path) -> list[str]:
-    """Return the faults of a register, its path taken off."""
+    """Return the faults of a register without its path."""
     with pytest.raises(InputError) as refused:
         load_register(directory)
     return [str(fault).removeprefix(f"{directory}/") for fault in refused.value.faults]
 
 
 def of_probes(tmp_path: Path, probes: str) -> list[str]:
-    """Return the faults of definitions that stand behind the usual ones, lines counted from their first."""
+    """Return the faults of definitions after the usual ones, with lines counted from their first."""
     before = PROBES.count("\n")
     found = (fault.split(":", 2) for fault in faults(write_register(tmp_path, probes_yaml=PROBES + probes)))
     return [f"{int(line) - before}:{rest}" for _, line, rest in found]
@@ -57,7 +57,7 @@ bus-probe:
 
 
 def test_definitions_that_are_right(tmp_path: Path) -> None:
-    """What the reference shows is read as it is meant."""
+    """The definitions of the reference are read as they are meant."""
     register = load_register(write_register(tmp_path, probes_yaml=PROBES + GOOD))
     soap, rest, bus = (register.probes[name] for name in ("soap-probe", "rest-probe", "bus-probe"))
     assert (soap.kind, soap.soap, soap.action) == ("soap", "1.1", "urn:ask/${year}")
@@ -69,7 +69,7 @@ def test_definitions_that_are_right(tmp_path: Path) -> None:
 
 
 def test_messages(tmp_path: Path) -> None:
-    """A body that is no message of its kind is refused, with what is wrong."""
+    """A body that is not a message of its kind is refused with the reason."""
     envelope = f'<e:Envelope xmlns:e="{SOAP}"><e:Body/></e:Envelope>'
     probes = f"""\
 a: {{kind: soap}}
@@ -101,7 +101,7 @@ k: {{kind: xroad-soap, client: A/B/C, service: "A/B/C/D/${{what}}", body: '<tell
 
 
 def test_identifiers(tmp_path: Path) -> None:
-    """Identifiers of the bus have their parts, none of them empty; a name of the params counts as one part."""
+    """Identifiers of the bus have their parts, and none is empty. A name from the params counts as one part."""
     probes = """\
 a: {kind: xroad-rest}
 b: {kind: xroad-rest, client: IR/GOV}
@@ -134,7 +134,7 @@ j: {kind: xroad-soap}
 
 
 def test_documents(tmp_path: Path) -> None:
-    """XPaths, their namespaces, schemas and records that cannot be run as they stand are refused."""
+    """XPaths, namespaces, schemas and records that cannot be run as written are refused."""
     probes = f"""\
 a:
   kind: soap
@@ -182,7 +182,7 @@ j: {{kind: http, expect: {{schema: {{enum: [{{pattern: "a(?=b)", $ref: x, $id: y
 
 
 def test_params_that_break_a_message(tmp_path: Path) -> None:
-    """Params are filled in as they are: what they make of a message must still be XML, and XML knows only texts."""
+    """The message must still be XML with its params filled in, and params for XML must be texts."""
     probes = PROBES.replace("inquiry:\n", "other:\n") + (
         "inquiry:\n  kind: soap\n"
         f"  body: '<e:Envelope xmlns:e=\"{SOAP}\"><e:Body>${{national_id}}</e:Body></e:Envelope>'\n"

@@ -1,4 +1,4 @@
-"""Probe definitions below HTTP: line protocols, STARTTLS, DNS queries."""
+"""Probe definitions below HTTP are read: line protocols, STARTTLS, DNS queries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _faults(tmp_path: Path, probe: str, endpoint: str = "") -> list[str]:
 
 
 def test_a_talk_and_a_question_are_read(tmp_path: Path) -> None:
-    """A line protocol keeps its order, carriage returns and placeholders; a query its type, transport and expectations."""
+    """Line protocols keep order, carriage returns and placeholders; queries keep type, transport and expectations."""
     probe = r"""
 mail:
   kind: tcp
@@ -56,7 +56,7 @@ zone:
 
 
 def test_27_bad_talks_and_questions_are_faults(tmp_path: Path) -> None:
-    """Bad types, names, transports, protocols, patterns and lines are faults of the register, each at its place."""
+    """Bad types, names, transports, protocols, patterns and lines are faults, each at its place."""
     probe = r"""
 talk:
   kind: tcp
@@ -93,7 +93,7 @@ none:
     ],
 )
 def test_params_that_spoil_what_is_sent(tmp_path: Path, params: dict[str, str], reason: str) -> None:
-    """Params that put a line break into a line, or make a question's name none, are faults at the params."""
+    """Params that put a line break into a line, or make a query's name invalid, are faults at the params."""
     probe = """
 mail:
   kind: tcp
@@ -111,7 +111,7 @@ zone:
 
 
 def test_groups_prompts_and_bytes_are_read(tmp_path: Path) -> None:
-    """Groups, prompts and bytes are read; groups that the last pattern lacks, and keys that do not go together, are faults."""
+    """Groups, prompts and bytes are read. Groups missing in the last pattern and conflicting keys are faults."""
     good = r"""
 chat:
   kind: tcp
@@ -145,7 +145,7 @@ chat:
 
 
 def test_what_a_name_server_must_say_is_read(tmp_path: Path) -> None:
-    """Class, transport and what every record must match are read; a section that is to be empty can hold nothing else."""
+    """Class, transport and patterns for every record are read. A section that must be empty allows nothing else."""
     good = """
 zone:
   kind: dns

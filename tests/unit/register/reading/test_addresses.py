@@ -1,4 +1,4 @@
-"""Addresses of a register: those that probes cannot use are refused."""
+"""Addresses of a register that probes cannot use are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_host_that_cannot_be_asked(read: Callable[[str], str], host: str) -> N
 
 @pytest.mark.parametrize("kind", ["tcp", "tls", "grpc", "dns"])
 def test_a_host_that_other_kinds_cannot_ask(kind: str) -> None:
-    """Targets of a host and a port are checked in the same way."""
+    """Targets that consist of a host and a port are checked in the same way."""
     with pytest.raises(ValueError, match="names a host that is neither an address nor a name"):
         read_target(f"{kind}://10.0.0.256:53", kind)
 
@@ -30,5 +30,5 @@ def test_a_host_that_other_kinds_cannot_ask(kind: str) -> None:
     "host", ["192.0.2.1", "[2001:db8::1]", "ثبت.ایران", "xn--mgb8b.ir", "a_b.example", "localhost."]
 )
 def test_hosts_that_can_be_asked(host: str) -> None:
-    """Addresses and names stay as they are written, names of the net within too."""
+    """Addresses and names stay as written, including internal names."""
     assert read_target(f"http://{host}/", "http") == f"http://{host}/"

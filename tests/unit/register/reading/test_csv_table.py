@@ -1,4 +1,4 @@
-"""Tables whose columns are not separated by commas."""
+"""A table whose columns are not separated by commas is one fault."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.register.reading import FaultList, read_table
 
 @pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
 def test_other_separators_are_one_fault(tmp_path: Path, mark: str, name: str) -> None:
-    """A table saved with semicolons or tabs is refused by one sentence, and not by a fault per column and row."""
+    """A table with semicolons or tabs is refused in one sentence, not with a fault per column and row."""
     path = tmp_path / "agencies.csv"
     path.write_text(f"id{mark}name\na{mark}A\nb{mark}B\n", "utf-8")
     faults = FaultList()

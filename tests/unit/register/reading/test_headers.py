@@ -1,4 +1,4 @@
-"""Texts of definitions and params in HTTP headers and X-Road message headers."""
+"""Texts of definitions and params must fit HTTP headers and X-Road message headers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEFINITIONS = {
 
 
 def _faults(tmp_path: Path, definition: str, params: dict[str, str]) -> list[str]:
-    """Return the faults of a register with one more endpoint, of this definition and with these params."""
+    """Return the faults of a register with an added endpoint that has this definition and these params."""
     directory = write_register(tmp_path, probes_yaml=f"{PROBES}asked:\n  {definition}\n")
     cell = json.dumps(params).replace('"', '""')
     with (directory / "endpoints.csv").open("a", encoding="utf-8") as file:
@@ -35,7 +35,7 @@ def _faults(tmp_path: Path, definition: str, params: dict[str, str]) -> list[str
 
 @pytest.mark.parametrize("kind", _DEFINITIONS)
 def test_names_in_any_letters(kind: str, tmp_path: Path) -> None:
-    """Persian names stand wherever a text does, with the joiners within them."""
+    """Persian names with their joiners are accepted wherever a text is."""
     named = {"a": "ثبت\u200cاحوال", "b": "علی رضایی"}
     assert _faults(tmp_path, f"kind: {kind}\n  {_DEFINITIONS[kind]}", named) == []
 
@@ -53,7 +53,7 @@ def test_names_in_any_letters(kind: str, tmp_path: Path) -> None:
     ],
 )
 def test_params_that_no_header_can_hold(kind: str, params: dict[str, str], faults: list[str], tmp_path: Path) -> None:
-    """What params put where it cannot be sent, or leave empty where something must stand, is a fault of their row."""
+    """Params that cannot be sent, or that leave a required part empty, are a fault of their row."""
     assert _faults(tmp_path, f"kind: {kind}\n  {_DEFINITIONS[kind]}", params) == faults
 
 

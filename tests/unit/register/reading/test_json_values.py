@@ -1,4 +1,4 @@
-"""JSON and YAML of a register that can be read and could not be hashed or published."""
+"""JSON and YAML that can be parsed but not hashed or published are refused."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from services.register.reading.json_values import check_json_value
     ],
 )
 def test_a_file_of_json_that_cannot_be_published_is_refused(tmp_path, text, reason):
-    """Each is one fault of what names the file, and no other error."""
+    """Each such file raises one ValueError and no other error."""
     (tmp_path / "s.json").write_text(text)
     with pytest.raises(ValueError, match=reason):
         read_json_file("file:s.json", tmp_path)
 
 
 def test_other_values_are_accepted():
-    """Any finite number, any text and sixty levels are."""
+    """Any finite number, any text and sixty levels are accepted."""
     value: object = [1e300, "\U0010ffff", {"a": None}]
     for _ in range(57):
         value = [value]
@@ -47,7 +47,7 @@ def test_an_escape_of_no_character_is_a_fault_at_its_place(tmp_path, escape):
 
 
 def test_a_number_of_yaml_without_end_is_refused(tmp_path):
-    """A number that no float holds is a fault, not a null on the bus."""
+    """A number too large for a float is a fault, not a null on the bus."""
     file, faults = tmp_path / "probes.yaml", FaultList()
     file.write_text(f"a: {'9' * 400}.5\n")
     document = read_document(file, faults, keys=None)

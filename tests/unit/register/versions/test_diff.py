@@ -1,4 +1,4 @@
-"""Differences between two registers."""
+"""Differences between two registers are shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LINKS = ("transfer-customs,title-transfer,customs,liens,,,,,,,,,,,\n", "")
 
 
 def test_a_shrinking_denominator_is_shown(tmp_path: Path) -> None:
-    """Sizes before and after, and all changes, are in the lines and in the JSON."""
+    """The lines and the JSON have the sizes before and after and all changes."""
     old = load_register(write_register(tmp_path / "old"))
     new = load_register(
         write_register(
@@ -49,7 +49,7 @@ def test_a_shrinking_denominator_is_shown(tmp_path: Path) -> None:
 
 
 def test_what_is_set_for_the_first_time_is_shown(tmp_path: Path) -> None:
-    """A latency limit of an endpoint and open data are changes from nothing."""
+    """A new latency limit of an endpoint and new open data are changes from nothing."""
     plain = load_register(write_register(tmp_path / "old"))
     given = load_register(
         write_register(
@@ -65,7 +65,7 @@ def test_what_is_set_for_the_first_time_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_moved_directory_makes_no_difference(tmp_path: Path) -> None:
-    """References to files compare as written, so the same register elsewhere is the same register."""
+    """File references are compared as written, so a register that was moved is the same register."""
     probes = ("page:\n  kind: http\n", "page:\n  kind: http\n  tls: {ca: 'file:ca.pem'}\n")
     found = diff_registers(
         load_register(write_register(tmp_path / "here", probes_yaml=probes)),

@@ -1,4 +1,4 @@
-"""Rules of succession between registers."""
+"""A register may only succeed another by certain rules."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def successor_faults(tmp_path: Path, **changes: Any) -> list[str]:
 
 
 def test_the_same_register_follows_itself(tmp_path: Path) -> None:
-    """A register without changes is a good successor of itself."""
+    """An unchanged register is a good successor of itself."""
     assert successor_faults(tmp_path) == []
 
 
 def test_a_link_keeps_service_provider_and_data_item(tmp_path: Path) -> None:
-    """Each change of a link's identity is named, at the link's id."""
+    """Each change of a link's identity is reported at the link's id."""
     assert successor_faults(
         tmp_path,
         links_csv=("deed-civil,title-deed,civil-registry,civil-status", "deed-civil,tax-clearance,customs,debts"),
@@ -37,7 +37,7 @@ def test_a_link_keeps_service_provider_and_data_item(tmp_path: Path) -> None:
 
 
 def test_everything_else_of_a_link_may_change(tmp_path: Path) -> None:
-    """Dates, weights, probes and new links are no fault, nor is a data item typed with other letters."""
+    """Dates, weights, probes and new links are no faults. A data item typed with other letters is none either."""
     assert (
         successor_faults(
             tmp_path, links_csv=(",,0.99,2\n", ",,0.98,3\nnew,title-deed,customs,x,2026-05-01" + "," * 10 + "\n")
@@ -47,7 +47,7 @@ def test_everything_else_of_a_link_may_change(tmp_path: Path) -> None:
 
 
 def test_ids_are_never_used_again(tmp_path: Path) -> None:
-    """An agency, service or endpoint that keeps only its id is another one; a renamed one is not."""
+    """An agency, service or endpoint that keeps only its id is a fault. A renamed one is not."""
     assert successor_faults(
         tmp_path,
         agencies_csv=("customs,Customs,گمرک,economy", "customs,Museums,موزه‌ها,culture"),
@@ -62,7 +62,7 @@ def test_ids_are_never_used_again(tmp_path: Path) -> None:
 
 
 def test_another_day_needs_a_later_epoch(tmp_path: Path) -> None:
-    """Days of two timezones never meet in one window, and no day is asked for that lies before all evidence."""
+    """Days of two timezones never meet in one window, and no day before all evidence is requested."""
     assert successor_faults(tmp_path / "zone", policy_yaml=("Asia/Tehran", "Asia/Baku")) == [
         "policy.yaml:2:11: timezone: a change from Asia/Tehran to Asia/Baku needs a later epoch"
     ]

@@ -1,4 +1,4 @@
-"""The sandbox says when it did not do in time what the truth says."""
+"""The sandbox reports when it did not do in time what the truth says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BEGIN = 1_000 * 60.0 + 10
 
 
 async def test_a_sandbox_that_stood_still_says_so() -> None:
-    """Slots in which the loop stood still for a part of the limit of answers are named; a short pause is not."""
+    """Slots in which the loop stalled for part of the answers' limit are reported. A short pause is not."""
     stop, late, stood = asyncio.Event(), list[tuple[int, int]](), [0.0]
     begin = asyncio.get_running_loop().time()
 

@@ -1,4 +1,4 @@
-"""The log of departures: written before they take effect, and again after a restart."""
+"""The log of departures is written before they take effect, and again after a restart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST = 400_000_000
 
 
 def test_departures_are_written_before_they_take_effect(tmp_path: Path) -> None:
-    """Each has one line by the slot before it begins, however often and from where the log is advanced."""
+    """Each departure has one line by the slot before it begins, however the log is advanced."""
     times = slot_timing(4)
     bus = make_data_bus(make_scenario("small", seed=1, base_port=7500, times=times))
     traffic = SimulatedTraffic(bus, rate=4.0, seed=1, times=times, first_slot=FIRST, state=lambda _: {})

@@ -33,7 +33,7 @@ def register(name, tmp_path_factory) -> Register:
 
 
 def test_the_register_loads_as_it_was_made(name, register):
-    """What the register loader reads back equals the scenario: agencies, services, links and endpoints."""
+    """The loaded register equals the scenario: agencies, services, links and endpoints."""
     made = make_scenario(name, seed=1, base_port=7500, times=slot_timing(5))
     assert tuple(register.agencies.values()) == tuple(sorted(made.agencies, key=lambda each: each.id))
     assert tuple(register.services.values()) == made.services
@@ -54,7 +54,7 @@ def test_the_register_loads_for_every_slot(tmp_path, slot):
 
 
 def test_policy(tmp_path):
-    """The policy names the bus endpoint and lets probes reach the servers, the control target among them."""
+    """The policy names the bus endpoint and lets probes reach the servers, including the control target."""
     register = loaded(tmp_path, "small")
     assert register.policy.bus == BUS
     assert register.policy.egress.allow_loopback
@@ -74,7 +74,7 @@ def test_the_sample_of_exchanges_is_mapped(tmp_path):
 
 
 def test_the_epoch_is_no_part_of_the_version(tmp_path):
-    """Two runs of one scenario have one register version, whenever they begin; another seed has another."""
+    """Runs of one scenario have one register version, whenever they begin, but different probe versions."""
     first = loaded(tmp_path / "a", "small", first_slot=1)
     second = loaded(tmp_path / "b", "small", first_slot=2)
     assert first.register_version == second.register_version
@@ -82,7 +82,7 @@ def test_the_epoch_is_no_part_of_the_version(tmp_path):
 
 
 def test_official_rounds_are_made_up_and_say_so(register):
-    """The simulated rounds are labelled, state an integration score in the latest one, and name agencies of the register."""
+    """The simulated rounds are labelled. The latest has an integration score and names agencies of the register."""
     assert register.evaluation is not None
     assert "(Simulated" in register.evaluation.note
     first, *_, latest = register.evaluation.rounds
@@ -94,7 +94,7 @@ def test_official_rounds_are_made_up_and_say_so(register):
 
 
 def test_readers_are_told_something_of_everything(register):
-    """There is an announcement of each kind, an objection in each state, maintenance, and a legal basis for most links."""
+    """There are announcements of each kind, objections in each state, maintenance, and mostly legal bases for links."""
     assert sorted(one.kind for one in register.announcements) == sorted(AnnouncementKind)
     assert sorted(one.state for one in register.objections) == sorted(ObjectionState)
     assert {register.links[one.link].absent for one in register.objections} == {True, False}
@@ -106,7 +106,7 @@ def test_readers_are_told_something_of_everything(register):
 
 
 def test_every_text_is_there_in_both_languages(register):
-    """Nothing is untranslated: no text is missing or equal in the other language, and Persian is written in its letters."""
+    """No text is missing or equal in the other language, and Persian has its own letters."""
     pairs = [(agency.name_en, agency.name_fa) for agency in register.agencies.values()]
     pairs += [(service.name_en, service.name_fa) for service in register.services.values()]
     government = register.policy.government
@@ -125,7 +125,7 @@ def test_every_text_is_there_in_both_languages(register):
 
 
 def test_what_is_announced_follows_the_start_of_the_run(tmp_path):
-    """The same run announces the same, and another one its own times."""
+    """The same run has the same announcements, and another run has its own times."""
     first = loaded(tmp_path / "a", "small", first_slot=360_000_000)
     again = loaded(tmp_path / "b", "small", first_slot=360_000_000)
     other = loaded(tmp_path / "c", "small", first_slot=370_000_000)

@@ -1,4 +1,4 @@
-"""Departures of the traffic: each does what it says, and the detector finds each of them and nothing else."""
+"""Each departure of the traffic does what it says, and the detector finds all of them and nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIRST = 400_000_001
 SLOT = 2
 TIMES = slot_timing(SLOT)
 SLOTS = 66
-"""Slots that are looked at of a period: until what departs in it is over for three weeks."""
+"""The slots of a period that are examined: until its departures have been over for three weeks."""
 
 
 def traffic(seed: int, rate: float) -> SimulatedTraffic:
@@ -32,12 +32,12 @@ def traffic(seed: int, rate: float) -> SimulatedTraffic:
 
 
 def departures_of(busy: SimulatedTraffic, period: int) -> list[Departure]:
-    """Return what departs in a period, in slots of the run."""
+    """Return the departures of a period, in slots of the run."""
     return [one for one in busy.departures(FIRST + (period + 1) * PERIOD) if one.start // PERIOD == period]
 
 
 def test_every_period_has_a_departure_of_each_kind() -> None:
-    """Of volumes they take turns; all are of different services, and the seed decides which."""
+    """Departures of volume take turns. All are of different services, which the seed decides."""
     busy, volumes = traffic(1, 1.0), (DepartureKind.SILENCE, DepartureKind.FALL, DepartureKind.RISE)
     for period in range(4):
         departing = departures_of(busy, period)
@@ -47,7 +47,7 @@ def test_every_period_has_a_departure_of_each_kind() -> None:
 
 
 def measures(exchanges: Sequence[SimulatedExchange], slots: int) -> dict[DepartureKind, float]:
-    """Return what each kind is about, of some exchanges in so many slots."""
+    """Return the measure of each kind for exchanges in this many slots."""
     number = max(len(exchanges), 1)
     outcomes = Counter(one.outcome for one in exchanges)
     stamps = [one.seen.stamps for one in exchanges]
@@ -62,7 +62,7 @@ def measures(exchanges: Sequence[SimulatedExchange], slots: int) -> dict[Departu
 
 
 def test_departures_do_what_they_say() -> None:
-    """Beside the slots before, calls stop, are a tenth, are four times as many, fail, take long, are large, or are made again."""
+    """Against the slots before, calls stop, fall to a tenth, quadruple, fail, take long, are large, or are repeated."""
     busy = traffic(1, 100.0)
     for departure in (one for period in range(3) for one in departures_of(busy, period)):
         before, during = (
@@ -86,7 +86,7 @@ def test_departures_do_what_they_say() -> None:
 
 
 def counted(slots: Sequence[Sequence[SimulatedExchange]]) -> tuple[Topology, FlowCounts]:
-    """Return the flows of the exchanges of consecutive slots, and their counts, as a scorer has them."""
+    """Return the flows and counts of exchanges in consecutive slots, as a scorer has them."""
     calls = sorted({(one.route.client, one.route.service) for slot in slots for one in slot if one.route.links})
     position = {call: number for number, call in enumerate(calls)}
     count, bus, provider, repeats, size = np.zeros((5, len(calls), len(slots)))
@@ -130,7 +130,7 @@ def counted(slots: Sequence[Sequence[SimulatedExchange]]) -> tuple[Topology, Flo
 
 @pytest.mark.parametrize("period", [0, 1, 2])
 def test_what_departs_is_found(period: int) -> None:
-    """Each departure is found by its kind, while it lasts, of flows that call the service; there is nothing else."""
+    """Each departure is found by its kind, while it lasts, in flows that call the service. Nothing else is found."""
     busy = traffic(2, 150.0)
     origin = period * PERIOD
     topology, counts = counted([busy.of(FIRST + origin + slot) for slot in range(SLOTS)])

@@ -1,4 +1,4 @@
-"""The exchanges of the sandbox's agencies, and the records of their security servers."""
+"""The sandbox's agencies exchange messages, and their security servers keep records of them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def traffic(rate: float = 20.0, seed: int = 1, state=LINE.state) -> SimulatedTra
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_link_over_the_bus_has_one_route(name):
-    """Each live link over the bus is on exactly one route and other links on none; routes differ in client or service."""
+    """Each live link over the bus is on exactly one route and other links on none. No two routes are the same."""
     made = make_scenario(name, seed=1, base_port=7500, times=TIMES)
     bus = make_data_bus(made)
     served = Counter(link for route in bus.routes for link in route.links)
@@ -56,7 +56,7 @@ def test_every_link_over_the_bus_has_one_route(name):
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_in_no_register_is_between_agencies_without_a_link(name, seed):
-    """An agency calls a provider without a link to it, and a firm that is no agency calls another: together 5 % of all."""
+    """About 5 % of calls are undeclared: an agency calls a provider without a link, and a firm calls another."""
     made = make_scenario(name, seed=seed, base_port=7500, times=TIMES)
     bus = make_data_bus(made)
     owner = {service.id: service.agency for service in made.services}
@@ -74,7 +74,7 @@ def test_what_is_in_no_register_is_between_agencies_without_a_link(name, seed):
 
 
 def test_the_same_seed_gives_the_same_traffic():
-    """Two runs of one seed have the same exchanges in the same order; another seed has others."""
+    """Two runs of one seed have the same exchanges in the same order. Another seed has others."""
     one, again, other = traffic(), traffic(), traffic(seed=2)
     assert [one.of(FIRST + n) for n in range(20)] == [again.of(FIRST + n) for n in reversed(range(20))][::-1]
     assert one.of(FIRST) != other.of(FIRST)
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_traffic():
 
 
 def test_volume_follows_the_rate():
-    """Over three simulated weeks the number of exchanges matches the rate, and has their shape; at rate 0 there are none."""
+    """Over three simulated weeks exchanges follow the rate and the shape of weeks. At rate 0 there are none."""
     busy, idle = traffic(rate=33.0), traffic(rate=0.0)
     numbers = [len(busy.of(FIRST + n)) for n in range(21)]
     assert sum(numbers) == pytest.approx(33.0 * 5 * 21, rel=0.01)
@@ -104,7 +104,7 @@ def test_volume_follows_the_rate():
     ],
 )
 def test_exchanges_fail_by_the_faults_of_their_links(mode, cause, ending, sides):
-    """The outcome of an exchange follows its link's fault; where the bus is the cause, the provider's side logs nothing."""
+    """An exchange's outcome follows its link's fault. If the bus is the cause, the provider's side logs nothing."""
     links = {link for route in DATA_BUS.routes for link in route.links}
     state = {link: FaultSpan(link, FIRST, FIRST + 1, mode, cause, 0) for link in links}
     found = [one for one in traffic(rate=200, state=lambda _: state).of(FIRST) if one.route.links]
@@ -119,7 +119,7 @@ def test_exchanges_fail_by_the_faults_of_their_links(mode, cause, ending, sides)
 
 
 def test_people_may_be_answered_worse_than_probers():
-    """On the one unfair route exchanges fail although its link works."""
+    """On the one unfair route exchanges fail even though its link works."""
     busy = traffic(rate=50, state=lambda _: {})
     found = [one for n in (*range(26), *range(46, 86)) for one in busy.of(FIRST + n)]  # while nothing departs
     assert {one.route.unfair > 0 for one in found if one.outcome is not ExchangeOutcome.OK} == {True}
@@ -128,7 +128,7 @@ def test_people_may_be_answered_worse_than_probers():
 
 
 def test_the_truth_is_what_the_records_say():
-    """Records paired by their ids, without repetitions, make the truth's rows: counts, endings, orphans, sums, skew."""
+    """Records that are paired by id and deduplicated give the truth's rows: counts, endings, orphans, sums, skew."""
     busy = traffic(rate=30)
     slots = range(FIRST - 1, FIRST + 40)
     told: dict[str, dict[str, dict]] = {}
@@ -179,8 +179,8 @@ def test_the_truth_is_what_the_records_say():
 
 
 def test_a_record_succeeds_as_x_road_says_and_is_read_as_it_ended():
-    """As X-Road does, REST failures and "not found" are logged as not succeeded, without a fault code, and SOAP failures with
-    one and no status; the collector still reads an answer as one, and each ending as it was.
+    """As in X-Road, REST failures and "not found" are logged as not succeeded, without a fault code, and SOAP failures
+    with a fault code and no status. The collector still reads each ending as it was.
     """
     states = [{}, {link: FaultSpan(link, FIRST, FIRST + 1, FaultMode.HTTP_5XX, FaultScope.LINK, 0) for link in LINKS}]
     found: Counter[Any] = Counter()
@@ -209,13 +209,13 @@ _PARTS = ("XRoadInstance", "MemberClass", "MemberCode", "SubsystemCode")
 
 
 def test_the_truth_has_the_collectors_buckets():
-    """Durations at and beside every bound are in the same bucket by both computations."""
+    """Both computations put durations at and beside every bound into the same bucket."""
     near = {round(2 ** (i / 2)) + more for i in range(42) for more in (-1, 0, 1)}
     assert all(_bucket(duration) == bisect_left(BOUNDS, duration) for duration in near)
 
 
 def test_records_come_in_order_and_only_once():
-    """Read span by span or at once, a server returns the same records, in the order it stored them."""
+    """Read in parts or at once, a server returns the same records in the order in which it stored them."""
     busy, again = traffic(), traffic()
     start, end = FIRST * 5, (FIRST + 30) * 5
     at_once = operational_records(busy, 2, start, end)
@@ -229,7 +229,7 @@ def test_records_come_in_order_and_only_once():
 
 
 def test_the_truth_of_exchanges_is_written_ahead_and_goes_on(tmp_path):
-    """Rows of a slot are written before it begins; resumed after a torn line or a pause, the log equals one without a stop."""
+    """Rows of a slot are written before it begins. A resumed log equals one without a stop, even after a torn line."""
     path, whole = tmp_path / "exchanges.ndjson", tmp_path / "whole.ndjson"
     log = ExchangeLog(path, traffic(), resumed=False)
     log.advance(FIRST)

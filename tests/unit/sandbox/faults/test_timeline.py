@@ -18,7 +18,7 @@ FIRST = 350_000_000
 
 @cache
 def scenario_of(name: str, seed: int = 1) -> Scenario:
-    """A scenario, made once and by the first test that needs it."""
+    """Return a scenario, which the first test that needs it makes."""
     return make_scenario(name, seed=seed, base_port=7500, times=slot_timing(5))
 
 
@@ -26,7 +26,7 @@ def timeline(name: str, seed: int, intensity: float = 1.0) -> FaultTimeline:
     return FaultTimeline(scenario_of(name).served_links, bus=BUS, seed=seed, first_slot=FIRST, intensity=intensity)
 
 
-# With few links a mode is missing soonest; those of the other scenario take long to make.
+# A mode is most likely to be missing with few links. The other scenario takes long to make.
 @pytest.mark.parametrize(
     ("name", "seed"), [(name, seed) for name in SCENARIOS for seed in range(1, 51 if name == "small" else 6)]
 )
@@ -42,7 +42,7 @@ def test_every_mode_within_six_slots(name, seed):
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_stage_keeps_recurring(name):
-    """In each of the first sixty cycles every stage occurs on some link; the bus fails in many, providers in most."""
+    """In each of the first sixty cycles every stage occurs on some link. The bus fails in many, providers in most."""
     line = timeline(name, 7)
     bus = providers = 0
     for cycle in range(60):
@@ -56,7 +56,7 @@ def test_every_stage_keeps_recurring(name):
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_most_links_are_well_and_the_share_moves(name):
-    """In every slot most live links are OK, on average 70 to 95 %, and the share visibly moves from slot to slot."""
+    """In every slot most live links are OK, on average 70 to 95 %, and the share visibly changes between slots."""
     live = len(scenario_of(name).served_links)
     for seed in range(1, 4):
         line = timeline(name, seed)
@@ -79,7 +79,7 @@ def test_the_bus_takes_its_links_with_it():
 
 
 def test_same_seed_same_faults():
-    """The same seed draws the same faults, in any order of calls; another seed draws others."""
+    """The same seed draws the same faults, in any order of calls. Another seed draws others."""
     served_links = scenario_of("small").served_links
     assert draw_faults(served_links, 5, 3, 1.0) == draw_faults(served_links, 5, 3, 1.0)
     assert draw_faults(served_links, 5, 3, 1.0) != draw_faults(served_links, 6, 3, 1.0)
@@ -90,7 +90,7 @@ def test_same_seed_same_faults():
 
 
 def test_intensity():
-    """At intensity 0 there are no faults; at 3 there are more than at 1."""
+    """At intensity 0 there are no faults, and at 3 there are more than at 1."""
     assert not any(timeline("small", 1, 0.0).spans(cycle) for cycle in range(10))
     wrong = [
         sum(span.end - span.start for cycle in range(10) for span in timeline("small", 1, intensity).spans(cycle))
@@ -105,7 +105,7 @@ def test_nothing_is_wrong_before_the_run():
 
 
 def naive(name: str, faults: list[InjectedFault], slot: int) -> dict[str, tuple[FaultMode, FaultScope]]:
-    """The faults in effect in one slot of the run, computed link by link from all faults."""
+    """Return the faults in effect in one slot of the run, computed link by link from all faults."""
     found = {}
     now = [fault for fault in faults if fault.start <= slot < fault.end]
     for served in scenario_of(name).served_links:

@@ -32,7 +32,7 @@ def written(directory: Path) -> list[dict[str, object]]:
 
 
 def lookup(spans: list[dict[str, object]], slots: range) -> dict[tuple[str, int], tuple[object, ...]]:
-    """Return the state of each link in each slot by the spans; a contradiction fails."""
+    """Return the state of each link in each slot by the spans, and fail on a contradiction."""
     found: dict[tuple[str, int], tuple[object, ...]] = {}
     for span in spans:
         for slot in set(range(int(str(span["from"])), int(str(span["to"])))) & set(slots):
@@ -43,7 +43,7 @@ def lookup(spans: list[dict[str, object]], slots: range) -> dict[tuple[str, int]
 
 
 def test_the_truth_is_written_ahead(tmp_path):
-    """With a clock that steps from slot to slot, the truth of a slot is on disk at least a slot before it begins."""
+    """The truth of a slot is on disk at least a slot before the slot begins."""
     run, truth = begin(tmp_path, START)
     first = run.header.first_slot
     line = FaultTimeline(MADE.served_links, bus=BUS, seed=1, first_slot=first)
@@ -73,7 +73,7 @@ def test_the_header_comes_first(tmp_path):
 
 @pytest.mark.parametrize("away", [1, 3, 12, 100])
 def test_a_restart_goes_on_with_the_same_run(tmp_path, away):
-    """A restarted sandbox keeps first slot and spans, lists the slots in which it did not run, and contradicts nothing."""
+    """A restarted sandbox keeps first slot and spans, lists the slots that it missed, and contradicts nothing."""
     run, truth = begin(tmp_path, START)
     first = run.header.first_slot
     last = first + CYCLE + 5
@@ -106,7 +106,7 @@ def test_a_second_restart_adds_a_second_gap(tmp_path):
 
 
 def test_a_torn_line_is_dropped(tmp_path):
-    """A line cut by a crash does not stop the next start, and is not in the log afterwards."""
+    """A line cut by a crash does not stop the next startup, and is not in the log afterwards."""
     run, truth = begin(tmp_path, START)
     truth.advance(run.header.first_slot)
     truth.close()
@@ -130,7 +130,7 @@ def test_a_torn_line_is_dropped(tmp_path):
     ],
 )
 def test_another_run_begins_anew(tmp_path, changed):
-    """When anything that makes the run differs, a new one begins and the old truth is gone."""
+    """If anything that defines the run differs, a new run begins and the old truth is gone."""
     _, truth = begin(tmp_path, START)
     truth.advance(int(START // 5))
     truth.close()
@@ -143,7 +143,7 @@ def test_another_run_begins_anew(tmp_path, changed):
 
 
 def test_an_unreadable_truth_log_begins_anew(tmp_path):
-    """A truth log that is not one counts as none."""
+    """A truth log that cannot be read counts as none."""
     (tmp_path / "truth.ndjson").write_text("nonsense\n")
     run, truth = begin(tmp_path, START)
     truth.close()

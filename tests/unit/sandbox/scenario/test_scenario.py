@@ -32,7 +32,7 @@ def test_counts(name, seed):
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_same_seed_same_scenario(name):
-    """The same arguments make an equal scenario, another seed makes another one."""
+    """The same arguments make an equal scenario, and another seed makes another one."""
     assert made(name, 3) == make_scenario(name, seed=3, base_port=7500, times=slot_timing(5))
     assert made(name, 3).links != made(name, 4).links
 
@@ -57,7 +57,7 @@ def test_ids_and_references_hold(name, seed):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_tls_and_providers(name, seed):
-    """At least a third of the live links are over TLS, and four providers answer for a third of all links or more."""
+    """At least a third of the live links use TLS, and four providers answer at least a third of all links."""
     it = made(name, seed)
     assert sum(served.tls for served in it.served_links) >= len(it.served_links) / 3
     asked = sorted((sum(link.provider == agency.id for link in it.links) for agency in it.agencies), reverse=True)
@@ -67,7 +67,7 @@ def test_tls_and_providers(name, seed):
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_addresses(name):
-    """Each provider has one loopback address of its own and each of its links one port of its own, from the base up."""
+    """Each provider has its own loopback address, and each of its links its own port, from the base port up."""
     it = made(name, 1, base_port=20000)
     hosts: dict[str, set[str]] = {}
     ports: dict[str, list[int]] = {}
@@ -83,7 +83,7 @@ def test_addresses(name):
 @pytest.mark.parametrize("seed", range(1, 21))
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_sample_of_exchanges_fits_a_link(name, seed):
-    """The agency of the sample's member has a live link to the agency that can answer it, and no consumer has fewer links to it."""
+    """The sample's member has a live link to the agency that can answer it, and no consumer has fewer such links."""
     it = made(name, seed)
     owner = {service.id: service.agency for service in it.services}
     to_alias = [link for link in it.links if link.provider == ALIAS]
@@ -95,14 +95,14 @@ def test_the_sample_of_exchanges_fits_a_link(name, seed):
 
 
 def test_the_wrong_record_is_somebody_elses():
-    """The record a wrong answer gives differs from the right one in the identifying field and in the name."""
+    """A wrong answer's record differs from the right one in the identifying field and the name."""
     for served in made("national", 1).served_links:
         for field in (served.family.key, served.family.fields[0]):
             assert served.records[0][field] != served.records[1][field]
 
 
 def test_what_cannot_be_played_is_refused():
-    """An unknown scenario, a port range that overflows and slots too short are refused with what to do about it."""
+    """An unknown scenario, an overflowing port range and slots that are too short are refused with what to do."""
     with pytest.raises(SettingsError, match="choose small or national with --scenario"):
         made("large", 1)
     with pytest.raises(SettingsError, match="lower --base-port"):
@@ -113,7 +113,7 @@ def test_what_cannot_be_played_is_refused():
 
 @pytest.mark.parametrize("slot", [*range(2, 61), 300, 3600])
 def test_times_keep_the_rules(slot):
-    """For every slot, timeout < slot/2, timeout >= 2 x latency limit, and wide margins on both sides of the limit."""
+    """For every slot, timeout < slot/2 and timeout >= 2 x latency limit, with wide margins around the limit."""
     times = slot_timing(slot)
     assert times.timeout < slot / 2
     assert times.timeout >= 2 * times.latency

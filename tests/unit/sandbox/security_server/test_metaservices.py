@@ -1,4 +1,4 @@
-"""The lists of the simulated security servers are those of X-Road, as the import of registers reads them."""
+"""The simulated security servers give X-Road's lists, which the import of registers can read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OWN = "/listMethods"
 
 
 def told(url: str, body: bytes = b"") -> bytes:
-    """The body of an answer of the first server."""
+    """Return the body of an answer of the first server."""
     reply = OperationalMonitoring(BUS, lambda: 2_000_000_000.0).reply(0, None, ReceivedRequest(url.encode(), body))
     head, _, content = reply.response.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 "), content
@@ -30,7 +30,7 @@ def told(url: str, body: bytes = b"") -> bytes:
 
 
 def soap(provider: str) -> bytes:
-    """A request for the services of a provider."""
+    """Return a request for the services of a provider."""
     names = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode")
     parts = "".join(f"<i:{name}>{code}</i:{name}>" for name, code in zip(names, provider.split("/"), strict=True))
     return (
@@ -42,7 +42,7 @@ def soap(provider: str) -> bytes:
 
 
 def listed(folder: Path, *answers: bytes) -> XRoadDirectory:
-    """What the import reads from answers."""
+    """Return what the import reads from answers."""
     files = [folder / f"{number}.xml" for number in range(len(answers))]
     for file, answer in zip(files, answers, strict=True):
         file.write_bytes(answer)
@@ -50,7 +50,7 @@ def listed(folder: Path, *answers: bytes) -> XRoadDirectory:
 
 
 def test_clients_are_all_parties(tmp_path: Path) -> None:
-    """ListClients names every member by the name of its agency, and every subsystem of it, also firms."""
+    """ListClients names every member by its agency's name, and every subsystem, including firms."""
     directory = listed(tmp_path, told("/listClients"))
     assert directory.members == dict(BUS.names)
     names = {agency.id: agency.name_en for agency in MADE.agencies}
@@ -60,7 +60,7 @@ def test_clients_are_all_parties(tmp_path: Path) -> None:
 
 
 def test_methods_are_listed_by_kind(tmp_path: Path) -> None:
-    """REST and SOAP list the services of a provider of their own kind, and together all of them but those of the bus."""
+    """REST and SOAP each list a provider's services of their own kind, and together all but those of the bus."""
     rest = listed(tmp_path, told("/listClients"), *(told(f"/r1/{provider}/listMethods") for provider in PROVIDERS))
     of_soap = listed(tmp_path, told("/listClients"), *(told("/", soap(provider)) for provider in PROVIDERS))
     offered = [{offer.service for offer in directory.offers} for directory in (rest, of_soap)]
@@ -74,7 +74,7 @@ def test_methods_are_listed_by_kind(tmp_path: Path) -> None:
 
 
 def test_an_answer_has_the_header_of_its_request() -> None:
-    """X-Road answers a SOAP message under the header that it came with."""
+    """The answer to a SOAP message has the header of the message."""
     answer = etree.fromstring(told("/", soap(PROVIDERS[0])))
     assert answer.findtext("{*}Header/{*}id") == "id-1"
     assert len(answer.findall("{*}Header")) == 1

@@ -1,4 +1,4 @@
-"""The simulated security servers follow the protocol, as written and read by the collector."""
+"""The simulated security servers follow the protocol that the collector writes and reads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ START = FIRST * 5
 
 
 class Server:
-    """One server under a clock that stands; its traffic is ``rate`` exchanges a second."""
+    """One server under a stopped clock, with traffic of ``rate`` exchanges a second."""
 
     def __init__(self, number: int = 0, rate: float = 20.0) -> None:
         self.number, self.now = number, START + 400.0
@@ -39,7 +39,7 @@ class Server:
 
     @property
     def available(self) -> int:
-        """The first second whose records are not available yet."""
+        """The first second without available records."""
         return int(self.now + BUS.servers[self.number].skew_ms / 1000) - OFFSET
 
     @property
@@ -64,7 +64,7 @@ class Server:
 
 
 def test_an_answer_draws_few_slots():
-    """However much is asked for, an answer draws little more than it holds: targets of the same process wait meanwhile."""
+    """However much is requested, an answer draws little more than it holds, because targets in this process wait."""
     server, drawn = Server(), set[int]()
 
     def state(slot: int) -> dict[str, FaultSpan]:
@@ -79,7 +79,7 @@ def test_an_answer_draws_few_slots():
 
 @pytest.mark.parametrize("number", range(len(BUS.servers)))
 def test_following_it_gives_every_record_once(number):
-    """Following nextRecordsFrom gives every available record, each once, in answers of bounded size."""
+    """Following nextRecordsFrom gives every available record once, in answers of bounded size."""
     server = Server(number, rate=5.0)
     server.monitoring.follow(server.traffic)
     first, found, answers = START - 3600, [], 0
@@ -98,14 +98,14 @@ def test_following_it_gives_every_record_once(number):
 
 
 def test_all_that_was_asked_for_needs_no_more():
-    """An answer with all the records of seconds that have passed has no next second."""
+    """An answer with all records of past seconds has no next second."""
     server = Server(rate=1.0)
     server.monitoring.follow(server.traffic)
     assert server.asked(START, START + 10).next_records_from is None
 
 
 def test_nothing_is_given_of_what_has_not_passed():
-    """Future seconds, and spans that end before they begin, are rejected."""
+    """Future seconds and reversed spans are rejected."""
     server = Server()
     server.monitoring.follow(server.traffic)
     for first, last in ((server.available, server.available + 5), (START + 9, START + 8)):
@@ -115,26 +115,26 @@ def test_nothing_is_given_of_what_has_not_passed():
 
 
 def test_before_the_run_there_is_nothing():
-    """A server that has no traffic yet answers without records."""
+    """A server without traffic yet answers without records."""
     server = Server()
     answer = server.asked(START, START + 1000)
     assert (answer.records, answer.next_records_from) == ([], server.available)
 
 
 def test_a_question_to_another_server_is_refused():
-    """A server answers for itself alone."""
+    """A server answers only for itself."""
     with pytest.raises(FaultError) as caught:
         read_answer(Server().sent(START, START + 10, name=BUS.servers[1].name)[1])
     assert caught.value.code == "Server.ServerProxy.UnknownService"
 
 
 def served(number: int) -> list[str]:
-    """The subsystems whose services are called behind a server."""
+    """Return the subsystems whose services are called behind a server."""
     return sorted({route.provider for route in BUS.routes if route.provider_server == number and route.weight > 0})
 
 
 def test_records_are_given_to_whom_they_belong():
-    """The owner of a server sees the same as its monitoring subsystem; another client only its own side of its exchanges."""
+    """A server's owner sees as much as its monitoring subsystem. Another client sees only its own side."""
     server = Server(rate=20.0)
     server.monitoring.follow(server.traffic)
     logged = operational_records(server.traffic, 0, START, START + 10)
@@ -167,7 +167,7 @@ def test_records_of_one_provider_can_be_asked_for():
 
 
 def test_health_data_count_what_was_asked_of_the_services_behind_it():
-    """Requests of the last period are counted once each by service; services without requests have zero and no duration."""
+    """Requests of the last period count once by service. Services without requests have zero and no duration."""
     server = Server(number=1, rate=40.0)
     server.monitoring.follow(server.traffic)
     now = server.available + OFFSET
@@ -207,7 +207,7 @@ def test_before_the_run_there_are_no_health_data():
 
 @pytest.mark.parametrize("body", [b"", b"<", b"<a/>", b"\xff\xfe", b"no xml"])
 def test_what_is_no_question_gets_a_fault(body):
-    """Any other request is answered by a SOAP fault with status 500."""
+    """Any other request gets a SOAP fault with status 500."""
     reply = Server().monitoring.reply(0, None, ReceivedRequest(b"/", body))
     assert reply.response.startswith(b"HTTP/1.1 500 ")
     with pytest.raises(ServerAnswerError, match=r"fault Client\.InvalidRequest"):
@@ -215,7 +215,7 @@ def test_what_is_no_question_gets_a_fault(body):
 
 
 def test_an_ailing_server_says_so():
-    """A failing server answers with a SOAP fault; about one in twelve fails in a slot, none with faults turned off."""
+    """A failing server answers with a SOAP fault. About one in twelve fails in a slot, and none without faults."""
     head, content = Server().sent(
         START, START + 10, span=FaultSpan("ss1", FIRST, FIRST + 1, FaultMode.HTTP_5XX, FaultScope.LINK, 1)
     )
@@ -234,8 +234,8 @@ def test_an_ailing_server_says_so():
 
 @pytest.mark.parametrize("slot", [2, 5, 300])
 def test_the_collector_reads_the_list_of_sources(tmp_path, slot):
-    """sources.yaml names every security server, over TLS, asked once a slot and not more rarely than once a minute; the
-    first one is asked for its counts as well.
+    """sources.yaml names every security server over TLS, queried once a slot and at least once a minute. The first one
+    is also queried for its counts.
     """
     (tmp_path / CA).write_text("")
     path = tmp_path / SOURCES

@@ -14,7 +14,7 @@ HOST = "127.1.0.1"
 
 
 def shake(server: ssl.SSLContext, directory, host: str = HOST) -> Any:
-    """Shake hands in memory, verifying against the authority; the peer's certificate."""
+    """Shake hands in memory, verify against the authority, and return the peer's certificate."""
     client = ssl.create_default_context(cafile=str(directory / "ca.pem"))
     one, two = ssl.MemoryBIO(), ssl.MemoryBIO()
     ours = client.wrap_bio(one, two, server_hostname=host)
@@ -31,7 +31,7 @@ def shake(server: ssl.SSLContext, directory, host: str = HOST) -> Any:
 
 
 def test_a_good_server_is_trusted(tmp_path):
-    """A server's certificate verifies against ca.pem for its own address and for no other."""
+    """A server's certificate verifies against ca.pem for its own address and no other."""
     context = open_authority(tmp_path, datetime.now(UTC)).context([HOST])
     assert ("IP Address", HOST) in shake(context, tmp_path)["subjectAltName"]
     with pytest.raises(ssl.SSLCertVerificationError, match="IP address mismatch"):
@@ -43,14 +43,14 @@ def test_a_good_server_is_trusted(tmp_path):
     [(0, "certificate has expired"), (1, "IP address mismatch"), (2, "self-signed certificate")],
 )
 def test_a_bad_server_is_refused_for_its_own_reason(tmp_path, variant, reason):
-    """Each form of a broken certificate is refused by a verifying client, each for another reason."""
+    """A verifying client refuses each form of a broken certificate for another reason."""
     context = untrusted_contexts(open_authority(tmp_path, datetime.now(UTC)), [HOST])[variant]
     with pytest.raises(ssl.SSLCertVerificationError, match=reason):
         shake(context, tmp_path)
 
 
 def test_an_authority_outlives_a_restart(tmp_path):
-    """Opened again, the authority is the same one, so that clients that read ca.pem before still trust its servers."""
+    """After a restart the authority is the same, so that clients with the old ca.pem still trust its servers."""
     open_authority(tmp_path, datetime.now(UTC))
     before = (tmp_path / "ca.pem").read_bytes()
     context = open_authority(tmp_path, datetime.now(UTC)).context([HOST])
@@ -59,7 +59,7 @@ def test_an_authority_outlives_a_restart(tmp_path):
 
 
 def test_an_authority_is_renewed(tmp_path):
-    """An authority about to end, or whose key does not fit, is replaced by a new one that works."""
+    """An authority that expires soon, or whose key does not fit, is replaced by a working one."""
     open_authority(tmp_path, datetime.now(UTC) - timedelta(days=2 * 365 - 10))
     before = (tmp_path / "ca.pem").read_bytes()
     assert shake(open_authority(tmp_path, datetime.now(UTC)).context([HOST]), tmp_path)
@@ -69,7 +69,7 @@ def test_an_authority_is_renewed(tmp_path):
 
 
 def test_private_keys(tmp_path, monkeypatch):
-    """Only the authority's key stays, readable by its owner alone; keys of servers leave no file behind."""
+    """Only the authority's key stays, readable only by its owner. Keys of servers leave no file behind."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))

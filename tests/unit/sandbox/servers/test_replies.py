@@ -57,7 +57,7 @@ def age(family: str, headers: dict[str, str], record: dict[str, object]) -> floa
 @pytest.mark.parametrize("mode", [None, FaultMode.SLOW, FaultMode.STALE, FaultMode.WRONG_RECORD])
 @pytest.mark.parametrize("subject", [0, 1])
 def test_records(family, mode, subject):
-    """An answer has the requested record, or another when wrong, fresh within the age limit, or beyond it when stale."""
+    """An answer has the requested record, or another when wrong. It is within the age limit unless stale."""
     served = a_wire(family)
     reply = inquiry_reply(served, span(mode) if mode else None, asked(served, subject), NOW)
     status, headers, body = parse(reply.response)
@@ -71,7 +71,7 @@ def test_records(family, mode, subject):
 
 
 def test_server_errors():
-    """A 5xx has four forms when the server is the cause, and carries X-Road-Error only when the bus is."""
+    """A 5xx has four forms if the server is the cause, and has X-Road-Error only if the bus is."""
     served = WIRES[0]
     forms = [
         parse(inquiry_reply(served, span(FaultMode.HTTP_5XX, variant=n), asked(served), NOW).response) for n in range(4)

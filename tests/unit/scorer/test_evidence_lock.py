@@ -1,4 +1,4 @@
-"""The lock on the evidence: one holder at a time, until its thread has ended."""
+"""The lock on the evidence has one holder at a time, until the holder's thread has ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.waiting import DEADLINE
 
 
 async def test_others_get_the_lock_between_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While pieces of work run, another waiter gets the lock before they are all done."""
+    """While pieces of work run, a waiter gets the lock before all are done."""
     monkeypatch.setattr(module, "SLICE_SECONDS", 0.0)
     evidence_lock, said = EvidenceLock(), list[str]()
 
@@ -36,7 +36,7 @@ async def test_others_get_the_lock_between_slices(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_call_runs_in_a_thread_and_its_error_is_raised() -> None:
-    """A call runs in another thread; its result is returned, its error raised, and the lock released."""
+    """A call runs in another thread. Its result is returned or its error raised, and the lock is released."""
     evidence_lock = EvidenceLock()
     assert await evidence_lock.run(get_ident) != get_ident()
 
@@ -49,7 +49,7 @@ async def test_a_call_runs_in_a_thread_and_its_error_is_raised() -> None:
 
 
 async def test_a_cancelled_holder_keeps_the_lock_until_its_thread_ends() -> None:
-    """A cancelled holder keeps the lock until its thread has ended, as that cannot be stopped."""
+    """A cancelled holder keeps the lock until its thread has ended, because a thread cannot be stopped."""
     evidence_lock, begun, go_on = EvidenceLock(), Event(), Event()
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""The health of the scorer: SERVING while reading and publishing succeed, and otherwise the reason."""
+"""The scorer is SERVING while reading and publishing succeed, and otherwise gives the reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from services.scorer.health import ReadinessReporter
 
 
 def test_a_start_reports_its_phase_until_there_is_an_index() -> None:
-    """Reading alone is not serving; the first index ends the start, and later phases do not undo it."""
+    """Reading alone is not serving. The first index ends the startup, and later phases do not undo that."""
     health = Health()
     readiness = ReadinessReporter(health)
     readiness.begin_phase("reading the evidence")
@@ -23,7 +23,7 @@ def test_a_start_reports_its_phase_until_there_is_an_index() -> None:
 
 
 def test_a_failure_is_reported_before_a_phase() -> None:
-    """A bus that does not answer is the reason, during a start as well as later, and the first one of two."""
+    """A bus that does not answer is the reason, during startup and later. Of two failures the first is given."""
     health = Health()
     readiness = ReadinessReporter(health)
     readiness.begin_phase("reading the evidence")
@@ -38,7 +38,7 @@ def test_a_failure_is_reported_before_a_phase() -> None:
 
 
 def test_a_wrong_clock_is_reported_until_it_is_right() -> None:
-    """A wrong clock keeps what reads and publishes from serving; a bus that does not answer is reported before it."""
+    """With a wrong clock the scorer does not serve. A bus that cannot be read is reported first."""
     health = Health()
     readiness = ReadinessReporter(health)
     readiness.set_reading(ok=True)
@@ -56,7 +56,7 @@ def test_a_wrong_clock_is_reported_until_it_is_right() -> None:
 
 
 def test_what_stands_by_serves_once_it_reads() -> None:
-    """A scorer that only has to be ready for another one's end serves; when that end comes it does so with its first index."""
+    """A scorer that stands by serves once it reads. When it takes over, it serves again from its first index on."""
     health = Health()
     readiness = ReadinessReporter(health)
     readiness.begin_phase("reading the evidence")

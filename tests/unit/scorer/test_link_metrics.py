@@ -1,4 +1,4 @@
-"""Series of links, and which links have them where there are too many."""
+"""Links have series, and with too many links only the important ones do."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_series_of_what_is_removed_go(register: Register, registry: CollectorReg
 def test_beyond_the_limit_links_that_burn_have_series(
     register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of more than ten thousand links the stage of those that burn is exposed, as alerts need it."""
+    """With more than ten thousand links, those that burn have a stage series, because alerts need it."""
     monkeypatch.setattr("services.scorer.metrics.LINK_SERIES", len(register.links) - 1)
     assert LINK_SERIES == 10_000
     metrics = ScorerMetrics(registry)
@@ -93,7 +93,7 @@ def test_beyond_the_limit_links_that_burn_have_series(
 
 
 def test_links_that_will_be_live_later_are_on_paper(register: Register, registry: CollectorRegistry) -> None:
-    """A link whose first day comes later is counted as on paper, and there is no reason why it fails."""
+    """A link whose first day is in the future counts as on paper and has no reason for failing."""
     later = replace(register.links["birth-tax"], live_from=date(2027, 1, 1))
     changed = replace(register, links={**register.links, "birth-tax": later})
     scoring, result = judged(changed, dict.fromkeys(set(changed.links) - {"birth-tax"}, Reason.OK))
@@ -154,14 +154,12 @@ def test_links_are_counted_by_verdict(
 
 
 def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegistry) -> None:
-    """Of more links than the limit those that burn fastest are exposed, by span; a link that burns no more has no
-    series.
-    """
+    """With more links than the limit, the fastest-burning ones are exposed by span. One that stops burning has none."""
     links = BURN_SERIES + 7
     names = [f"link-{at:05d}" for at in range(links)]
     arrays = cast(RegisterArrays, SimpleNamespace(links=names, slo=np.full(links, 0.95)))
     known = np.full((4, links), links + 2000)
-    # Later links burn faster; of the first span only a few burn at all.
+    # Later links burn faster. Over the first span only a few burn at all.
     failed = known - np.arange(links)[::-1]
     failed[0] = 0
     failed[0, :3] = known[0, :3]
@@ -184,7 +182,7 @@ def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegist
 
 
 def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry: CollectorRegistry) -> None:
-    """The stage of the policy's endpoint is that of the last settled slot; links over it are marked."""
+    """The bus endpoint of the policy has the stage of the last settled slot. Links over the bus are marked."""
     routed = replace(register, routes=(ExchangeRoute("client", "service", "birth-tax"),))
     metrics = ScorerMetrics(registry)
     for reason, stage in ((Reason.SERVER_ERROR, 1.0), (Reason.OK, 5.0), (None, None)):
@@ -201,7 +199,7 @@ def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry
 
 
 def test_links_that_are_not_ok_have_a_reason(register: Register, registry: CollectorRegistry) -> None:
-    """A live link that failed or is unknown has the reason of its verdict; one that is OK, or absent, has none."""
+    """A live link that failed or is unknown has its verdict's reason. One that is OK or absent has none."""
     names = sorted(link.id for link in register.links.values() if not link.absent)
     late, unmeasured, *fine = names
     scoring, result = judged(register, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})

@@ -1,4 +1,4 @@
-"""The metrics of the scorer."""
+"""The scorer's metrics show what is known and have a limited number of series."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["register", "registry"]  # fixtures
 
 
 def test_only_counters_exist_before_anything_is_known(registry: CollectorRegistry) -> None:
-    """Counters are zero at the start; metrics are absent."""
+    """At startup only counters are exposed."""
     ScorerMetrics(registry)
     found = {series for series in samples(registry) if "_created" not in series and "refresh" not in series}
     assert found == {
@@ -41,7 +41,7 @@ def test_only_counters_exist_before_anything_is_known(registry: CollectorRegistr
 
 
 def test_point_and_losses_are_absent_below_the_threshold(register: Register, registry: CollectorRegistry) -> None:
-    """An index that is not publishable has bounds and a known share, and neither a point nor losses."""
+    """An index that is not publishable has bounds and a known share, but neither a point nor losses."""
     metrics = ScorerMetrics(registry)
     everything = dict.fromkeys(register.links, Reason.OK)
     metrics.index(judged(register, everything)[1])
@@ -58,9 +58,7 @@ def test_point_and_losses_are_absent_below_the_threshold(register: Register, reg
 
 
 def test_intervals_are_shown_of_the_government_and_of_sectors(register: Register, registry: CollectorRegistry) -> None:
-    """The government and sectors have both ends around each point; agencies have none,
-    since there may be thousands.
-    """
+    """The government and sectors have both ends around each point. Agencies have none, as there may be thousands."""
     metrics = ScorerMetrics(registry)
     result = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
     metrics.index(result)
@@ -87,9 +85,9 @@ def test_intervals_are_shown_of_the_government_and_of_sectors(register: Register
 def test_of_many_agencies_those_with_the_most_links_have_series(
     register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there is no room for all, agencies with fewer links lack windows, then other figures, then the point.
+    """Without room for all, agencies with fewer links lack windows, then other figures, then the point.
 
-    What is left out is counted; government and sectors are on the page over every window.
+    Series that are left out are counted. The government and sectors are exposed over every window.
     """
     result = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
     links = Counter(side for link in register.links.values() for side in (register.consumer(link), link.provider))
@@ -121,7 +119,7 @@ def test_of_many_agencies_those_with_the_most_links_have_series(
 
 
 def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
-    """Of too many pairs, those with the largest volume have series; earlier ones go."""
+    """With too many pairs, those with the largest volume have series. Earlier ones disappear."""
     metrics = ScorerMetrics(registry)
     pairs = [ExchangeVolume(f"a{n}", "b", False, n, n, 0, 0, 0) for n in range(PAIR_SERIES + 5)]
     metrics.exchanges.volumes(pairs)
@@ -140,7 +138,7 @@ def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
 
 
 def test_findings_are_counted_per_window(registry: CollectorRegistry) -> None:
-    """Silent, disagreeing and unusual links are counted, zeros too, per window with exchanges; nothing before any."""
+    """Silent, disagreeing and unusual links are counted, also zeros, for each window with exchanges."""
     metrics = ScorerMetrics(registry)
     metrics.exchanges.reconciled(ReconciliationReport(traffic=(Traffic(7, 0, 0, 0, (), ()),)))
     assert not any("finding" in series or "undeclared" in series for series in samples(registry))
@@ -168,7 +166,7 @@ def test_findings_are_counted_per_window(registry: CollectorRegistry) -> None:
 
 
 def test_the_structure_has_few_series(register: Register, registry: CollectorRegistry) -> None:
-    """The structure has ten measures and two counts a window; a measure that does not apply has no series."""
+    """The structure has ten measures and two counts a window. A measure that does not apply has no series."""
     metrics = ScorerMetrics(registry)
     _, result = judged(register, dict.fromkeys(register.links, Reason.OK))
     metrics.index(result)
@@ -185,7 +183,7 @@ def test_the_structure_has_few_series(register: Register, registry: CollectorReg
 
 
 def test_vantages_have_series_while_they_are_expected(registry: CollectorRegistry) -> None:
-    """Each expected vantage has its newest slot; one without anything to measure has no series."""
+    """Each expected vantage has its newest slot. A vantage without targets has no series."""
     metrics = ScorerMetrics(registry)
     metrics.vantages({"north": 900.0, "south": 600.0})
     metrics.vantages({"north": 1200.0})
@@ -194,7 +192,7 @@ def test_vantages_have_series_while_they_are_expected(registry: CollectorRegistr
 
 
 def test_streams_show_what_is_kept_of_them(registry: CollectorRegistry) -> None:
-    """Messages, bytes, the limit and the newest sequence of each stream are series of their own; no limit is no series."""
+    """Each stream has series for messages, bytes, limit and newest sequence. Without a limit there is none for it."""
     unlimited = StreamState("2026", 5, 9, 4, 700, 0.0)
     ScorerMetrics(registry).bus.streams({"MEASUREMENTS": replace(unlimited, limit=900), "EXCHANGES": unlimited})
     found = samples(registry)
@@ -206,7 +204,7 @@ _STREAM = {"messages": 4.0, "bytes": 700.0, "limit_bytes": 900.0, "last_sequence
 
 
 def test_findings_are_counted_by_kind_and_review(registry: CollectorRegistry) -> None:
-    """Those that go on are counted, every kind from zero on; those that are over are not."""
+    """Open findings are counted, with every kind from zero on. Findings that have ended are not."""
     metrics = ScorerMetrics(registry)
     metrics.exchanges.found(
         [finding(), finding(since=SINCE + 3_600, review=Review.CONFIRMED), finding(since=0, ended_at=1)]

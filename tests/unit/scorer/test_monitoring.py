@@ -1,4 +1,4 @@
-"""What the scorer reports of Peyvand itself: what vantages delivered, what was left out, what streams hold."""
+"""The scorer reports on Peyvand itself: deliveries of vantages, rows left out, contents of streams."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def health(scoring: Scoring, slots: int) -> dict[str, VantageHealth]:
 
 
 def test_every_vantage_has_what_it_owes_and_what_arrived(register: Register) -> None:
-    """Expected are live targets in each slot, those of vantages that never reported included; UNKNOWN counts by reason."""
+    """Live targets are expected in each slot, even of vantages that never reported. UNKNOWN counts by reason."""
     scoring = new_scoring(register)
     targets = sum(not link.absent for link in register.links.values()) + len(register.endpoints)
     why = {"deed-civil": Reason.OK, "deed-tax": Reason.SHED, "birth-tax": Reason.VANTAGE_BLIND}
@@ -89,7 +89,7 @@ def test_late_rows_and_another_register_are_counted_again(register: Register) ->
 
 
 def test_the_span_ends_with_the_index_and_is_bounded(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the last hours count, and of short slots the last thousand."""
+    """Only the last hours count, and with short slots only the last thousand slots."""
     monkeypatch.setattr(vantages, "SPAN_SECONDS", 3 * SLOT)
     scoring = new_scoring(register)
     for slot in range(5):
@@ -101,7 +101,7 @@ def test_the_span_ends_with_the_index_and_is_bounded(register: Register, monkeyp
 
 
 def test_the_report_holds_what_was_left_out(register: Register) -> None:
-    """Late, refused and rejected ones are counted since the start, and streams are as last looked at."""
+    """Late, refused and rejected rows are counted since startup. Streams are as they were last seen."""
     metrics = ScorerMetrics(CollectorRegistry(), began=1000.9)
     metrics.taken("north", TakenBatch(accepted=3, late=2, refused={"slot": 1, "time": 1, "target": 0}, resettled=0))
     metrics.rejected()
@@ -121,7 +121,7 @@ def test_the_report_holds_what_was_left_out(register: Register) -> None:
 
 
 async def test_an_accepted_gap_is_counted() -> None:
-    """Reading on past missing messages, where an operator lets the scorer, is counted; without a gap nothing is."""
+    """Reading on past missing messages, if an operator allows it, is counted. Nothing is counted without a gap."""
     messages = [StoredMessage(sequence, "s", b"", 0.0) for sequence in (1, 2, 5)]
 
     async def read(*_: object, **__: object) -> list[StoredMessage]:

@@ -1,4 +1,4 @@
-"""When an index is computed: when a slot has settled, and for late rows while the next slot leaves time."""
+"""An index is computed when a slot has settled, and for late rows while the next slot leaves time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TOOK = 60.0  # seconds that every index takes to be put
 
 @dataclass
 class Clock:
-    """A clock that stands still, and counts how often it was read."""
+    """A stopped clock that counts how often it was read."""
 
     now: float
     looks: int = 0
@@ -81,7 +81,7 @@ class Sink:
 
 @dataclass
 class Running:
-    """A refresher that runs, on a clock that the test moves."""
+    """A running refresher with a clock that the test moves."""
 
     clock: Clock
     sink: Sink
@@ -92,7 +92,7 @@ class Running:
     sequence: int = 0
 
     def late(self, certificate_expiry: int | None = None) -> None:
-        """A late row of a published slot."""
+        """Take a late row of a published slot."""
         target = Target(("deed-civil", "deed-tax", "birth-tax")[self.sequence])
         self.sequence += 1
         row = Measurement(
@@ -110,16 +110,14 @@ class Running:
         assert self.scoring.stale
 
     async def puts(self, count: int) -> float:
-        """Wait until so many indexes have been put and the refresher has checked for another; return when the last
-        was.
-        """
+        """Wait until this many indexes were put and another was looked for, and return when the last was put."""
         await _until(lambda: len(self.sink.put) >= count)
         await self.nothing_more()
         assert len(self.sink.put) == count
         return self.sink.put[-1]
 
     async def nothing_more(self) -> None:
-        """Check that nothing is put: the refresher checks again and again, and begins no index."""
+        """Check that the refresher looks again and again but begins no index."""
         put, looks = len(self.sink.put), self.clock.looks
         await _until(lambda: self.clock.looks > looks + 10 or len(self.sink.put) > put)
         assert len(self.sink.put) == put
@@ -133,7 +131,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
-    """A refresher at the moment its first slot has settled."""
+    """A refresher at the moment when its first slot has settled."""
     register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
     clock = Clock(START + SLOT + register.settle_seconds)
@@ -179,8 +177,8 @@ async def _alongside(run: Awaitable[None]) -> AsyncIterator[None]:
 
 
 async def test_no_late_index_begins_just_before_a_slot_settles(running: Running) -> None:
-    """Late rows are published at once while another index fits in before the next slot settles; otherwise they are in
-    that slot's index, which is not delayed.
+    """Late rows are published at once if another index fits in before the next slot settles. Otherwise they are in that
+    slot's index, which is not delayed.
     """
     begun = await running.puts(1)
     running.late()
@@ -202,7 +200,7 @@ async def test_no_late_index_begins_just_before_a_slot_settles(running: Running)
 
 
 async def test_late_indexes_take_a_share_of_the_time(running: Running) -> None:
-    """Indexes of late rows take their share of the time at most, however many come."""
+    """Indexes of late rows take at most their share of the time, however many come."""
     begun = await running.puts(1)
     running.late()
     await running.puts(2)
@@ -216,7 +214,7 @@ async def test_late_indexes_take_a_share_of_the_time(running: Running) -> None:
 
 
 async def test_a_clock_that_is_ahead_makes_no_index(running: Running) -> None:
-    """While our clock is ahead of the bus's by more than a slot nothing is published, or dropped; then it goes on."""
+    """While our clock is more than a slot ahead of the bus's, nothing is published or dropped. Then it continues."""
     await running.puts(1)
     running.sink.behind = 200 * 86_400.0
     running.clock.now += SLOT
@@ -232,8 +230,8 @@ async def test_a_clock_that_is_ahead_makes_no_index(running: Running) -> None:
 
 
 async def test_a_clock_that_is_behind_does_not_serve(running: Running) -> None:
-    """While our clock is behind the bus's by more than a slot, so that the index stands still, it is not served as if it
-    were new; less is no fault.
+    """If our clock is behind the bus's by more than a slot, the index stands still and is not served as new. A smaller
+    difference is no fault.
     """
     await running.puts(1)
     assert str(running.health) == "SERVING"
@@ -252,7 +250,7 @@ async def test_a_clock_that_is_behind_does_not_serve(running: Running) -> None:
 
 
 async def test_certificates_that_expire_soon_are_published(running: Running) -> None:
-    """Of links whose certificate expires within three weeks of the index, in the block of their consumer; of no other."""
+    """A consumer's block lists exactly its links whose certificate expires within three weeks of the index."""
     await running.puts(1)
     soon, later = START + SLOT + CERTIFICATE_SECONDS - 1, START + SLOT + CERTIFICATE_SECONDS
     running.late(later)  # deed-civil
@@ -264,7 +262,7 @@ async def test_certificates_that_expire_soon_are_published(running: Running) -> 
 
 
 async def test_old_slots_are_put_after_the_index(running: Running) -> None:
-    """By another register the index is put first, then the detail of older slots, which is half of all that is put."""
+    """With another register the index is put first, then the detail of older slots, which is half of everything put."""
     old, new = START - 100 * SLOT, START
     async with running.evidence_lock.lock:  # the first index may be computed already
         for moment in (old, new):

@@ -1,4 +1,4 @@
-"""What a session does with a register besides judging by it."""
+"""A session freezes the objects of a register that it compiled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def thawed() -> Iterator[None]:
 
 
 async def test_garbage_collection_skips_the_register(tmp_path: Path, thawed: None) -> None:
-    """Once a register is compiled the garbage collector skips it and everything derived from it."""
+    """The garbage collector skips a compiled register and everything derived from it."""
     register = load_register(write_register(tmp_path / "register"))
     own = {id(register.links), id(register.agencies)}
     assert own <= {id(one) for one in gc.get_objects()}, "until then it does look"

@@ -23,8 +23,8 @@ __all__ = ["register"]  # the fixture
 async def test_nothing_is_saved_after_a_save_that_failed(
     register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
 ) -> None:
-    """What is taken in while a save fails is not recorded as saved by the last one, whether or not a stop comes meanwhile:
-    after a restart the totals are those of a run that nothing disturbed.
+    """Rows that arrive during a failing save are not recorded as saved by the last one, even if a stop comes meanwhile.
+    After a restart the totals are those of an undisturbed run.
     """
     messages = stream(register, slots=20, seed=1)
     calm = Run(register, tmp_path / "calm")
@@ -68,7 +68,7 @@ async def test_nothing_is_saved_after_a_save_that_failed(
 
 
 async def test_a_stop_in_a_save_that_succeeds_keeps_the_last_one(register: Register, tmp_path: Path) -> None:
-    """A session that is stopped while it saves saves what came since before it ends."""
+    """A session that is stopped during a save also saves what came since before it ends."""
     messages = stream(register, slots=5, seed=2)
     run = Run(register, tmp_path)
     saver = StateSaver(run.scoring, run.store, EvidenceLock())

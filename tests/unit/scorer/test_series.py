@@ -1,4 +1,4 @@
-"""Which agencies have series on the scorer's page."""
+"""Agencies share a limited number of series on the scorer's page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.scorer.series import LINK_SERIES, SHARED_SERIES, AgencySeries
 
 
 def arrays(agencies: int, links: int, windows: int = 3) -> RegisterArrays:
-    """What the choice reads of a register; each agency has links."""
+    """Return the parts of a register that the choice reads. Each agency has links."""
     sides = np.arange(max(links, agencies)) % agencies
     names = tuple(f"agency-{number:05d}" for number in range(agencies))
     found = SimpleNamespace(
@@ -30,7 +30,7 @@ def arrays(agencies: int, links: int, windows: int = 3) -> RegisterArrays:
 
 @given(st.integers(1, 12_000), st.integers(1, 30_000), st.integers(1, 5))
 def test_stages_and_agencies_stay_within_what_they_share(agencies: int, links: int, windows: int) -> None:
-    """However many agencies, links and windows there are, their series fit; every one that has more has the less too."""
+    """The series fit, however many agencies, links and windows. An agency with more series has the lesser ones too."""
     chosen = AgencySeries.of(arrays(agencies, links, windows))
     points, figures, whole = len(chosen.points), len(chosen.figures), len(chosen.windows)
     stages = links if links <= LINK_SERIES else 0
@@ -42,7 +42,7 @@ def test_stages_and_agencies_stay_within_what_they_share(agencies: int, links: i
 
 
 def test_a_country_has_all_series() -> None:
-    """105 agencies with 6,600 links have every series over three windows; of 1,000 with 100,000 links some have less."""
+    """105 agencies with 6,600 links have all series over three windows. Of 1,000 with 100,000 links some have fewer."""
     country, large = AgencySeries.of(arrays(105, 6_600)), AgencySeries.of(arrays(1_000, 100_000))
     assert set(country.left_out.values()) == {0}
     assert large.left_out == {"agency_index": 0, "agency_figures": 584, "agency_windows": 1_000}

@@ -1,4 +1,4 @@
-"""The index out of a dataset is that which was published, to the last bit, at any moment."""
+"""The index from a dataset equals the published one to the last bit, at any moment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.cases.scoring import register_of_long_slots as register
 
 __all__ = ["register"]
 
-SLOTS = 235  # 10 of a first day, two whole days, and some of a day that goes on
+SLOTS = 235  # 10 of a first day, two whole days, and some of a day in progress
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def messages(register: Register) -> list[Stored]:
 def published(
     register: Register, messages: list[Stored], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[int, Snapshot]:
-    """What a scorer published at some moments, by the messages that it had taken in."""
+    """The snapshots that a scorer published at some moments, by the messages that it had ingested."""
     run = Run(register, tmp_path_factory.mktemp("scorer"))
     chosen = {*random.Random(1).sample(range(40, len(messages)), 12), len(messages) - 1}
     found = {}
@@ -52,7 +52,7 @@ def published(
 
 @pytest.fixture(scope="module")
 def storage(register: Register, messages: list[Stored], tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
-    """The dataset of the same stream: what is over is sealed."""
+    """The dataset of the same stream, in which past days are sealed."""
     return sealed_dataset(
         tmp_path_factory.mktemp("dataset"), register, messages, SigningKey.generate("archive.example")
     )
@@ -69,7 +69,7 @@ def scored(storage: LocalStorage, register: Register, expected: Snapshot, *, aga
 def test_every_published_number_comes_out_again(
     storage: LocalStorage, register: Register, published: dict[int, Snapshot], again: bool
 ) -> None:
-    """With late, repeated and grace-expired rows, of sealed days and others, counted at sealing or again."""
+    """Late, repeated and grace-expired rows, of sealed and other days, count the same at sealing and again."""
     assert len(manifests(LogFiles(storage).leaves())) == 3
     assert len({snapshot.end_slot for snapshot in published.values()}) > 10
     for expected in published.values():
@@ -77,7 +77,7 @@ def test_every_published_number_comes_out_again(
 
 
 def test_the_register_comes_from_the_dataset(storage: LocalStorage, register: Register) -> None:
-    """A register is found by its version, or the beginning of one."""
+    """A register is found by its version or a prefix of it."""
     archive = ArchivedEvidence(storage)
     found = archive.register(register.register_version[:12])
     assert found.register_version == register.register_version
@@ -90,7 +90,7 @@ def test_the_register_comes_from_the_dataset(storage: LocalStorage, register: Re
 
 
 def test_a_day_with_late_numbers_alone_is_passed_over(tmp_path: Path) -> None:
-    """A day on which only numbers of other days were stored has none of its own, and stops no export."""
+    """A day with only numbers of other days has none of its own and does not stop an export."""
     days, storage = EvidenceDays("UTC", 0.0, SLOT), LocalStorage(tmp_path)
     number = published_number(1, as_of=START)
     late = indicator_table([number], stored=START + 9 * 86_400.0, sequence=1)
@@ -104,7 +104,7 @@ def test_a_day_with_late_numbers_alone_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_the_policy_is_that_of_the_numbers(register: Register, tmp_path: Path) -> None:
-    """Of two registers that require the same and publish from other known shares on, each gives its own numbers."""
+    """Registers that require the same but have other thresholds each give their own numbers."""
     lenient = with_versions(replace(register, policy=replace(register.policy, publish_threshold=0.1)))
     assert lenient.register_version == register.register_version
     storage = LocalStorage(tmp_path)
@@ -121,7 +121,7 @@ def test_the_policy_is_that_of_the_numbers(register: Register, tmp_path: Path) -
 def test_a_shorter_grace_takes_nothing_back(
     storage: LocalStorage, register: Register, published: dict[int, Snapshot]
 ) -> None:
-    """What came in time under the policy then in force counts whatever the grace is now."""
+    """Rows that were in time under the policy of that time count, whatever the grace is now."""
     expected = published[max(published)]
     shorter = replace(register, policy=replace(register.policy, grace_hours=0))
     counted = scored(storage, shorter, expected, again=True)
@@ -129,7 +129,7 @@ def test_a_shorter_grace_takes_nothing_back(
 
 
 def test_a_changed_file_is_refused(storage: LocalStorage, register: Register, tmp_path: Path) -> None:
-    """A sealed file whose bytes are others is not counted."""
+    """A sealed file with other bytes is not counted."""
     ((_, manifest), *_) = manifests(LogFiles(storage).leaves())
     file = manifest.files[0]
     other = LocalStorage(tmp_path)
@@ -140,6 +140,6 @@ def test_a_changed_file_is_refused(storage: LocalStorage, register: Register, tm
 
 @pytest.mark.parametrize("address", ["", "dask", "dask://", "spark://127.0.0.1:1"])
 def test_engines_are_named(address: str) -> None:
-    """What names no engine is refused."""
+    """An address that names no engine is refused."""
     with pytest.raises(SettingsError, match="there is no engine"):
         engine_at(address)

@@ -1,4 +1,4 @@
-"""A scorer without a file of exchanges has the same volumes and hours again, from a dataset and the rest of the stream."""
+"""A scorer rebuilds volumes and hours of a lost file of exchanges from a dataset and the rest of the stream."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SUBJECT = exchange_subject("xroad", 0)
 
 
 def summaries_of_days() -> list[list[ExchangeSummary]]:
-    """A message every two hours: what was exchanged, and later revisions of it, some after their days were sealed."""
+    """A message every two hours with new summaries and later revisions, some of days already sealed."""
     chance = random.Random(3)
     messages = []
     for number in range(DAYS * 12):
@@ -67,7 +67,7 @@ def messages() -> list[Stored]:
 
 
 def archived(folder: Path, policy: Policy, up_to: int) -> LocalStorage:
-    """The dataset of the first messages."""
+    """Return the dataset of the first messages."""
     storage = LocalStorage(folder)
     days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
     moment = START
@@ -83,7 +83,7 @@ def archived(folder: Path, policy: Policy, up_to: int) -> LocalStorage:
 
 
 def content(exchanges: ExchangeDatabase, policy: Policy, end: float) -> tuple[object, ...]:
-    """The volumes of the longest window, and the hours of it, with repeats and the exchanges among which they were counted."""
+    """Return the volumes of the longest window and its hours, with repeats and the exchanges that count for these."""
     calendar = Calendar.of(policy)
     exchanges.trim(date.fromordinal(calendar.day_of(calendar.slot_of(end)).toordinal()), 7, calendar=calendar)
     volumes = exchanges.volumes(date(2026, 1, 1), end_slot=calendar.slot_of(end), calendar=calendar)
@@ -97,7 +97,7 @@ def content(exchanges: ExchangeDatabase, policy: Policy, end: float) -> tuple[ob
 
 
 async def read(path: Path, policy: Policy, kept: KeptStream, dataset: str) -> tuple[object, ...]:
-    """What a scorer has after it has read all of the stream."""
+    """Return a scorer's content after it has read the whole stream."""
     with closing(ExchangeDatabase(path)) as exchanges:
         reader = ExchangeReader(
             exchanges, policy, dataset=dataset, metrics=ScorerMetrics(CollectorRegistry()), log=logger()
@@ -133,7 +133,7 @@ def policy(register: Register) -> Policy:
 
 @pytest.mark.parametrize("first", [181, 150])
 async def test_volumes_are_rebuilt(messages: Sequence[Stored], policy: Policy, tmp_path: Path, first: int) -> None:
-    """Sealed, late and open rows count, each slot by its highest revision, however much of the stream repeats them."""
+    """Sealed, late and open rows count, each slot by its highest revision, even if the stream repeats them."""
     storage = archived(tmp_path / "dataset", policy, 180)
     assert {name.split("/")[1] for name in storage.names("sealed")} == {"kind=exchange", "late"}
     expected = await read(tmp_path / "whole", policy, KeptStream(messages, subject=SUBJECT), "")
@@ -145,7 +145,7 @@ async def test_volumes_are_rebuilt(messages: Sequence[Stored], policy: Policy, t
 async def test_a_gap_between_dataset_and_stream_is_named(
     messages: Sequence[Stored], policy: Policy, tmp_path: Path
 ) -> None:
-    """What neither holds is not passed over in silence."""
+    """Messages that neither the dataset nor the stream has are reported as a gap."""
     storage = archived(tmp_path / "dataset", policy, 170)
     kept = KeptStream(messages, first=181, subject=SUBJECT)
     with pytest.raises(GapError, match="messages 171 to 180 of stream MEASUREMENTS are gone, not taken in"):

@@ -1,4 +1,4 @@
-"""A scorer that lost its folder, or files in it, goes on from a dataset and the rest of the stream, to the last bit."""
+"""A scorer that lost its folder, or files in it, continues from a dataset and the rest of the stream, bit for bit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.cases.scoring import register_of_long_slots as register
 
 __all__ = ["register"]
 
-SLOTS = 235  # 10 of a first day, two whole days, and some of a day that goes on
+SLOTS = 235  # 10 of a first day, two whole days, and some of a day in progress
 MOMENTS = 4
 
 
@@ -35,12 +35,12 @@ def messages(register: Register) -> list[Stored]:
 
 
 def dataset_of(folder: Path, register: Register, messages: Sequence[Stored]) -> LocalStorage:
-    """The dataset of the first messages of the stream."""
+    """Return the dataset of the first messages of the stream."""
     return sealed_dataset(folder, register, messages, SigningKey.generate("archive.example"))
 
 
 def indexes(run: Run, messages: Sequence[Stored], moments: set[int]) -> dict[int, Snapshot]:
-    """The index at some messages, and after the last, of a run that takes in those after its position."""
+    """Return the index at some messages and after the last, for a run that reads those after its position."""
     found = {}
     for message in messages[run.scoring.manifest.position.sequence :]:
         run.take(message)
@@ -53,7 +53,7 @@ def indexes(run: Run, messages: Sequence[Stored], moments: set[int]) -> dict[int
 def undisturbed(
     register: Register, messages: list[Stored], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[int, Snapshot]:
-    """What a scorer that lost nothing publishes at every moment looked at."""
+    """The indexes of a scorer that lost nothing, at every examined moment."""
     chance = random.Random(2)
     moments = set(chance.sample(range(70, len(messages)), 4 * MOMENTS))
     return indexes(Run(register, tmp_path_factory.mktemp("scorer")), messages, moments)
@@ -63,8 +63,8 @@ def undisturbed(
 def test_a_lost_folder_is_rebuilt(
     register: Register, messages: list[Stored], undisturbed: dict[int, Snapshot], tmp_path: Path, lost_at: int
 ) -> None:
-    """Whenever it is lost, and whatever the stream still holds, every later index is that of a run that lost nothing, with late,
-    repeated and grace-expired rows. What came out of the dataset is saved.
+    """Whenever the folder is lost, and whatever the stream still holds, every later index is that of a run without a
+    loss. Rows are late, repeated and grace-expired too. Content from the dataset is saved.
     """
     chance = random.Random(lost_at)
     taken = chance.randrange(len(messages) // 8, len(messages) - 10)
@@ -81,7 +81,7 @@ def test_a_lost_folder_is_rebuilt(
 
 
 def test_a_stream_that_holds_everything_is_enough(register: Register, messages: list[Stored], tmp_path: Path) -> None:
-    """A dataset is not read where the stream holds all of it, nor where nothing was archived yet."""
+    """A dataset is not read if the stream holds everything, or if nothing was archived yet."""
     run = Run(register, tmp_path / "scorer", KeptStream(messages), dataset=str(tmp_path / "none"))
     assert run.scoring.manifest.position.sequence == 0
     with pytest.raises(GapError, match="messages 1 to 8 of stream MEASUREMENTS are gone"):
@@ -99,14 +99,14 @@ def test_what_neither_holds_is_named(register: Register, messages: list[Stored],
 
 
 def begun_again(messages: Sequence[Stored]) -> KeptStream:
-    """The stream that was made anew before these messages."""
+    """Return the stream that was recreated before these messages."""
     created = datetime.fromtimestamp(messages[0].time - 1, UTC)
     again = [replace(message, sequence=number) for number, message in enumerate(messages, 1)]
     return KeptStream(again, created=f"{created:%Y-%m-%dT%H:%M:%S.%fZ}")
 
 
 def is_last_of(expected: dict[int, Snapshot], run: Run, kept: KeptStream) -> bool:
-    """Whether a run that reads the rest of a stream has the last of these indexes."""
+    """Return whether a run that reads the rest of a stream has the last of these indexes."""
     found = indexes(run, kept.messages, set())[kept.messages[-1].sequence]
     return set(differences(expected[max(expected)], found)) <= {"evidence_sequence"}
 
@@ -114,9 +114,7 @@ def is_last_of(expected: dict[int, Snapshot], run: Run, kept: KeptStream) -> boo
 def test_a_lost_folder_is_rebuilt_where_the_stream_began_again(
     register: Register, messages: list[Stored], undisturbed: dict[int, Snapshot], tmp_path: Path
 ) -> None:
-    """A stream that has every message since it was made anew does not have those before: they come out of the dataset, once what
-    was lost between is accepted.
-    """
+    """Messages from before a stream was recreated come from the dataset, once the gap between the two is accepted."""
     storage, kept = dataset_of(tmp_path / "dataset", register, messages[:300]), begun_again(messages[300:])
     with pytest.raises(GapError, match="was created anew"):
         Run(register, tmp_path / "scorer", kept, dataset=storage.address)
@@ -127,8 +125,8 @@ def test_a_lost_folder_is_rebuilt_where_the_stream_began_again(
 def test_damage_is_not_made_good_by_a_stream_that_began_later(
     register: Register, messages: list[Stored], aged: tuple[Path, int, dict[int, Snapshot]], tmp_path: Path
 ) -> None:
-    """A closed day that is damaged after the stream was made anew is not in it, whatever that stream has: it is named as lost, or
-    comes out of the dataset.
+    """A damaged closed day from before the stream was recreated is not in it, whatever the stream has. The day is
+    reported as lost or comes from the dataset.
     """
     folder, taken, expected = aged
     data = shutil.copytree(folder, tmp_path / "scorer")
@@ -148,7 +146,7 @@ def test_damage_is_not_made_good_by_a_stream_that_began_later(
 def test_what_the_stream_still_holds_of_a_lost_day_counts(
     register: Register, messages: list[Stored], aged: tuple[Path, int, dict[int, Snapshot]], tmp_path: Path
 ) -> None:
-    """Of a damaged closed day whose first hours are gone from the stream, and whose loss is accepted, the other hours are known."""
+    """If a damaged closed day is partly gone from the stream and its loss is accepted, its other hours are known."""
     folder, taken, _ = aged
     data = shutil.copytree(folder, tmp_path / "scorer")
     path = max(data.glob("*/days/*"))
@@ -167,7 +165,7 @@ def test_what_the_stream_still_holds_of_a_lost_day_counts(
 
 
 def test_a_damaged_dataset_is_refused(register: Register, messages: list[Stored], tmp_path: Path) -> None:
-    """Nothing is rebuilt of a sealed file whose bytes are others."""
+    """Nothing is rebuilt from a sealed file with other bytes."""
     storage = dataset_of(tmp_path / "dataset", register, messages[:300])
     (name, *_) = storage.names("sealed/kind=link_day")
     storage.write(name, storage.read(name)[:-1] + b"x")
@@ -179,7 +177,7 @@ def test_a_damaged_dataset_is_refused(register: Register, messages: list[Stored]
 def aged(
     register: Register, messages: list[Stored], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, int, dict[int, Snapshot]]:
-    """The folder of a scorer, up to which message it had read by then, and the index after all of them."""
+    """The folder of a scorer, the number of messages that it had read, and the index after all of them."""
     folder, taken = tmp_path_factory.mktemp("aged"), len(messages) - 40
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "DETAIL_SECONDS", 3600)
@@ -201,7 +199,7 @@ def test_damage_is_made_good_from_the_dataset(
     pattern: str,
     behind: int,
 ) -> None:
-    """What was in damaged files and is gone from the stream comes out of the dataset, also where that is behind the scorer."""
+    """Content of damaged files that is gone from the stream comes from the dataset, even from one behind the scorer."""
     folder, taken, expected = aged
     data = shutil.copytree(folder, tmp_path / "scorer")
     chosen = sorted(data.glob(f"*/{pattern}"))
@@ -226,7 +224,7 @@ CALENDARS: dict[str, Callable[[Policy], Policy]] = {
 def test_a_dataset_of_another_calendar_is_counted_again(
     register: Register, messages: list[Stored], tmp_path: Path, changed: str
 ) -> None:
-    """Days that were sealed by another timezone or slots of another length count by their measurements."""
+    """Days sealed with another timezone or slot length are counted again by their measurements."""
     storage: LocalStorage = dataset_of(tmp_path / "dataset", register, messages[:300])
     other = replace(register, policy=CALENDARS[changed](register.policy))
     kept = KeptStream(messages[:340], first=301)

@@ -1,4 +1,4 @@
-"""Volumes per pair of agencies from summaries that replace one another."""
+"""Volumes per pair of agencies are counted from summaries that replace one another."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def test_highest_revision_counts_in_any_order() -> None:
 
 
 def test_volumes_have_a_span() -> None:
-    """The span of volumes is from the first day's midnight to the end of the index, or beyond it if later slots came
-    in.
-    """
+    """Volumes span from the first day's midnight to the end of the index, or to a later slot if one came in."""
     exchanges = opened(":memory:")
     calendar = Calendar("Asia/Tehran", 0.0, 300)
     customs = replace(BASE, service="X/G/3/customs/get")
@@ -64,7 +62,7 @@ def test_volumes_have_a_span() -> None:
 
 @pytest.mark.parametrize("step", [3_600, 300])
 def test_steps_have_what_summaries_tell(step: int) -> None:
-    """Sizes, repeats and durations add up to steps, are replaced with their summaries, and are missing where not known."""
+    """Sizes, repeats and durations are summed by step, replaced with their summaries, and missing where unknown."""
     exchanges = opened(":memory:")
     told = replace(BASE, **DETAILED)
     unknown = replace(told, slot_start=NOON + 3_600, repeats=None)
@@ -89,7 +87,7 @@ def test_steps_have_what_summaries_tell(step: int) -> None:
 
 
 def test_pairs_buses_and_meta_services_count_apart() -> None:
-    """One pair's volume is split by meta services only; the same slot on two buses is two slots."""
+    """One pair's volume is split by meta services only. The same slot on two buses is two slots."""
     exchanges = opened(":memory:")
     take(
         exchanges,
@@ -107,7 +105,7 @@ def test_pairs_buses_and_meta_services_count_apart() -> None:
 
 
 def test_an_alias_stands_in_for_the_provider() -> None:
-    """Volumes of a flow are those of its alias; the last one taken in counts."""
+    """Volumes of a flow belong to its alias. The last alias counts."""
     exchanges = opened(":memory:")
     take(exchanges, BASE)
     take(exchanges, replace(BASE, alias="customs", revision=2))
@@ -116,9 +114,7 @@ def test_an_alias_stands_in_for_the_provider() -> None:
 
 
 def test_the_last_slot_is_one_that_holds_exchanges() -> None:
-    """In any order of replacements, by any service, bus and pair, the last slot of a pair is the latest one with
-    exchanges.
-    """
+    """With any replacements, services and buses, the last slot of a pair is the latest one with exchanges."""
     rows = [
         replace(BASE, slot_start=NOON + 300 * slot, service=service, revision=revision, count=count)
         for slot in (*range(4), -144, -145)
@@ -145,7 +141,7 @@ def test_the_last_slot_is_one_that_holds_exchanges() -> None:
 
 
 def test_too_old_and_future_summaries_are_left_out() -> None:
-    """Summaries of slots that are too old, or in the future, are counted as left out and change nothing."""
+    """Summaries of slots that are too old or in the future are counted as left out and change nothing."""
     exchanges = opened(":memory:")
     old, future = replace(BASE, slot_start=NOON - 15 * 86_400), replace(BASE, slot_start=NOON + 2 * 86_400)
     far = [replace(BASE, slot_start=slot) for slot in (-(1 << 62), 1 << 62)]
@@ -155,7 +151,7 @@ def test_too_old_and_future_summaries_are_left_out() -> None:
 
 
 def test_position_is_kept_with_what_was_taken_in(tmp_path: Path) -> None:
-    """Volumes and position survive together, and taking everything in again changes nothing."""
+    """Volumes and position are stored together, and reading everything again changes nothing."""
     path = tmp_path / "exchanges.sqlite"
     exchanges = opened(path)
     assert exchanges.position() is None
@@ -170,7 +166,7 @@ def test_position_is_kept_with_what_was_taken_in(tmp_path: Path) -> None:
 
 
 def test_trim_forgets_days_beyond_the_window() -> None:
-    """Days older than the window go; the window's own volumes stay although their summaries went."""
+    """Days older than the window are dropped. The window's volumes stay although their summaries are gone."""
     exchanges = opened(":memory:")
     moments = [NOON + day * 86_400 for day in range(0, 60, 10)]
     for moment in moments:
@@ -182,7 +178,7 @@ def test_trim_forgets_days_beyond_the_window() -> None:
 
 
 def test_nothing_is_forgotten_before_there_is_a_position() -> None:
-    """Until then all of it may come again, and what was forgotten would count twice."""
+    """Without a position everything may come again, and dropped slots would count twice."""
     exchanges = opened(":memory:")
     for _ in range(2):
         exchanges.take([(NOON + 60, "xroad", [BASE])], calendar=CALENDAR)
@@ -192,7 +188,7 @@ def test_nothing_is_forgotten_before_there_is_a_position() -> None:
 
 
 def test_what_comes_while_it_is_read_is_not_seen(tmp_path: Path) -> None:
-    """A snapshot does not change while more is taken in."""
+    """A snapshot does not change while more is ingested."""
     span = range(NOON // 3600, NOON // 3600 + 1)
     exchanges = opened(tmp_path / "exchanges.sqlite")
     take(exchanges, BASE)

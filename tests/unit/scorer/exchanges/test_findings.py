@@ -1,4 +1,4 @@
-"""Findings out of the exchanges that a scorer keeps: found live, and again after a restart."""
+"""Findings from the exchanges of a scorer are the same live and after a restart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.values.findings import finding
 
 
 async def test_a_flow_that_stops_is_found(tmp_path: Path) -> None:
-    """It is found within hours, beside probes that pass; a scorer that starts again finds the same; a review stays with it."""
+    """A stop is found within hours, beside passing probes, and again after a restart. A review stays with it."""
     scoring, exchanges = made(tmp_path)
     watch = FindingWatch(exchanges, EvidenceLock())
     take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR))
@@ -51,7 +51,7 @@ async def test_a_flow_that_stops_is_found(tmp_path: Path) -> None:
 
 
 def departing(client: str, start: int, count: int) -> dict[str, Any]:
-    """Return what is told of exchanges. Those of two clients depart when the third's stop."""
+    """Return details of exchanges. Those of two clients depart when the third's stop."""
     departs = start >= STOPPED
     slow = count if departs and client == "land-registry" else count // 10
     return {
@@ -62,7 +62,7 @@ def departing(client: str, start: int, count: int) -> dict[str, Any]:
 
 
 def larger(client: str, start: int, count: int) -> dict[str, Any]:
-    """Return the same of exchanges, where those of one client are large then."""
+    """Return the details of exchanges if one client's become large instead."""
     size = 4_000 if start >= STOPPED and client == "land-registry" else 1_000
     return {**departing(client, 0, count), "response_bytes": size * count}
 
@@ -77,7 +77,7 @@ def larger(client: str, start: int, count: int) -> dict[str, Any]:
 async def test_durations_sizes_and_repeats_are_found(
     tmp_path: Path, details: Callable[[str, int, int], dict[str, Any]], kinds: dict[FindingKind, int]
 ) -> None:
-    """Each is told of its flow, live and by a scorer that starts again; summaries that tell of none of them show the stop alone."""
+    """Each finding is about its flow, live and after a restart."""
     scoring, exchanges = made(tmp_path)
     hours = range(EPOCH // HOUR, STOPPED // HOUR + 8)
     take(exchanges, scoring, hours, details=details)
@@ -91,7 +91,7 @@ async def test_durations_sizes_and_repeats_are_found(
 
 
 def test_links_of_volume_findings_are_unusual(tmp_path: Path) -> None:
-    """A fall that goes on marks the links of its flows, in every window; failures and what is over mark none."""
+    """An open fall marks the links of its flows in every window. Failures and ended findings mark none."""
     scoring, exchanges = made(tmp_path)
     exchanges.close()
     links = ("clearance-customs", "deed-civil", "birth-tax")
@@ -109,7 +109,7 @@ def test_links_of_volume_findings_are_unusual(tmp_path: Path) -> None:
 
 
 async def test_findings_wait_until_a_step_is_whole(tmp_path: Path) -> None:
-    """An hour is judged LATE_SECONDS after its end: what is on its way by then is no fall."""
+    """An hour is judged LATE_SECONDS after its end, so that exchanges still on their way are no fall."""
     scoring, exchanges = made(tmp_path)
     watch = FindingWatch(exchanges, EvidenceLock())
     take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR))
@@ -118,7 +118,7 @@ async def test_findings_wait_until_a_step_is_whole(tmp_path: Path) -> None:
 
 
 async def test_without_exchanges_nothing_is_found(tmp_path: Path) -> None:
-    """Neither before the first exchange, nor while no log at all is read."""
+    """Nothing is found before the first exchange or while no log is read at all."""
     scoring, exchanges = made(tmp_path)
     watch = FindingWatch(exchanges, EvidenceLock())
     assert await watch.look(scoring, scoring.calendar.slot_of(STOPPED)) == ()
@@ -129,7 +129,7 @@ async def test_without_exchanges_nothing_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("answering", [2, 1, 0])
 async def test_a_bus_that_stops_is_found_where_its_servers_answer(tmp_path: Path, answering: int) -> None:
-    """Queries for records are exchanges too: if all servers answer them, nothing else was exchanged. If some do not, nobody knows."""
+    """If all servers answer queries, which are exchanges too, the bus is silent. If some do not, it is unknown."""
     scoring, exchanges = made(tmp_path)
     stopped = STOPPED // HOUR
     take(exchanges, scoring, range(EPOCH // HOUR, stopped))
@@ -149,7 +149,7 @@ async def test_a_bus_that_stops_is_found_where_its_servers_answer(tmp_path: Path
 
 
 async def test_another_budget_begins_anew(tmp_path: Path) -> None:
-    """A register with another budget, or another flow, has everything that is kept judged again."""
+    """With another budget, everything that is kept is judged again."""
     scoring, exchanges = made(tmp_path)
     watch = FindingWatch(exchanges, EvidenceLock())
     take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR + 20), least=2, spread=3)

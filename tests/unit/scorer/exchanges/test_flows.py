@@ -1,4 +1,4 @@
-"""Hours of exchanges as the flows of links, as the register names them."""
+"""Hours of exchanges become the flows of links, as the register names them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.registers import write_register
 
 
 def test_hours_follow_revisions_and_the_register(tmp_path: Path) -> None:
-    """Hours count each slot by its highest revision, whichever order they came in, for the link that the register names."""
+    """Hours count each slot by its highest revision, in any order, for the link that the register names."""
     hour = NOON // 3600
     newer = replace(BASE, revision=2, count=7, ok=7)
     later = replace(BASE, slot_start=NOON + 3900)
@@ -57,7 +57,7 @@ def test_hours_of_nothing() -> None:
 
 
 def test_hours_are_trimmed_with_their_carriers() -> None:
-    """Hours are kept as long as findings look back, beyond a short window; then they are dropped, and flows without any left."""
+    """Hours are kept as long as findings look back, beyond a short window. Then they and flows without hours go."""
     exchanges = opened(":memory:")
     take(exchanges, BASE, replace(BASE, service="X/G/2/civil/other", slot_start=NOON + 86_400), stored=NOON + 90_000)
     first = date(2026, 3, 1)
@@ -74,11 +74,10 @@ def test_hours_are_trimmed_with_their_carriers() -> None:
 def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, seconds: int) -> None:
     """Exchanges that come again in longer or shorter slots count once, in any order.
 
-    What does not come again stays, and late summaries of former slots that do not fit the present ones change
-    nothing.
+    Exchanges that do not come again stay. Late summaries of old slots that do not fit the new ones change nothing.
     """
     chance = random.Random(seconds)
-    begin, again = NOON - 3 * 86_400, NOON // 12_600 * 12_600 - 86_400  # where slots of all of these lengths begin
+    begin, again = NOON - 3 * 86_400, NOON // 12_600 * 12_600 - 86_400  # slots of all these lengths begin here
     moments = [chance.randrange(begin, NOON) for _ in range(1000)]
     before = Calendar("UTC", 0.0, former_seconds)
     after = Calendar("UTC", 0.0, seconds)
@@ -107,8 +106,8 @@ def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, 
 
 
 def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
-    """Sixty days of exchanges of an unmapped consumer are the link's once a register names it, in hours, volumes and
-    traffic, and their volume is as usual.
+    """Once a register names an unmapped consumer, its sixty days of exchanges belong to the link. This holds in hours,
+    volumes and traffic, and the link's volume is as usual.
     """
     found = load_register(write_register(tmp_path / "register"))
     client, service = "X/G/3/tax", "X/G/4/customs/imports"

@@ -1,4 +1,4 @@
-"""Files of exchanges: damaged ones, those of former formats, and what is no such file."""
+"""Files of exchanges that are damaged, of older formats, or of another kind are handled."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ PRAGMA user_version = 1;
 
 
 def filled(path: Path) -> bytes:
-    """The file of a database with several flows, days and revisions."""
+    """Return the file of a database with several flows, days and revisions."""
     exchanges = opened(path)
     for revision in (1, 2):
         rows = [
@@ -71,14 +71,14 @@ def filled(path: Path) -> bytes:
 
 
 def content(exchanges: ExchangeDatabase) -> tuple[object, ...]:
-    """Everything that a database says."""
+    """Return everything that a database says."""
     flows, by_hour, ok = hours(exchanges, range(NOON // 3600 - 100, NOON // 3600 + 2))
     since = DAY - timedelta(days=9)
     return volumes(exchanges, since=since), exchanges.position(), flows, by_hour.tolist(), ok.tolist()
 
 
 def test_every_damage_is_noticed_or_harmless(tmp_path: Path) -> None:
-    """With any bit changed, or cut off, a file says what it said, or it is set aside and begun anew without a position."""
+    """With any bit changed or cut off, a file says the same, or is set aside and recreated without a position."""
     data, path = filled(tmp_path / "good"), tmp_path / "exchanges.sqlite"
     good = opened(tmp_path / "good")
     expected = content(good)
@@ -108,7 +108,7 @@ def test_every_damage_is_noticed_or_harmless(tmp_path: Path) -> None:
 
 
 def test_a_file_of_version_0_2_0_is_taken_over(tmp_path: Path) -> None:
-    """A file without checksums is read, and written with them from then on."""
+    """A file without checksums is read, and gets checksums from then on."""
     filled(tmp_path / "new")
     new = opened(tmp_path / "new")
     with closing(sqlite3.connect(tmp_path / "old")) as old:
@@ -130,12 +130,12 @@ def test_a_file_of_version_0_2_0_is_taken_over(tmp_path: Path) -> None:
 
 
 def narrow(counts: bytes) -> bytes:
-    """Return the hours of a day as formats before 3 have them, without those that failed on the bus."""
+    """Return the hours of a day as in formats before 3, without those that failed on the bus."""
     return counts[: 2 * 24 * 4]
 
 
 def as_it_was(path: Path, version: int) -> None:
-    """Make a file of format 2, whose hours are narrow, or 3; neither has details."""
+    """Turn a file into format 2, whose hours are narrow, or 3. Neither has details."""
     with closing(checked_rows.connect(path)) as old:
         (sql,) = old.execute("SELECT sql FROM sqlite_master WHERE name = 'summary'").fetchone()
         info = old.execute("PRAGMA table_xinfo(summary)").fetchall()
@@ -155,8 +155,8 @@ def as_it_was(path: Path, version: int) -> None:
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_a_file_of_a_former_format_is_taken_over(tmp_path: Path, version: int) -> None:
-    """Of format 2 failures of an hour are divided as those of the day were. Details of before are not known, and a summary of
-    then that is replaced is subtracted as it was added.
+    """In format 2, an hour's failures are divided like the day's. Older details are unknown, and an older summary that
+    is replaced is subtracted as it was added.
     """
     failing = replace(BASE, count=10, ok=4, bus_failures=4, provider_failures=2)
     new = opened(tmp_path / "volumes")
@@ -188,7 +188,7 @@ def test_a_file_of_a_former_format_is_taken_over(tmp_path: Path, version: int) -
 
 
 def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
-    """A file of another format is named with what to do, and left as it is."""
+    """A file of another format is reported with what to do and stays unchanged."""
     path = tmp_path / "exchanges.sqlite"
     opened(path).close()
     with closing(sqlite3.connect(path)) as database:
@@ -202,7 +202,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path) -> None:
-    """A file that is not a database stays beside the new one that takes its place."""
+    """A file that is not a database is kept beside the new one."""
     path = tmp_path / "exchanges.sqlite"
     path.write_bytes(b"not a database, but long enough to look like a page of one " * 20)
     exchanges = opened(path)

@@ -1,4 +1,4 @@
-"""Comparison of exchanges with probes."""
+"""Exchanges are compared with probes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ BASE = ExchangeSummary("tax-office", "customs/tax-clearance/imports", EPOCH, 1, 
 
 
 async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Path) -> None:
-    """Probes fail in the hours in which exchanges fail, and LATE counts as answered: there is no difference.
+    """There is no difference if probes and exchanges fail in the same hours. LATE counts as answered.
 
-    Closed days are judged once, and the second comparison over the same and over more days is equal.
+    Closed days are judged once, and comparing the same days again gives an equal result.
     """
     register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
@@ -55,7 +55,7 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
     first = await reconciler.run(scoring, end_slot)
     assert first is not None
     week = next(one for one in first.links if one.link == "clearance-customs" and one.window_days == 7)
-    assert week.exchanges == week.compared == 7 * 240 + 10  # midnight is at half past: the hour it lies in counts whole
+    assert week.exchanges == week.compared == 7 * 240 + 10  # midnight is at half past, and its whole hour counts
     assert week.difference is not None
     assert week.logs is not None
     assert week.probes is not None
@@ -75,9 +75,7 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
 
 
 async def test_findings_have_a_moment(tmp_path: Path) -> None:
-    """All findings are as of the end that was given; a link has its last hour, also in a window in which it fell
-    silent.
-    """
+    """All findings are as of the given end. A link has its last hour, even in a window in which it fell silent."""
     register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
     scoring = Scoring(
@@ -104,7 +102,7 @@ async def test_findings_have_a_moment(tmp_path: Path) -> None:
 
 
 async def test_without_exchanges_there_are_no_findings(tmp_path: Path) -> None:
-    """Without any exchange no link is silent and no bus is named; before the first slot there is no window."""
+    """Without any exchange no link is silent and no bus is named. Before the first slot there is no window."""
     register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
     scoring = Scoring(

@@ -1,4 +1,4 @@
-"""Which flows are watched for findings, for how long, and which findings are published."""
+"""Known flows are watched for findings, and open findings are published first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.cases.watched_exchanges import EPOCH, FLOWS, HOUR, STOPPED, m
 
 
 async def test_a_new_flow_is_watched_from_the_next_day_on(tmp_path: Path) -> None:
-    """A flow that begins has the steps judged again once, when its first day is over, and not when it comes."""
+    """A new flow has the steps judged again once, at the end of its first day and not when it appears."""
     scoring, exchanges = made(tmp_path)
     watch = FindingWatch(exchanges, EvidenceLock())
     midnight = EPOCH // 86_400 * 24 + 72
@@ -38,7 +38,7 @@ async def test_a_new_flow_is_watched_from_the_next_day_on(tmp_path: Path) -> Non
 
 
 async def test_flows_known_longest_are_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there are more flows than are watched, invented ones push out none that is known, and how many are left out is logged."""
+    """With more flows than are watched, invented flows replace no known one, and the number left out is logged."""
     scoring, exchanges = made(tmp_path)
     monkeypatch.setattr(findings, "MOST_FLOWS", len(FLOWS))
     begin = EPOCH // HOUR
@@ -62,7 +62,7 @@ async def test_flows_known_longest_are_watched(tmp_path: Path, monkeypatch: pyte
 
 
 async def test_what_goes_on_is_published_before_what_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there are more findings than are published, younger ones that are over push out none that goes on."""
+    """With more findings than are published, later ones that have ended replace no open one."""
     scoring, exchanges = made(tmp_path)
     watch = FindingWatch(exchanges, EvidenceLock())
     take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR + 20))
@@ -79,7 +79,7 @@ async def test_what_goes_on_is_published_before_what_is_over(tmp_path: Path, mon
 
 
 async def test_a_stop_waits_for_no_more_than_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look that is cancelled in the midst of many steps ends with the one that is being judged."""
+    """A cancelled look at many steps ends with the step that is being judged."""
     scoring, exchanges = made(tmp_path)
     take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR))
     watch, begun, goes_on, steps = FindingWatch(exchanges, EvidenceLock()), Event(), Event(), []

@@ -1,4 +1,4 @@
-"""What scoring takes in and leaves out, and what is due then, with simulated time."""
+"""Scoring takes some rows and leaves others out, and decides what to publish next, in simulated time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["register"]  # the fixture
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_dump_scores_alike(register: Register, tmp_path: Path, seed: int) -> None:
-    """Over a closed day, late and repeated batches and a changed register, scoring the stream's dump gives the same bits."""
+    """With a closed day, late and repeated batches and a changed register, a dump scores to the same bits."""
     links = dict(register.links)
     links["deed-tax"] = replace(links["deed-tax"], vantages=("south",), live_from=date(2026, 3, 2))
     links["birth-tax"] = replace(links["birth-tax"], service="tax-clearance", provider="customs")
@@ -48,8 +48,8 @@ def test_a_dump_scores_alike(register: Register, tmp_path: Path, seed: int) -> N
 
 
 def test_late_rows_are_counted_and_change_nothing(register: Register, tmp_path: Path) -> None:
-    """Rows stored after their slot's grace are counted as late; those of slots to come or between slots, and those probed
-    outside their slot, as refused.
+    """Rows stored after their slot's grace count as late. Rows of future or misaligned slots, or probed outside their
+    slot, count as refused.
     """
     scoring = Run(register, tmp_path).scoring
     grace = register.policy.grace_seconds
@@ -69,8 +69,8 @@ def test_late_rows_are_counted_and_change_nothing(register: Register, tmp_path: 
 
 
 def test_what_is_stored_late_beats_nothing_that_was_stored_in_time(register: Register, tmp_path: Path) -> None:
-    """A row stored after its slot had settled fills a slot about which nothing is known, and counts as a change of it; beside
-    one stored in time it changes nothing, whatever time it claims, in the index and in what was last measured.
+    """A row stored after its slot had settled fills a slot about which nothing is known, and counts as a change of it.
+    Beside a row stored in time it changes neither the index nor the latest measurements, whatever time it claims.
     """
     scoring = Run(register, tmp_path).scoring
     prompt_time = START + 9.0
@@ -90,8 +90,8 @@ def test_what_is_stored_late_beats_nothing_that_was_stored_in_time(register: Reg
 
 
 def test_only_targets_of_registers_are_kept(register: Register, tmp_path: Path) -> None:
-    """Rows of targets that neither the register in force nor an earlier one has are refused, in the index, in what was last
-    measured and in what is recalled, and their names are kept nowhere; a register that comes later has them from then on.
+    """Rows of targets that no register has had are refused in the index, the latest measurements and recalled rows.
+    Their names are kept nowhere. A later register has its targets from then on.
     """
     scoring = Run(register, tmp_path).scoring
     known = set(register.targets)
@@ -122,7 +122,7 @@ def test_only_targets_of_registers_are_kept(register: Register, tmp_path: Path) 
 
 
 def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) -> None:
-    """A row of a slot already published makes a new publication due, with that slot's chunk; a repeated one does not."""
+    """A row of a published slot makes a publication due, with that slot's chunk. A repeated row does not."""
     scoring = Run(register, tmp_path).scoring
     row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     payload = encode_measurements([row])
@@ -140,7 +140,7 @@ def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) 
 
 
 def test_what_comes_while_an_index_is_published_is_due_next(register: Register, tmp_path: Path) -> None:
-    """A row of a slot that is being published for the first time makes another index due, of the row's agency alone."""
+    """A row of a slot that is being published for the first time makes another index due, for the row's agency only."""
     scoring = Run(register, tmp_path).scoring
     row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     slot = START // SLOT
@@ -157,8 +157,8 @@ def test_what_comes_while_an_index_is_published_is_due_next(register: Register, 
 
 
 def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_path: Path) -> None:
-    """After everything that is due for a settled slot, rows that came meanwhile are due: they count, and their
-    agency's blocks are urgent.
+    """After everything due for a settled slot, rows that arrived meanwhile are due. They count, and their agency's
+    blocks are urgent.
     """
     scoring = Run(register, tmp_path).scoring
     slot = START // SLOT
@@ -199,8 +199,8 @@ def test_failed_publication_is_due_again(register: Register, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("cause", ["start", "register"])
 def test_old_slots_do_not_keep_an_index(register: Register, tmp_path: Path, cause: str) -> None:
-    """After a start, and by another register, an index waits for the slots since the last one; older ones are owed, the newest
-    first, each until it is published.
+    """After a restart or with another register, an index waits only for the slots since the last one. Older slots are
+    owed, the newest first, each until it is published.
     """
     run = Run(register, tmp_path)
     slots = [START // SLOT + later for later in (0, 100, 200)]
@@ -232,7 +232,7 @@ def test_old_slots_do_not_keep_an_index(register: Register, tmp_path: Path, caus
 
 
 def test_clock_may_step_back(register: Register, tmp_path: Path) -> None:
-    """When the clock is set back, the index stays at what was published and closed."""
+    """If the clock is set back, the index stays at what was published and closed."""
     run = Run(register, tmp_path)
     for message in stream(register, slots=40, seed=3):
         run.take(message)

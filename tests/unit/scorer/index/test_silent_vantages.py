@@ -1,4 +1,4 @@
-"""Which vantages should measure, and the newest slot of each."""
+"""Vantages that should measure are known, with the newest slot of each."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
 
 
 def midnight(day: date) -> float:
-    """The first moment of a day in Tehran."""
+    """Return the first moment of a day in Tehran."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() - 3.5 * 3600
 
 
 def measured(vantage: str, slot: int, *, off: int = 0) -> MeasurementColumns:
-    """The measurements of a vantage of links, and of the data bus if it is given, in a slot after the epoch."""
+    """Return a measurement of a vantage in a slot after the epoch, ``off`` seconds from its start."""
     start = EPOCH + SLOT * slot + off
     row = Measurement(Target("birth-tax"), vantage, start, start + 1.0, Outcome.OK, Reason.OK)
     return decode_columns(encode_measurements([row]))
 
 
 def test_a_vantage_without_targets_is_not_expected(register: Register) -> None:
-    """A vantage without targets is not expected; absent links, and days before or after a link's own, count for none."""
+    """A vantage without targets is not expected. Absent links, and days outside a link's own, do not count."""
     begins, ends = date(2026, 2, 1), date(2026, 5, 1)
     links = {
         "live": replace(register.links["birth-tax"], vantages=("north",), live_from=begins, required_until=ends),
@@ -62,7 +62,7 @@ def test_a_vantage_without_targets_is_not_expected(register: Register) -> None:
 
 
 def test_the_newest_slot_of_a_vantage_counts() -> None:
-    """The newest slot counts from the first look on; a vantage that never measures stays at that look."""
+    """The newest slot counts from the first look on. A vantage that never measures stays at that look."""
     vantages = VantageWatch()
     expected = {"north": EVER, "south": EVER}
     assert vantages.newest(expected, {"north": 400.0}, 1000.0) == {"north": 1000.0, "south": 1000.0}
@@ -70,7 +70,7 @@ def test_the_newest_slot_of_a_vantage_counts() -> None:
 
 
 def test_a_vantage_that_comes_back_is_expected_anew() -> None:
-    """A vantage that leaves the register is not shown; back in it, it has as much time as a new one."""
+    """A vantage that leaves the register is not shown. When it returns, it has as much time as a new one."""
     vantages = VantageWatch()
     vantages.newest({"north": EVER, "south": EVER}, {}, 1000.0)
     assert vantages.newest({"north": EVER}, {"south": 1200.0}, 2000.0) == {"north": 1000.0}
@@ -79,7 +79,7 @@ def test_a_vantage_that_comes_back_is_expected_anew() -> None:
 
 
 def test_a_vantage_is_expected_while_it_has_something_to_probe() -> None:
-    """Before the first day of its links, after the last and in between, when none is required, a vantage is not shown."""
+    """A vantage is not shown before the first day of its links, after the last, or on days without a required link."""
     vantages = VantageWatch()
     expected = {"north": frozenset({(100.0, 200.0), (300.0, 400.0)})}
     assert [vantages.newest(expected, {}, now) for now in (99.0, 100.0, 199.0, 200.0, 300.0)] == [
@@ -92,7 +92,7 @@ def test_a_vantage_is_expected_while_it_has_something_to_probe() -> None:
 
 
 def test_rows_that_count_move_the_newest_slot(register: Register) -> None:
-    """The newest slot of each vantage is kept in any order; rows that do not count have no effect."""
+    """The newest slot of each vantage is kept in any order. Rows that do not count have no effect."""
     scoring = Scoring(
         CompiledRegister.of(register),
         LoadedState(None, Evidence(Calendar.of(register.policy)), ()),

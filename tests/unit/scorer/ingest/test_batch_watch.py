@@ -1,4 +1,4 @@
-"""Batches that are missing or out of place are noticed as they come."""
+"""Batches that are missing or out of place are noticed as they arrive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def chain(count: int, run: bytes = RUN, *, content: int = 0) -> list[bytes]:
 
 
 def watched(batches: list[bytes], *, stored: float = 0.0) -> tuple[int, int]:
-    """How many are missing, and how many out of place, after all of these."""
+    """Return how many batches are missing and how many are out of place after all of these."""
     watch = BatchWatch()
     for batch in batches:
         watch.take(batch, stored)
@@ -33,7 +33,7 @@ def watched(batches: list[bytes], *, stored: float = 0.0) -> tuple[int, int]:
 
 
 def test_a_whole_chain_shows_nothing_in_any_order() -> None:
-    """Batches that overtake one another, come again, or begin in the midst of a run are whole."""
+    """Batches that overtake one another, are repeated, or begin in the middle of a run are whole."""
     batches, chance = chain(40), random.Random(1)
     assert watched(batches) == (0, 0)
     assert watched([*batches[10:], *batches]) == (0, 0)
@@ -45,7 +45,7 @@ def test_a_whole_chain_shows_nothing_in_any_order() -> None:
 
 
 def test_holes_are_counted_until_they_close() -> None:
-    """Every number that lacks before a later one is missing, at any sequence of the stream; it is not once it has come."""
+    """Every number that is absent before a later one is missing until it arrives, at any sequence of the stream."""
     batches, chance = chain(60), random.Random(2)
     for _ in range(50):
         lost = sorted(chance.sample(range(1, 59), 7))
@@ -61,7 +61,7 @@ def test_holes_are_counted_until_they_close() -> None:
 
 
 def test_replaced_and_forked_batches_are_out_of_place() -> None:
-    """A batch in place of another breaks what follows it; the last number with other content is a fork."""
+    """A replaced batch breaks what follows it. The last number with other content is a fork."""
     batches, others = chain(10), chain(10, content=1000)
     assert watched([*batches[:4], others[4], *batches[5:]]) == (0, 2)
     assert watched([*batches[:4], others[3]]) == (0, 1)
@@ -69,7 +69,7 @@ def test_replaced_and_forked_batches_are_out_of_place() -> None:
 
 
 def test_runs_do_not_touch_one_another() -> None:
-    """A prober that restarts begins a chain of its own, while batches of the run before may still come."""
+    """A restarted prober begins a chain of its own, while batches of the earlier run may still arrive."""
     first, second = chain(10), chain(10, OTHER)
     assert watched([*first[:5], *second[:5], *first[5:], *second[5:]]) == (0, 0)
     assert watched([*first[:5], *second, first[9]]) == (4, 0)
@@ -88,7 +88,7 @@ def test_runs_and_holes_are_forgotten_in_time() -> None:
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind a hole some batches are kept, and of a vantage some runs; a hole that is given up stays counted."""
+    """Only some batches are kept behind a hole, and some runs for a vantage. A hole that is given up stays counted."""
     monkeypatch.setattr(batch_watch, "_AHEAD", 3)
     batches = chain(10)
     assert watched([batches[0], *batches[3:]]) == (2, 0)

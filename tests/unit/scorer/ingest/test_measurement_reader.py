@@ -1,4 +1,4 @@
-"""Messages of a register that is announced and not adopted yet wait; no others do."""
+"""Only messages of a register that is announced but not adopted yet wait."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Cursor:
 
 @dataclass
 class Running:
-    """A reader that runs on a clock of its own, and the versions that the bus announces."""
+    """A reader with a clock of its own, and the versions that the bus announces."""
 
     scoring: Scoring
     cursor: Cursor
@@ -63,19 +63,19 @@ class Running:
         return self.scoring.manifest.position.sequence
 
     async def reads_again(self) -> None:
-        """Wait until it has read twice more."""
+        """Wait until the reader has read twice more."""
         reads = self.cursor.reads + 2
         await eventually(lambda: self.cursor.reads >= reads, "another read")
 
 
 def successor(register: Register) -> Register:
-    """The next version, which has a link more."""
+    """Return the next version, which has one link more."""
     links = {**register.links, "deed-new": replace(register.links["deed-civil"], id="deed-new")}
     return replace(register, links=links, register_version="n" * 64)
 
 
 def message(sequence: int, target: str, by: RegisterVersions) -> StoredMessage:
-    """A batch of one row, measured by a register."""
+    """Return a batch of one row, measured by a register."""
     row = Measurement(Target(target), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     row = replace(row, register_version=by.register_version, probe_version=by.probe_version)
     return StoredMessage(sequence, measurement_subject("north", 0), encode_measurements([row]), START + 10.0)
@@ -83,7 +83,7 @@ def message(sequence: int, target: str, by: RegisterVersions) -> StoredMessage:
 
 @pytest.fixture
 def running(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
-    """A reader of a stream in which the second message is of the next register, and names a link that only that has."""
+    """A reader of a stream whose second message is of the next register and names a link of that register only."""
     now, new = register.versions, successor(register).versions
     messages = [message(1, "deed-civil", now), message(2, "deed-new", new), message(3, "deed-civil", new)]
     clock = SimpleNamespace(now=0.0)
@@ -115,7 +115,7 @@ async def reading(running: Running):
 
 
 async def test_measurements_wait_for_their_register(reading: Running, register: Register) -> None:
-    """What was measured by a register that is announced waits until that is adopted, and then counts; nothing overtakes it."""
+    """Measurements by an announced register wait until it is adopted, and then count. Nothing overtakes them."""
     await reading.reads_again()
     assert reading.taken == 1
     reading.scoring.adopt(CompiledRegister.of(successor(register)))
@@ -125,14 +125,14 @@ async def test_measurements_wait_for_their_register(reading: Running, register: 
 
 
 async def test_measurements_of_no_announced_register_do_not_wait(running: Running, reading: Running) -> None:
-    """A batch that names another register cannot stop the scorer: what no register has is refused at once."""
+    """A batch of a register that is not announced does not stop the scorer. Its unknown targets are refused at once."""
     running.announced = RegisterVersions("a" * 64, "b" * 64)
     await eventually(lambda: reading.taken == 3, "all are taken in")
     assert Target("deed-new") not in reading.scoring.evidence.columns.targets
 
 
 async def test_measurements_do_not_wait_for_ever(reading: Running) -> None:
-    """A register that is announced and cannot be adopted stops the scorer for some minutes only."""
+    """A register that is announced but cannot be adopted stops the scorer only for some minutes."""
     await reading.reads_again()
     assert reading.taken == 1
     reading.clock.now += ADOPTION_SECONDS

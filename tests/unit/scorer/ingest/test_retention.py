@@ -1,4 +1,4 @@
-"""What a stream lost is told from what its age limit removed."""
+"""Messages that a stream lost are distinguished from those that its age limit removed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BUCKET = replace(STREAM, max_age=0.0)
         ({"first": 1101, "messages": 0}, 800),  # purged
         ({"first": 1101, "last": 1150, "messages": 50}, 800),  # purged, and more was stored
         ({"first": 1121, "last": 1150, "messages": 30}, 820),  # more was stored, then purged
-        ({"first": 1001, "messages": 100}, 700),  # purged but for the newest
+        ({"first": 1001, "messages": 100}, 700),  # purged except the newest
         ({"messages": 997}, 3),  # single messages were deleted
         ({"last": 900, "messages": 800}, 200),  # the newest are gone
         ({"first": 1, "last": 0, "messages": 0, "created": "2026-11-02T00:00:00Z"}, 800),
@@ -39,7 +39,7 @@ BUCKET = replace(STREAM, max_age=0.0)
     ],
 )
 def test_only_what_age_does_not_explain_is_lost(change: dict[str, Any], lost: int) -> None:
-    """A purge, a deletion, a truncation and a new stream are counted; what grew too old is not."""
+    """A purge, a deletion, a truncation and a new stream are counted. Messages that became too old are not."""
     assert lost_messages(MARK, replace(STREAM, **change)) == lost
 
 
@@ -54,7 +54,7 @@ def test_only_what_age_does_not_explain_is_lost(change: dict[str, Any], lost: in
     ],
 )
 def test_a_bucket_loses_by_being_emptied_or_replaced(change: dict[str, Any], lost: int) -> None:
-    """Values of a bucket go by themselves, but never all of them."""
+    """Values of a bucket expire by themselves, but never all of them."""
     assert lost_messages(StreamMark(BUCKET, 101, NOW), replace(BUCKET, **change)) == lost
 
 
@@ -77,7 +77,7 @@ class _Bus:
 
 
 async def test_a_loss_counts_once_it_lasts() -> None:
-    """What a new leader reports less for a moment is no loss; what stays away is counted once."""
+    """A smaller state that a new leader reports for a moment is no loss. A lasting one is counted once."""
     bus = _Bus()
     watch = RetentionWatch(bus, "MEASUREMENTS")  # type: ignore[arg-type]  # two of its methods
     assert await watch.look() == (STREAM, 0)
@@ -94,7 +94,7 @@ async def test_a_loss_counts_once_it_lasts() -> None:
 
 
 async def test_the_mark_moves_with_time() -> None:
-    """Now and then it is asked anew which message stays for a day; in between the state alone is."""
+    """From time to time the message that stays for another day is looked up. In between only the state is read."""
     bus = _Bus()
     watch = RetentionWatch(bus, "MEASUREMENTS")  # type: ignore[arg-type]  # two of its methods
     for hour in range(25):

@@ -1,4 +1,4 @@
-"""Files of measurements and summaries, good and bad."""
+"""Files of measurements and summaries are read, or refused with every fault."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GOOD = {
 
 
 def line(**changes: Any) -> str:
-    """A good line with some fields changed; None leaves one out."""
+    """Return a good line with some fields changed. None leaves a field out."""
     return json.dumps({key: value for key, value in {**GOOD, **changes}.items() if value is not None})
 
 
@@ -136,7 +136,7 @@ def test_bad_file_is_refused_with_every_fault(name: str, register: Register, tmp
 
 
 def test_report_names_every_fault_of_every_file(register: Register, tmp_path: Path) -> None:
-    """Several bad files are reported together, a missing one among them, with a count at the end."""
+    """Several bad files, including a missing one, are reported together, with a count at the end."""
     one, other, missing = tmp_path / "one", tmp_path / "other", tmp_path / "missing"
     one.write_text(line(link="x") + "\n" + line() + "\n")
     other.write_text(line(vantage="west") + "\n" + "null\n")
@@ -152,7 +152,7 @@ def test_report_names_every_fault_of_every_file(register: Register, tmp_path: Pa
 
 
 def test_good_file_gives_columns_per_vantage(register: Register, tmp_path: Path) -> None:
-    """What measurement_to_json writes is read back exactly, to the microsecond, over several files."""
+    """The output of measurement_to_json is read back exactly, to the microsecond, over several files."""
     slot = 1_772_323_500
     rows = [
         Measurement(Target("deed-civil"), "north", slot, slot + 1.234567, Outcome.OK, Reason.OK),
@@ -174,7 +174,7 @@ def test_good_file_gives_columns_per_vantage(register: Register, tmp_path: Path)
 
 
 def test_summaries_are_read_or_refused(tmp_path: Path) -> None:
-    """Summaries are read back as they were written; a bad line refuses the file."""
+    """Summaries are read back as they were written. A bad line refuses the file."""
     path = tmp_path / "exchanges"
     summary = ExchangeSummary("X/Y/1/c", "X/Y/2/s/get", 1_772_323_500, 3, count=5, ok=4, bus_failures=1)
     path.write_text(summary_to_json(summary) + "\n", "utf-8")
@@ -187,7 +187,7 @@ def test_summaries_are_read_or_refused(tmp_path: Path) -> None:
 
 
 def test_a_dump_may_name_what_the_register_does_not(register: Register, tmp_path: Path) -> None:
-    """Lines of a dump come from several register versions: entities that this one lacks are read, and ignored later."""
+    """A dump has lines of several register versions, so entities missing from this one are read, and ignored later."""
     path = tmp_path / "m"
     dumped = {"stored": "2026-03-01T00:05:02.500Z", "sequence": "7"}
     path.write_text(line(**dumped) + "\n" + line(link="gone", vantage="west", **dumped) + "\n" + line(), "utf-8")
@@ -206,7 +206,7 @@ def test_a_dump_may_name_what_the_register_does_not(register: Register, tmp_path
 def test_a_dump_needs_complete_positions(
     changes: dict[str, str], fault: str, register: Register, tmp_path: Path
 ) -> None:
-    """A line with half of its position in the stream, or with nonsense, is refused."""
+    """A line with half a position in the stream, or a nonsensical one, is refused."""
     path = tmp_path / "m"
     path.write_text(line(**changes), "utf-8")
     with pytest.raises(InputError) as caught:
@@ -215,7 +215,7 @@ def test_a_dump_needs_complete_positions(
 
 
 def test_what_the_scorer_left_out_is_left_out(register: Register, tmp_path: Path) -> None:
-    """Rows are left out by the stream's clock, which may step back, and after a message; lines without a position all
+    """Rows are left out by the stream's clock, which may step back, and after a message. Lines without a position all
     count.
     """
     start, grace = 1_772_323_500, register.policy.grace_seconds
@@ -230,7 +230,7 @@ def test_what_the_scorer_left_out_is_left_out(register: Register, tmp_path: Path
     path.write_text("".join(measurement_to_json(row) + "\n" for row in rows), "utf-8")
     lines = read_measurements([path], register)
     whole = admitted(register, lines)
-    # Of message 1 the first alone; after that the clock has shown the end of the first slot's grace for good.
+    # Only the first row of message 1 counts. Then the clock has passed the end of the first slot's grace for good.
     assert [batch.slot_start.tolist() for batch in whole.batches] == [[start, *[start + 86_400] * 3], [start - 300]]
     assert (whole.sequence, whole.late, whole.early) == (4, 3, 5)
     part = admitted(register, lines, up_to=1)

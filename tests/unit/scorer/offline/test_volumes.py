@@ -1,4 +1,4 @@
-"""Volumes of dumped summaries, compared with those of the scorer."""
+"""Volumes of dumped summaries equal those of the scorer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAY = 86_400
 
 
 def test_dumped_summaries_are_attributed_as_the_scorer_attributes_them(tmp_path: Path) -> None:
-    """Summaries belong to the agencies that the register names, offline as online, in any order and revision."""
+    """Offline as online, summaries belong to the agencies that the register names, in any order and revision."""
     register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
     before = ExchangeSummary("tax-office", "customs/tax-clearance/imports", NOON, 1, count=10, ok=9)

@@ -1,4 +1,4 @@
-"""Damage of every file of the evidence: it is noticed, set aside, and made good from the stream, or the scorer says what is lost."""
+"""Damage to any file of the evidence is noticed, set aside, and repaired from the stream or reported as a loss."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ END_SLOT = START // LONG_SLOT + SLOTS
 
 
 def index_of(run: Run, messages: Sequence[Stored]) -> Snapshot:
-    """The index once a run has taken in the rest of the messages."""
+    """Return the index of a run after the rest of the messages."""
     for message in messages[run.scoring.manifest.position.sequence :]:
         run.take(message)
     return run.result(END_SLOT)
@@ -51,14 +51,14 @@ def saved(register: Register, tmp_path_factory: pytest.TempPathFactory) -> Saved
 
 @pytest.fixture(scope="module")
 def aged(register: Register, tmp_path_factory: pytest.TempPathFactory) -> Saved:
-    """The same, but the details of closed days are gone."""
+    """The same, without the details of closed days."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "DETAIL_SECONDS", 3600)
         return saved_in(tmp_path_factory.mktemp("aged"), register)
 
 
 def saved_in(folder: Path, register: Register) -> Saved:
-    """Run, and save in a folder."""
+    """Return a run that was saved in this folder."""
     messages = stream(register, slots=SLOTS, seed=5)
     run, taken = Run(register, folder), len(messages) - 40
     for message in messages[:taken]:
@@ -70,7 +70,7 @@ def saved_in(folder: Path, register: Register) -> Saved:
 
 
 def flipped(data: bytes) -> bytes:
-    """With one bit changed, anywhere."""
+    """Return the data with one bit changed somewhere."""
     position = random.Random(len(data)).randrange(len(data))
     return data[:position] + bytes([data[position] ^ 4]) + data[position + 1 :]
 
@@ -90,7 +90,7 @@ CASES = [
 
 
 def damage(folder: Path, pattern: str, how: str) -> list[Path]:
-    """Damage every file that matches, or of slots and days the first, one in the middle and the last."""
+    """Damage every matching file, or of slots and days the first, a middle one and the last."""
     paths = sorted(folder.glob(f"*/{pattern}"))
     chosen = paths if "/" not in pattern else sorted({paths[0], paths[len(paths) // 2], paths[-1]})
     for path in chosen:
@@ -108,8 +108,8 @@ def test_damage_is_made_good_from_the_stream(
     how: str,
     room: int,
 ) -> None:
-    """Whatever happens to a file, the index is that of a run without damage, now and after another start, and what is
-    damaged stays beside the others.
+    """Whatever happens to a file, the index is that of a run without damage, now and after another restart. The damaged
+    file is kept beside the others.
     """
     monkeypatch.setattr(store_module, "SLOTS_ROOM", room)
     data = shutil.copytree(saved.folder, tmp_path / "data")
@@ -126,8 +126,8 @@ def test_damage_is_made_good_from_the_stream(
 def test_what_the_stream_no_longer_holds_is_named(
     register: Register, aged: Saved, tmp_path: Path, pattern: str
 ) -> None:
-    """Where the stream has lost what was in a damaged file, the scorer does not start, says so each time, and goes on once
-    that is accepted, with all that the stream still holds; after that nothing is missing any more.
+    """If the stream has lost the content of a damaged file, the scorer refuses to start each time until that is
+    accepted. Then it continues with all that the stream still holds, and nothing is missing afterwards.
     """
     data = shutil.copytree(aged.folder, tmp_path / "data")
     chosen = damage(data, pattern, "a bit")

@@ -1,4 +1,4 @@
-"""Arrays derived from closed days, mapped from unlinked files."""
+"""Arrays derived from closed days are mapped from unlinked files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.scorer.state.mapped_arrays import SMALL, MappedArrays
 
 
 def test_mapped_arrays_are_equal_and_leave_no_file(tmp_path: Path) -> None:
-    """Arrays of all kinds and shapes, empty ones too, come back equal and read-only, and the folder stays empty."""
+    """Arrays of all kinds and shapes, even empty ones, come back equal and read-only. No file is left."""
     arrays: list[NDArray[Any]] = [
         np.arange(SMALL, dtype=np.uint16).reshape(16, -1),
         np.zeros((6, 0), dtype=np.uint8),
@@ -31,7 +31,7 @@ def test_mapped_arrays_are_equal_and_leave_no_file(tmp_path: Path) -> None:
 
 
 def test_small_arrays_stay_in_memory(tmp_path: Path) -> None:
-    """A file for a few numbers is not worth it: the very arrays come back."""
+    """Small arrays are not worth a file, so the same objects come back."""
     arrays = [np.arange(10, dtype=np.uint16)]
     assert MappedArrays(tmp_path).keep(arrays) is arrays
 

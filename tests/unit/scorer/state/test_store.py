@@ -1,4 +1,4 @@
-"""The scorer's state on disk over saves, crashes and restarts, with simulated time."""
+"""The scorer's state on disk survives saves, crashes and restarts, in simulated time."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ __all__ = ["register"]  # the fixture
 
 @pytest.mark.parametrize("room", [store_module.SLOTS_ROOM, 3_000])
 def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
-    """A run that crashes again and again, at any write of any save, ends with the totals of one that does not, with
-    room for all slots in memory or for a few.
+    """A run that crashes repeatedly, at any write of any save, ends with the totals of a run without crashes. This
+    holds with room for all slots in memory or for a few.
     """
     seed = room + 1
     messages = stream(register, slots=60, seed=seed)
@@ -78,7 +78,7 @@ def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch:
 
 
 def test_nothing_new_needs_no_save(register: Register, tmp_path: Path) -> None:
-    """Without anything new nothing is saved; after a restart the manifest is equal."""
+    """Without new data nothing is saved, and after a restart the manifest is equal."""
     run = Run(register, tmp_path)
     for message in stream(register, slots=3, seed=1):
         run.take(message)
@@ -99,7 +99,7 @@ def saved(register: Register, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_without_a_manifest_are_removed(register: Register, tmp_path: Path) -> None:
-    """Files of a run that ended before its first manifest are removed: without it their columns have no meaning."""
+    """Files from before the first manifest are removed, because their columns have no meaning without it."""
     run = Run(register, tmp_path)
     for message in stream(register, slots=3, seed=1):
         run.take(message)
@@ -112,7 +112,7 @@ def test_files_without_a_manifest_are_removed(register: Register, tmp_path: Path
 
 
 def test_targets_that_are_known_are_not_made_again(register: Register, saved: Path) -> None:
-    """What is read back shares the targets of the register, in the order of their columns, and creates the others."""
+    """Loaded state shares the register's targets, in the order of their columns, and creates the others."""
     store = Store(saved, Calendar.of(register.policy))
     alone = store.load().evidence.drain().targets
     known = CompiledRegister.of(register).arrays.targets[1:]
@@ -124,7 +124,7 @@ def test_targets_that_are_known_are_not_made_again(register: Register, saved: Pa
 
 
 def test_what_was_half_written_goes_at_the_next_start(register: Register, saved: Path, tmp_path: Path) -> None:
-    """A file that a crash left unfinished is removed, as a file of that name may never be written again."""
+    """A file that a crash left unfinished is removed, because a file of that name may never be written again."""
     data = shutil.copytree(saved, tmp_path / "data")
     (slot, *_), (day, *_) = data.glob("*/slots/*.cells"), data.glob("*/days/*.stages")
     (manifest,) = data.glob("*/manifest")
@@ -136,7 +136,7 @@ def test_what_was_half_written_goes_at_the_next_start(register: Register, saved:
 
 
 def test_state_of_a_scorer_that_took_in_nothing_is_read_back(register: Register, tmp_path: Path) -> None:
-    """A manifest saved before the first measurement is a state like any other."""
+    """A manifest that was saved before the first measurement can be loaded."""
     Run(register, tmp_path).save()
     run = Run(register, tmp_path)
     assert run.scoring.manifest.register_version == register.register_version
@@ -144,7 +144,7 @@ def test_state_of_a_scorer_that_took_in_nothing_is_read_back(register: Register,
 
 
 def former(folder: Path, evidence: Evidence, manifest: StateManifest, junk: int) -> None:
-    """Write evidence as version 0.2.0 did, with so many targets that no register has before each target of the register."""
+    """Write evidence as version 0.2.0 did, with this many targets of no register before each target of the register."""
     changes = evidence.drain()
     width = junk + 1
     wide = [
@@ -171,7 +171,7 @@ def former(folder: Path, evidence: Evidence, manifest: StateManifest, junk: int)
 
 @pytest.mark.parametrize("junk", [0, 3])
 def test_state_of_version_0_2_0_is_taken_over(register: Register, tmp_path: Path, junk: int) -> None:
-    """Evidence of version 0.2.0 gives the same index, without the targets that no register has; its folder stays as it is."""
+    """Evidence of version 0.2.0 gives the same index, without targets of no register. Its folder stays unchanged."""
     run = Run(register, tmp_path / "new")
     for message in stream(register, slots=60, seed=2):
         run.take(message)
@@ -190,7 +190,7 @@ def test_state_of_version_0_2_0_is_taken_over(register: Register, tmp_path: Path
 
 
 def test_damaged_state_of_version_0_2_0_is_refused(register: Register, tmp_path: Path) -> None:
-    """Without checksums nothing can be made good: an unreadable file is named, and nothing is written."""
+    """Without checksums nothing can be repaired: an unreadable file is reported, and nothing is written."""
     run = Run(register, tmp_path / "new")
     for message in stream(register, slots=3, seed=1):
         run.take(message)

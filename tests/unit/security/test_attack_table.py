@@ -1,4 +1,4 @@
-"""``make attack`` tells every attempt and how it ended."""
+"""`make attack` reports every attempt and how it ended."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ all                                              1         1         1
 
 
 def test_every_attempt_is_told(tmp_path: Path) -> None:
-    """Held, broken and left out: each attempt is a row with what happened instead, and one that broke fails the command."""
+    """Each attempt, held, broke or not tried, is a row with what happened instead. A broken one fails the command."""
     (tmp_path / "test_counting.py").write_text(_ATTACKS)
     command = [sys.executable, "-m", "tests.security", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE)

@@ -1,4 +1,4 @@
-"""``python -m tests.conformance``: both verdicts of every case side by side, and nothing else unless one is unexpected."""
+"""Run the conformance suite and print both verdicts of every case side by side, then any failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Reports:
 
 
 def main() -> int:
-    """Run the suite silently, print its table, then what failed in it; return pytest's exit status."""
+    """Run the suite silently, print its table, then its failures; return pytest's exit status."""
     reports = _Reports()
     arguments = sys.argv[1:] or [str(_HERE)]
     status = pytest.main(["-p", "no:terminalreporter", *arguments], plugins=[reports])

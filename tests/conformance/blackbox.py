@@ -1,4 +1,4 @@
-"""Their side of a conformance case: a blackbox_exporter of our own, on loopback. Not a test itself."""
+"""Put conformance cases to a blackbox_exporter that the suite runs on loopback. Not a test itself."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MODULE = "Module configuration:\n"
 
 
 def find_blackbox() -> str | None:
-    """The program, as Debian or as its makers call it; None when it is not installed."""
+    """Return the path of the program under Debian's name or its own; None if it is not installed."""
     return next(filter(None, map(shutil.which, _NAMES)), None)
 
 
@@ -47,7 +47,7 @@ class Blackbox:
     url: str
 
     async def ask(self, case: Case, stage: Stage) -> Seen:
-        """Put a case to it: by its configuration check where that must refuse the module, else by a probe."""
+        """Put a case to it: by its configuration check if that must refuse the module, else by a probe."""
         if case.theirs is CONFIG_ERROR:
             return self._check(case)
         params = {"target": stage.theirs or stage.target, "module": case.id, "debug": "true"}
@@ -88,7 +88,7 @@ def _read(url: str) -> str:
 
 @contextmanager
 def started(program: str, cases: Iterable[Case], folder: Path) -> Iterator[Blackbox]:
-    """A blackbox_exporter on a free port, ended with the block; files in modules are relative to ``folder``."""
+    """Run a blackbox_exporter on a free port within the block; files in modules are relative to ``folder``."""
     modules = {case.id: yaml.safe_load(case.module) for case in cases if case.theirs in {PASSES, FAILS}}
     configuration = folder / "blackbox.yml"
     configuration.write_text(yaml.safe_dump({"modules": modules}), encoding="utf-8")
@@ -108,13 +108,13 @@ def started(program: str, cases: Iterable[Case], folder: Path) -> Iterator[Black
 
 
 def _version(program: str) -> str:
-    """What it says it is, in one line."""
+    """Return the first line of what ``--version`` prints."""
     done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)
     return (done.stdout or done.stderr).partition("\n")[0]
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Wait until it says where it listens."""
+    """Wait until the log says on which address it listens, and return that address."""
     deadline = monotonic() + 10
     while monotonic() < deadline and process.poll() is None:
         if found := re.search(r"address=(127\.0\.0\.1:\d+)", log.read_text()):
@@ -124,7 +124,7 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def _values(text: str) -> dict[str, float]:
-    """Samples by name, and by name{value} those with one label."""
+    """Return the samples by name; those with one label by name{value}."""
     values = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -34,8 +34,7 @@ BEHAVIOURS = range(1, 31)
 
 
 class Verdict(Enum):
-    """What one prober says of a case: UNKNOWN where it says that the monitor is at fault, NOT_ASKED where it cannot be
-    put to it.
+    """The verdict of one prober on a case. UNKNOWN: the monitor is at fault. NOT_ASKED: the prober cannot run the case.
     """
 
     PASSES = "passes"
@@ -48,11 +47,11 @@ class Verdict(Enum):
 PASSES, FAILS, UNKNOWN, CONFIG_ERROR, NOT_ASKED = Verdict
 
 YEAR_ONE = "year 1"
-"""A time that is reported though there is none."""
+"""Stands for a time that is reported although there is none."""
 
 
 def verdict_of(reason: Reason) -> Verdict:
-    """What a reason of ours amounts to."""
+    """Return the verdict for one of our reasons."""
     if reason is Reason.OK:
         return PASSES
     return UNKNOWN if reason.outcome is Outcome.UNKNOWN else FAILS
@@ -60,7 +59,7 @@ def verdict_of(reason: Reason) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a session's files are: the register, the module file, the authority's certificate as ``ca.pem``."""
+    """The folder of a session's files: the register, the module file and the authority's certificate, ``ca.pem``."""
 
     folder: Path
     authority: Authority
@@ -68,9 +67,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Servers that are up, by their target: as our register names it, and as ``theirs`` where that differs.
+    """The target of running servers, as our register names it, and ``theirs`` if blackbox_exporter names it differently.
 
-    ``resolver`` is asked for names in place of the system's.
+    ``resolver`` is used in place of the system's resolver.
     """
 
     target: str
@@ -80,7 +79,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one prober made of a case: verdict, what it says about it, facts by the names of ``Case.facts``."""
+    """The result of one prober for a case: verdict, explanation, and facts by the names of ``Case.facts``."""
 
     verdict: Verdict
     why: str = ""
@@ -89,12 +88,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One situation and what both probers must make of it.
+    """One situation and the result that each prober must give.
 
     ``probe`` is a definition as written in probes.yaml, ``module`` one as written for blackbox_exporter. ``reason`` is
-    ours (None: the register is refused), ``theirs`` their verdict. ``facts`` are expected of both, ``our_facts`` and
-    ``their_facts`` of one: certificate expiries in days from now, None for what is not reported. ``differs`` says why
-    ours differs on purpose; there exactly when verdicts or facts do.
+    our reason (None: the register is refused), ``theirs`` their verdict. ``facts`` are expected of both probers,
+    ``our_facts`` and ``their_facts`` of one. Certificate expiries are in days from now; None is a fact that is not
+    reported. ``differs`` says why our result differs on purpose. It is set exactly when verdicts or facts differ.
     """
 
     number: int
@@ -111,12 +110,12 @@ class Case:
 
     @property
     def id(self) -> str:
-        """A name fit for tests and modules."""
+        """The name of the case as a test and as a module."""
         return f"{self.number:02}-{re.sub(r'[^a-z0-9]+', '-', self.name.lower()).strip('-')}"
 
     @property
     def secret(self) -> bool:
-        """Whether the case asks if a secret can be read."""
+        """Whether the case checks if a secret can be read."""
         return "leaked" in {**self.facts, **self.our_facts, **self.their_facts}
 
     @property
@@ -126,5 +125,5 @@ class Case:
 
     @property
     def same(self) -> bool:
-        """Whether both are expected to say the same."""
+        """Whether both probers are expected to give the same result."""
         return self.ours is self.theirs and not self.our_facts and not self.their_facts

@@ -1,4 +1,4 @@
-"""One place and one blackbox_exporter for all conformance cases, and the table of verdicts at the end."""
+"""Provide one folder and one blackbox_exporter for all conformance cases, and print the table of verdicts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="session")
 def blackbox(place: Place) -> Iterator[Blackbox]:
-    """A blackbox_exporter with the modules of all cases; without it a case is skipped, except under CI=true."""
+    """A blackbox_exporter with the modules of all cases. If it is not installed, cases are skipped, or fail with
+    CI=true.
+    """
     program = find_blackbox()
     if program is None:
         message = "blackbox_exporter is not installed (Debian's package is prometheus-blackbox-exporter)"

@@ -1,4 +1,4 @@
-"""Our side of a conformance case: its definition read out of a register, probed once. Not a test itself."""
+"""Put a conformance case to our prober: load its definition from a register and probe once. Not a test itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes of conformance cases: real servers on loopback, most of them judges of what reaches them. Not a test itself."""
+"""Scenes of conformance cases: real servers on loopback, many of them judges of the request. Not a test itself."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def http(
     name: str = "",
     scheme: str = "",
 ) -> Scene:
-    """One HTTP server at an address, called by it or by ``name``, over TLS where it has a context.
+    """One HTTP server, over TLS if a context is given; the target names it by ``name`` or else by its address.
 
-    ``scheme`` is how the target writes it, `-` not at all.
+    ``scheme`` is written in the target in place of the usual one; `-` leaves it out.
     """
 
     @asynccontextmanager
@@ -54,7 +54,7 @@ def _speaks_ipv6() -> bool:
 
 
 def leaf(*names: str, days: tuple[float, float] = (-1, 30), self_signed: bool = False) -> Context:
-    """A certificate of the suite's authority, for the loopback address unless for other names."""
+    """A certificate of the suite's authority, for the given names or else for the loopback address."""
     return lambda place: place.authority.context(*(names or ("127.0.0.1",)), days=days, self_signed=self_signed)
 
 
@@ -64,7 +64,7 @@ def secured(tls: Context) -> Scene:
 
 
 def at(target: str) -> Scene:
-    """No server at all, only a target."""
+    """A target without a server."""
 
     @asynccontextmanager
     async def scene(_: Place) -> AsyncIterator[Stage]:
@@ -74,7 +74,7 @@ def at(target: str) -> Scene:
 
 
 def unserved(scheme: str = "http") -> Scene:
-    """A port where nobody listens: it was free a moment ago."""
+    """A port that was free a moment ago, so nothing listens on it."""
 
     @asynccontextmanager
     async def scene(_: Place) -> AsyncIterator[Stage]:
@@ -88,7 +88,7 @@ def unserved(scheme: str = "http") -> Scene:
 
 
 def named(addresses: list[str], serving_at: str) -> Scene:
-    """A name with several addresses; one of them is served."""
+    """A name with several addresses; a server listens on one of them."""
 
     @asynccontextmanager
     async def scene(_: Place) -> AsyncIterator[Stage]:
@@ -113,7 +113,7 @@ def leading(there: Scene, *, tls: Context | None = None) -> Scene:
 
 
 def judging(right: Callable[[Request], bool]) -> Handler:
-    """A handler that answers 200 to a request that is right, 400 to any other."""
+    """A handler that answers 200 to a right request and 400 to any other."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200 if right(request) else 400))

@@ -34,4 +34,4 @@ CASES: tuple[Case, ...] = (
     *way.CASES,
     *proxies.CASES,
 )
-"""In the order of the behaviours they are about."""
+"""In the order of their behaviours."""

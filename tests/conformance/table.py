@@ -9,14 +9,14 @@ from tests.conformance.case import NOT_ASKED, Case
 __all__ = ["OURS", "THEIRS", "table", "verdicts"]
 
 OURS, THEIRS = "conformance-ours", "conformance-theirs"
-"""The properties that tests record: (case, verdict, what was said of it)."""
+"""The properties that tests record: (case, verdict, explanation)."""
 
 _HEADS = ("no", "case", "peyvand", "blackbox", "same, or why not")
 _SAME, _DIFFERS, _UNEXPECTED = "same", "differs: ", "NOT AS EXPECTED"
 
 
 def verdicts(properties: Iterable[Sequence[tuple[str, object]]]) -> dict[tuple[str, str], tuple[str, str]]:
-    """What tests have recorded: (property, case) → (verdict, reason)."""
+    """Return what tests have recorded: (property, case) → (verdict, reason)."""
     return {
         (name, value[0]): (value[1], value[2])
         for one in properties
@@ -26,7 +26,9 @@ def verdicts(properties: Iterable[Sequence[tuple[str, object]]]) -> dict[tuple[s
 
 
 def table(cases: Iterable[Case], seen: Mapping[tuple[str, str], tuple[str, str]]) -> Iterator[str]:
-    """A line for each case that was put to either, by number; then how many are the same."""
+    """Yield a line for each case that was put to either prober, by number; then the counts of equal and different
+    cases.
+    """
     rows = [_row(case, seen) for case in sorted(cases, key=lambda case: case.number)]
     rows = [row for row in rows if row[2] or row[3]]
     widths = [max(len(row[column]) for row in (_HEADS, *rows)) for column in range(len(_HEADS) - 1)]

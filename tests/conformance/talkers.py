@@ -32,7 +32,7 @@ _PATIENCE = 10.0
 
 
 class Peer:
-    """The other end of a connection, met by blocking calls, which can go over to TLS in the middle."""
+    """The server's end of a connection, with blocking calls; it can switch to TLS in the middle."""
 
     def __init__(self, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
         connection.settimeout(_PATIENCE)
@@ -40,7 +40,7 @@ class Peer:
         self._tls = tls
 
     def read(self, size: int) -> bytes:
-        """So many bytes. EOFError when it has no more to say."""
+        """Return ``size`` bytes. EOFError if the client closes before."""
         data = b""
         while len(data) < size:
             part = self._connection.recv(size - len(data))
@@ -50,7 +50,7 @@ class Peer:
         return data
 
     def line(self) -> bytes:
-        """One line, read byte by byte so that nothing behind it is lost to the handshake."""
+        """Return one line, read byte by byte so that it consumes nothing of a handshake that follows."""
         line = b""
         while not line.endswith(b"\n"):
             line += self.read(1)
@@ -60,12 +60,12 @@ class Peer:
         self._connection.sendall(data)
 
     def secure(self) -> None:
-        """Go over to TLS."""
+        """Switch to TLS."""
         assert self._tls is not None
         self._connection = self._tls.wrap_socket(self._connection, server_side=True)
 
     def leave(self) -> None:
-        """Wait until it goes."""
+        """Wait until the client closes the connection."""
         while self._connection.recv(1024):
             pass
 
@@ -92,7 +92,7 @@ class _Talks(socketserver.ThreadingTCPServer):
 
 
 def talker(talk: Talk, tls: Context | None = None, *, scheme: str = "tls") -> Scene:
-    """A server that talks with each connection."""
+    """A server that runs ``talk`` with each connection."""
 
     @asynccontextmanager
     async def scene(place: Place) -> AsyncIterator[Stage]:
@@ -103,7 +103,7 @@ def talker(talk: Talk, tls: Context | None = None, *, scheme: str = "tls") -> Sc
         try:
             yield Stage(f"{scheme}://127.0.0.1:{port}", f"127.0.0.1:{port}")
         finally:
-            # Off the loop, which has to let go of connected clients first.
+            # In a thread, because the clients on this loop have to close their connections first.
             await asyncio.to_thread(server.end)
             await asyncio.to_thread(thread.join)
 
@@ -140,7 +140,7 @@ def imap(peer: Peer) -> None:
 
 
 def postgres(peer: Peer) -> None:
-    """A PostgreSQL server as far as its SSLRequest."""
+    """A PostgreSQL server that knows no more than SSLRequest."""
     if peer.read(8) == bytes.fromhex("0000000804d2162f"):
         peer.say(b"S")
         peer.secure()
@@ -167,7 +167,9 @@ def names(
     iterative: bool = False,
     tls: Context | None = None,
 ) -> Scene:
-    """A name server that gives one answer, over UDP and TCP, or with a context UDP and TLS; an ``iterative`` one refuses recursion."""
+    """A name server with one answer, over UDP and TCP, or UDP and TLS if a context is given. ``iterative`` refuses
+    recursion.
+    """
 
     def reply(question: bytes) -> bytes:
         asked = dns.message.from_wire(question)
@@ -209,9 +211,9 @@ def _records(text: str) -> dns.rrset.RRset:
 
 
 def grpc_server(known: Mapping[str, str] | None, *, secure: bool = False, scheme: str = "") -> Scene:
-    """A gRPC server whose health check knows these services by their status; None: it has no health check.
+    """A gRPC server whose health check reports these services with their status; None: it has no health check.
 
-    ``scheme`` of its target, unless that follows from whether it is ``secure``.
+    ``scheme`` of its target, if that does not follow from ``secure``.
     """
 
     @asynccontextmanager

@@ -18,7 +18,7 @@ _ASKED = [case for case in CASES if case.theirs is not NOT_ASKED]
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 async def test_our_verdict(case: Case, place: Place, record_property: Callable[[str, object], None]) -> None:
-    """Our prober says of the case what it must, and reports its facts."""
+    """Our prober gives the expected verdict and facts."""
     async with case.scene(place) as stage:
         seen = await ask_ours(case, stage, place)
     record_property(OURS, (case.id, seen.verdict.value, "" if seen.verdict is CONFIG_ERROR else seen.why))
@@ -33,7 +33,7 @@ async def test_our_verdict(case: Case, place: Place, record_property: Callable[[
 async def test_their_verdict(
     case: Case, place: Place, blackbox: Blackbox, record_property: Callable[[str, object], None]
 ) -> None:
-    """blackbox_exporter says of the case what the suite says it does, and reports its facts."""
+    """blackbox_exporter gives the verdict and facts that the suite expects of it."""
     async with case.scene(place) as stage:
         seen = await blackbox.ask(case, stage)
     record_property(THEIRS, (case.id, seen.verdict.value, ""))
@@ -46,12 +46,12 @@ def _hold(seen: Seen, expected: dict[str, object]) -> None:
 
 
 def test_every_behaviour_has_a_case() -> None:
-    """Each behaviour that users of blackbox_exporter rely on has a case, and each case a name of its own."""
+    """Each behaviour that users of blackbox_exporter rely on has a case, and the names of cases are unique."""
     assert {case.number for case in CASES} == set(BEHAVIOURS)
     assert [name for name, times in Counter(case.id for case in CASES).items() if times > 1] == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_every_difference_has_a_reason(case: Case) -> None:
-    """Where the two are expected to differ the case says why ours does so on purpose, and nowhere else."""
+    """A case gives a reason exactly if the probers are expected to differ."""
     assert bool(case.differs) is not case.same

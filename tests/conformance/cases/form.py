@@ -1,4 +1,4 @@
-"""Behaviours 13 and 17 where the form of an answer is unusual: lengths said twice, odd lines. Not a test itself."""
+"""Behaviours 13 and 17 with answers of unusual form: repeated lengths, odd lines. Not a test itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHUNKS = b"2\r\nok\r\n0\r\n\r\n"
 def _form(
     number: int, name: str, said: bytes, reason: Reason, theirs: Verdict, *, state: str = "", differs: str = ""
 ) -> Case:
-    """An answer of these bytes, whose body must be `ok` and whose X-State, where one is given, must match."""
+    """Return the case of an answer of these bytes: its body must be `ok`, and X-State must match ``state`` if set."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(said)

@@ -1,4 +1,4 @@
-"""Behaviour 28: the way over an HTTP proxy. Not a test itself."""
+"""Behaviour 28: probes over an HTTP proxy. Not a test itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.servers.proxy_server import proxying
 
 __all__ = ["CASES"]
 
-# Modules are written before any server runs, so that a proxy listens where they say.
+# Modules are written before any server runs, so the proxy has to listen on the port that they name.
 _URL = f"http://127.0.0.1:{free_port()}"
 _OURS = f"kind: http\ntls: {{ca: file:ca.pem}}\nproxy: {{url: '{_URL}'}}"
 _THEIRS = f"prober: http\nhttp: {{proxy_url: '{_URL}', tls_config: {{ca_file: ca.pem}}}}"
@@ -31,7 +31,7 @@ def _over_proxy(there: Scene, credentials: str = "") -> Scene:
 
 
 async def _forwarded(request: Request, writer: asyncio.StreamWriter) -> None:
-    """Answer what came over the proxy, and says nothing that was for the proxy."""
+    """Answer 200 to a request that came over the proxy without the proxy's credentials, 400 to any other."""
     right = request.header("via") == "1.1 test" and request.header("proxy-authorization") is None
     writer.write(answer(200 if right else 400))
 

@@ -25,7 +25,7 @@ _THEIRS_LOOSE = "prober: http\nhttp: {tls_config: {insecure_skip_verify: true}}"
 
 
 def _plain() -> Scene:
-    """A server that answers whatever it is told in plain HTTP, at an https target."""
+    """A server that answers everything in plain HTTP, at an https target."""
 
     async def complain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
@@ -133,7 +133,7 @@ def _weak(place: Place) -> ssl.SSLContext:
     key = rsa.generate_private_key(65537, 1024)
     intermediate = place.authority.below("Intermediate", key=key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # else OpenSSL would not even present it
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # otherwise OpenSSL would not even present it
     context.load_cert_chain(intermediate.server("127.0.0.1", chain=(intermediate,)))
     return context
 
@@ -183,7 +183,7 @@ def _hearing(heard: str | None, *names: str) -> Scene:
 
 
 def _called(name: str) -> tuple[str, str]:
-    """Both definitions of a target that is called by this name."""
+    """Return both definitions of a target that is verified by this name."""
     return (
         f"kind: http\ntls: {{ca: file:ca.pem, server_name: {name}}}",
         f"prober: http\nhttp: {{tls_config: {{ca_file: ca.pem, server_name: {name}}}}}",

@@ -1,4 +1,4 @@
-"""A whole running system per test."""
+"""Provide a whole running system per test."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.support.system import System
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[Callable[..., System]]:
-    """Starts systems as `peyvand up --sandbox` does: `system("--slot", "3s")`; each is ended after the test.
+    """Start systems as `peyvand up --sandbox` does: `system("--slot", "3s")`; each is ended after the test.
 
-    They end by themselves too, so that nothing outlives a test run that was killed.
+    They also end by themselves, so that nothing outlives a test run that was killed.
     """
     with ExitStack() as ends:
         numbers = itertools.count()

@@ -1,4 +1,4 @@
-"""Alerts end to end: real components, Prometheus, Alertmanager and a webhook, over the deployed rules."""
+"""The deployed alert rules work end to end, with real components, Prometheus, Alertmanager and a webhook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.servers.commanded_sandbox import command
 SLOT = 3
 FACTOR = SLOT / 300
 LINKS = 40
-TIMEOUT_MS, LATENCY_MS = 1400, 700  # as lenient as such slots allow: a crowded machine must not read as a late answer
+TIMEOUT_MS, LATENCY_MS = 1400, 700  # lenient, so that a busy machine does not look like a late answer
 
 
 def _few_links(register: Path) -> dict[str, str]:
@@ -32,7 +32,7 @@ def _few_links(register: Path) -> dict[str, str]:
 
 
 async def _asked(told: Alerting, query: str, components: Components) -> list[dict[str, Any]]:
-    """The answer to a query; a Prometheus that does not answer in time is asked again."""
+    """Return the answer to a query; ask again while Prometheus does not answer in time."""
     found: list[list[dict[str, Any]]] = []
 
     def ask() -> bool:
@@ -46,7 +46,7 @@ async def _asked(told: Alerting, query: str, components: Components) -> list[dic
 
 
 def _value(told: Alerting, query: str) -> float:
-    """The value of the first series of an answer; -1 without any."""
+    """Return the value of the first series of an answer; -1 without any."""
     found = told.asked(query)
     return float(found[0]["value"][1]) if found else -1.0
 
@@ -64,8 +64,8 @@ def test_durations_are_scaled_and_nothing_else() -> None:
 @pytest.mark.slow
 @pytest.mark.alone
 async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_target(nats, tmp_path: Path) -> None:
-    """A vantage that goes blind, a bus that dies and a prober that stands still are told of as such, and nothing of any
-    target; then a link breaks, and the page about it comes to the webhook with its labels, once.
+    """A blind vantage, a dead bus and a stopped prober each raise their own alert, and none about a target. When a link
+    then breaks, the page about it reaches the webhook once, with its labels.
     """
     base_port = free_base_port()
     faults = tmp_path / "faults.json"
@@ -97,7 +97,8 @@ async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_ta
             stages = "count(peyvand_link_stage == 5)"
             await components.until(lambda: _value(told, stages) == LINKS, "every link was seen to work")
 
-            # The vantage: all that it could reach is gone, its control target too, for longer than a burn would need.
+            # The vantage: everything it could reach is gone, also its control target, for longer than a burn alert
+            # needs.
             since = _value(told, as_of)
             components.kill("sandbox")
             await components.until(lambda: told.alerts(alertname="VantageBlind"), "the blind vantage was told of")
@@ -106,7 +107,7 @@ async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_ta
             sandbox()
             await components.until(lambda: _value(told, stages) == LINKS, "the vantage saw again")
 
-            # The bus, and while it is gone the prober.
+            # The bus, and while the bus is down, the prober.
             nats.kill()
             await components.until(lambda: told.alerts(alertname="BusUnreachable"), "the dead bus was told of")
             components.pause("prober")

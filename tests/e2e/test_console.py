@@ -29,8 +29,8 @@ LINKS = 40
 @pytest.mark.slow
 @pytest.mark.alone
 async def test_a_page_in_view_tells_of_a_broken_link(nats, tmp_path: Path, browser: Browser) -> None:
-    """Readers in both languages, on a phone and at a desk, see without loading anything again that a link has failed, and why:
-    within two slots of the evidence.
+    """Readers in both languages, on a phone and at a desk, see without a reload that a link has failed, and why. They
+    see it within two slots of the evidence.
     """
     faults = tmp_path / "faults.json"
     settings = ("--slot", SLOT, "--base-port", free_base_port(), "--faults", 0, "--traffic", 0)

@@ -1,4 +1,4 @@
-"""Every query of every dashboard, put to a real Prometheus as Grafana puts it, answers and moves when something breaks."""
+"""Every query of every dashboard answers in a real Prometheus, and its answer moves when something breaks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ VARIABLES = {
 }
 ATTEMPTS = 3
 LOOKED_AT = {"link/Certificate": EXPIRED, "link/Phases": SLOW, "link/Duration, by prober": SLOW}
-"""Panels that are asked of another link."""
+"""Panels whose queries are about another link."""
 
 RISES, FALLS, APPEARS, STANDS_STILL = Move("rises"), Move("falls"), Move("appears"), Move("stands")
 ANSWERS = {
@@ -56,10 +56,10 @@ ANSWERS = {
     "government/Links now/C": (STANDS, RISES),
     "government/Links now/D": (REGISTER, RISES),
     "government/Loss waterfall/A": (BROKEN, FALLS),
-    "government/Loss waterfall/B": (STANDS, Move("vanishes")),  # all that is required: 1, as long as it is published
+    "government/Loss waterfall/B": (STANDS, Move("vanishes")),  # what is required: always 1 while it is published
     "government/Loss waterfall/H": (BROKEN, FALLS),
     "government/Loss waterfall": (BROKEN, RISES),
-    "government/Trend/D": (STANDS, Move("vanishes")),  # 0 in so short a record, as long as it is published
+    "government/Trend/D": (STANDS, Move("vanishes")),  # always 0 in such a short record, while it is published
     "government/Trend/E": (BROKEN, FALLS),
     "government/Trend": (BROKEN, FALLS),
     "government/The data bus": (BROKEN, FALLS),
@@ -132,7 +132,7 @@ ANSWERS = {
     "pipeline/Delay/A": (BUS, RISES),
     "pipeline/Delay/B": (STANDS, RISES),
     "pipeline/Delay/C": (STANDS, RISES),
-    "pipeline/Refresh/A": (BUS, Move("vanishes")),  # while the bus is away nothing is refreshed
+    "pipeline/Refresh/A": (BUS, Move("vanishes")),  # while the bus is down nothing is refreshed
     "pipeline/Refresh/B": (BUS, RISES),
     "pipeline/Measurements": (STANDS, FALLS),
     "pipeline/Must stay at nothing/C": (BUS, RISES),
@@ -144,7 +144,7 @@ ANSWERS = {
     "pipeline/Sources read up to": (BLIND, Move("rises", of={"source": "ss1"})),
     "pipeline/Sources": (BLIND, FALLS),
     "pipeline/Exchange records/B": (RUBBISH, RISES),
-    "pipeline/Exchange records/C": (BROKEN, FALLS),  # only one side logs what fails
+    "pipeline/Exchange records/C": (BROKEN, FALLS),  # only one side logs a failed exchange
     "pipeline/Exchange records": (BLIND, FALLS),
     "pipeline/Waiting in the collector/A": (RUBBISH, RISES),
     "pipeline/Waiting in the collector/B": (BUS, STANDS_STILL),
@@ -152,7 +152,7 @@ ANSWERS = {
     "pipeline/Time to answer": (BUS, RISES),
     "pipeline/Watches": (RUBBISH, FALLS),
 }
-"""What is done, and how the answer moves then: by dashboard and panel, or the one query of it."""
+"""By dashboard and panel, or by one query of a panel: what is done, and how the answer moves then."""
 
 
 def expected(one: Asked) -> tuple[str, Move]:
@@ -160,7 +160,7 @@ def expected(one: Asked) -> tuple[str, Move]:
 
 
 def test_every_query_is_listed_with_what_moves_it() -> None:
-    """No panel is forgotten, and none is listed that is gone."""
+    """Every query is listed, and every listed panel exists."""
     asked = [one.id for name in names() for one in queries(name)]
     assert {one for one in asked if one not in ANSWERS and one.rpartition("/")[0] not in ANSWERS} == set()
     assert {
@@ -171,8 +171,8 @@ def test_every_query_is_listed_with_what_moves_it() -> None:
 @pytest.mark.slow
 @pytest.mark.alone
 async def test_every_answer_moves_when_something_breaks(tmp_path: Path) -> None:
-    """Put to Prometheus as Grafana does, every query answers with numbers, and they leave what they had been when
-    that is broken which the panel is there to show. What a busy machine blurs is tried again.
+    """Every query answers with numbers when Prometheus is asked as Grafana asks it, and the numbers move when the thing
+    breaks that the panel shows. Queries that a busy machine blurs are tried again.
     """
     asked = [one for name in names() for one in queries(name)]
     for attempt in range(ATTEMPTS):
@@ -189,8 +189,8 @@ async def test_every_answer_moves_when_something_breaks(tmp_path: Path) -> None:
 
 
 def _unmoved(story: Story, asked: list[Asked], view: View) -> dict[str, str]:
-    """The queries whose answers did not move as expected, and what they were."""
-    # Prometheus answers at whole steps from here on.
+    """Return the queries whose answers did not move as expected, with those answers."""
+    # Prometheus answers at whole steps from the first of these times.
     times = [float(second) for second in range(int(view.start) + 1, int(view.end) + 1)]
     found = {}
     for one in asked:
@@ -207,7 +207,7 @@ def _unmoved(story: Story, asked: list[Asked], view: View) -> dict[str, str]:
 
 
 def _assert_pictures_and_choices(story: Story, view: View) -> None:
-    """Every panel is drawn, and variables offer what the register has."""
+    """Assert that every panel is drawn and that variables offer what the register has."""
     for name in names():
         drawn = etree.fromstring(picture(story.prometheus, name, view).encode())
         texts = " ".join(map(str, drawn.itertext()))

@@ -1,4 +1,4 @@
-"""What was exchanged over the data bus is counted as it happened, whatever the logs and the crashes do."""
+"""Exchanges over the data bus are counted as they happened, despite faulty logs and crashes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SLOT = 2
 JUDGED = 3
 KILLS = ("collector", "nats-server", "collector", "nats-server", "collector")
 LATEST = 3 * SLOT + 5
-"""Seconds after its slot in which an exchange's last record is logged: three slots late, and what takes long."""
+"""Seconds after its slot within which an exchange's last record is logged: three slots late, plus a long duration."""
 
 FIELDS = {
     "count": "count",
@@ -42,11 +42,11 @@ FIELDS = {
     "skew_ms_sum": "skew_ms",
     "duration_ms_sum": "duration_ms",
 }
-"""Numbers of a published summary, and what the truth log calls them; duration_buckets are compared beside them."""
+"""Numbers of a published summary, and their names in the truth log; duration_buckets are compared separately."""
 
 
 def _kill_at_random(running: System, chance: random.Random) -> None:
-    """Kill collector and bus at random moments, each once the one before is back."""
+    """Kill collector and bus in turn at random moments, each after the previous victim is back."""
     for victim in KILLS:
         moment = time.time() + chance.uniform(0.0, SLOT)
         running.until(partial(_reached, moment), what="the next kill was due")
@@ -74,7 +74,7 @@ def _samples(running: System, component: str, name: str) -> list[float]:
 
 
 def _published(running: System) -> dict[tuple[int, str, str], dict[str, Any]]:
-    """Every summary in force on the bus, by slot, client and service: of each the highest revision."""
+    """Return every summary in force on the bus, the one with the highest revision, by slot, client and service."""
     flags = ("--nats", running.nats, "--credentials", str(running.credentials))
     dumped = run("services.cli", "dump", "exchanges", *flags)
     assert dumped.returncode == 0, dumped.stderr
@@ -93,15 +93,15 @@ def _true(path: Path) -> dict[tuple[int, str, str], dict[str, Any]]:
 
 
 def _explain(running: System, link: str, *flags: str) -> str:
-    """What `peyvand explain` prints of a link; empty while the api does not answer."""
+    """Return what `peyvand explain` prints about a link; empty while the api does not answer."""
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
     done = run("services.cli", "explain", "link", link, "--api", running.api, *flags, environment=environment)
     return done.stdout if done.returncode == 0 else ""
 
 
 def _explained(running: System, link: str, used: float) -> tuple[dict[str, Any], str]:
-    """What the api found of a link, once the hour in which it was used was held against probes, and what a person is told
-    of it.
+    """Wait until the hour in which a link was used is compared with probes; return what the api found about the link,
+    and the text for a person.
     """
     findings: dict[str, Any] = {}
     shown: list[str] = []
@@ -115,7 +115,7 @@ def _explained(running: System, link: str, used: float) -> tuple[dict[str, Any],
         shown[:] = _explain(running, link).split()
         return bool(shown)
 
-    # The scorer holds exchanges against probes in a twentieth of its time at most: seldom on a slow machine.
+    # The scorer compares exchanges with probes in at most a twentieth of its time: seldom on a slow machine.
     running.until(found, what="exchanges were held against probes")
     running.until(told, what="a person was told of it")
     return findings, " ".join(shown)
@@ -128,9 +128,9 @@ def _moment(text: str) -> float:
 @pytest.mark.slow
 @pytest.mark.alone
 def test_every_exchange_is_counted_once(system) -> None:
-    """With records that come twice, late or never, clocks that are off, servers that fail, and five kill -9 of collector
-    and bus, what is published equals the truth log for every pair and slot, in every figure and to the right link. The
-    server that is asked for its counts gives them. A link that was used is explained with what was exchanged, and when.
+    """What is published equals the truth log for every pair and slot, in every figure and with the right link. Records
+    come twice, late or never, clocks are off, servers fail, and kill -9 ends collector or bus five times. The server that
+    is asked for its counts gives them. The explanation of a used link says what was exchanged, and when.
     """
     running = system("--slot", f"{SLOT}s", "--seed", "5", "--traffic", "60")
     sandbox = running.data / "sandbox"
@@ -163,7 +163,7 @@ def test_every_exchange_is_counted_once(system) -> None:
     running.until(out, what="it was published")
     published = _published(running)
     told = {key: row for key, row in published.items() if first - 1 <= key[0] < end}
-    # an orphan is in the slot of the provider's clock until its client's record comes, and leaves a row of zeros behind
+    # An orphan is in the slot of the provider's clock until its client's record comes; then a row of zeros remains.
     nothing = {**dict.fromkeys(FIELDS.values(), 0), "duration_buckets": [0] * DURATION_BUCKETS}
     wrong = [
         (key, name, row.get(name, 0), true.get(key, nothing)[known])

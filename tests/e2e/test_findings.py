@@ -1,4 +1,4 @@
-"""What the exchanges of a whole system show is what was injected into them, and nothing else."""
+"""The findings of a whole system are what was injected into its exchanges, and nothing else."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tests.support.system import System
 SLOT = 2
 WEEK = 7
 FOUND_SECONDS = 300.0
-"""Services depart 10 s after the start, are as usual 40 s later, and all findings of that are over by half a minute more; the rest is room for
-a busy machine.
+"""Services depart 10 s after startup and are as usual 40 s later. All findings about that have ended half a minute
+later; the rest is room for a busy machine.
 """
 
 
 def _injected(running: System) -> list[dict[str, Any]]:
-    """Return what departs at first."""
+    """Return the departures that begin first."""
     text = (running.data / "sandbox" / "departures.ndjson").read_text("utf-8")
     lines = [json.loads(line) for line in text.splitlines()]
     return [line for line in lines if line["from"] == lines[0]["from"]]
 
 
 def _found(running: System) -> list[dict[str, Any]]:
-    """Return the findings that began by the time at which that was over."""
+    """Return the findings that began before those departures were over."""
     text = run("services.cli", "findings", "--ended", "--json", "--api", running.api).stdout
     over = _injected(running)[0]["to"]
     return [one for one in map(json.loads, text.splitlines()) if _slot(one["since"]) < over]
@@ -41,7 +41,8 @@ def _slot(moment: str) -> float:
 
 
 def _tells_of(finding: dict[str, Any], departure: dict[str, Any]) -> bool:
-    """Return whether a finding is of a departure: a service that stops may be told as a fall of its provider, which has more."""
+    """Return whether a finding is about a departure; a service that stops may be shown as a fall of its whole provider.
+    """
     kinds = {departure["kind"], "fall"} if departure["kind"] == "silence" else {departure["kind"]}
     return (
         finding["kind"].removeprefix("FINDING_KIND_").lower() in kinds
@@ -53,8 +54,8 @@ def _tells_of(finding: dict[str, Any], departure: dict[str, Any]) -> bool:
 @pytest.mark.slow
 @pytest.mark.alone
 def test_what_is_found_is_what_was_injected(system: Callable[..., System]) -> None:
-    """Services that stop, fail, get slow, answer at length or are asked again are each found, and nothing else is; a scorer that is
-    killed finds the same.
+    """Services that stop, fail, become slow, give long answers or are asked repeatedly are each found, and nothing else
+    is. A scorer that is killed finds the same.
     """
     running = system("--slot", f"{SLOT}s", "--traffic", "150", "--faults", "0", "--seed", "2")
     running.until_serving()

@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing counts twice, whatever is killed."""
+"""Nothing is lost and nothing counts twice, whichever component is killed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Kill:
 
 
 def _back(running, victim: str, killed: int) -> bool:
-    """Whether the victim was started again and does its work."""
+    """Return whether the victim was restarted and works again."""
     if running.children().get(victim, killed) == killed:
         return False
     if victim != "nats-server":
@@ -44,7 +44,7 @@ def _back(running, victim: str, killed: int) -> bool:
 
 
 def _kill_at_random(running, chance: random.Random) -> list[Kill]:
-    """Kill a random component at a random moment, wait until it is back, and go on: 30 kills in all."""
+    """Kill a random component at a random moment and wait until it is back, 30 times."""
     kills: list[Kill] = []
     victims = list(VICTIMS) * (KILLS // len(VICTIMS))
     chance.shuffle(victims)
@@ -60,7 +60,7 @@ def _kill_at_random(running, chance: random.Random) -> list[Kill]:
 
 
 def _end(client) -> int:
-    """End of the last slot counted, as a slot number; 0 while the api does not answer."""
+    """Return the end of the last counted slot, as a slot number; 0 while the api does not answer."""
     government = client.government()
     return 0 if government is None else government.as_of.seconds // SLOT
 
@@ -68,8 +68,8 @@ def _end(client) -> int:
 @pytest.mark.slow
 @pytest.mark.alone
 def test_thirty_kills_lose_at_most_a_flush_and_double_nothing(system) -> None:
-    """After 30 kill -9 of prober, scorer and nats-server every known verdict is true, only a killed prober's last flush
-    and down-time may be unknown, and the index is the brute force's over exactly the verdicts told.
+    """After 30 kill -9 of prober, scorer and nats-server every known verdict is true, and only a killed prober's last
+    flush and downtime may be unknown. The index equals the brute force's over exactly the verdicts that the api gives.
     """
     running = system("--slot", f"{SLOT}s", "--seed", "7")
     client = Client(running.api)

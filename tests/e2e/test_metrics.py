@@ -41,7 +41,7 @@ WHEN_THERE_ARE_ANY = {
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    """A running system whose first index is out."""
+    """A running system that has published its first index."""
     one = System(tmp_path_factory.mktemp("metrics") / "data", ("--slot", "3s", "--for", "10m"))
     one.start()
     try:
@@ -55,14 +55,14 @@ def running(tmp_path_factory):
 
 @pytest.fixture(params=COMPONENTS)
 def exposed(request, running):
-    """Each component in turn, and what it exposes."""
+    """Each component in turn, with the text that it exposes."""
     status, text = running.page(request.param, "/metrics")
     assert status == 200
     return request.param, text
 
 
 def families_of(text):
-    """Metric families by the name they have in the table."""
+    """Return metric families by their name in the table."""
     return {
         f"{family.name}_total" if family.type == "counter" else family.name: family
         for family in text_string_to_metric_families(text)
@@ -70,13 +70,13 @@ def families_of(text):
 
 
 def labels_of(family):
-    """The labels that the samples of a family have, apart from a histogram's own."""
+    """Return the label names of a family's samples, without a histogram's own."""
     return {tuple(sorted(sample.labels.keys() - {"le"})) for sample in family.samples}
 
 
 @contextmanager
 def scraping(system, folder):
-    """A real Prometheus that scrapes every component each second; gives its address."""
+    """Run a real Prometheus that scrapes every component each second; yield its address."""
     jobs = [{"job_name": name, "static_configs": [{"targets": [system.metrics(name)]}]} for name in COMPONENTS]
     config = folder / "prometheus.yml"
     config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}), "utf-8")
@@ -85,18 +85,18 @@ def scraping(system, folder):
 
 
 def scraped(where):
-    """Whether Prometheus has scraped every component; a component that is late for one second is scraped the next."""
+    """Return whether Prometheus has scraped every component; one that is late in a second is scraped in the next."""
     targets = (ask(where, "targets", state="active") or {}).get("activeTargets", [])
     return sorted(target["labels"]["job"] for target in targets if target["health"] == "up") == sorted(COMPONENTS)
 
 
 def test_every_component_says_that_it_serves(running):
-    """A system that publishes an index has no component that says NOT_SERVING."""
+    """In a system that publishes an index, every component says SERVING."""
     assert {name: running.page(name, "/health") for name in COMPONENTS} == dict.fromkeys(COMPONENTS, (200, "SERVING\n"))
 
 
 def test_promtool_finds_nothing_to_say(exposed):
-    """Names, types, units and help texts follow the conventions of Prometheus."""
+    """Names, types, units and help texts follow Prometheus's conventions."""
     _, text = exposed
     lint = subprocess.run(
         [program("promtool", "prometheus"), "check", "metrics"],
@@ -110,7 +110,8 @@ def test_promtool_finds_nothing_to_say(exposed):
 
 
 def test_what_is_exposed_is_what_the_table_says(exposed):
-    """A component exposes every metric of its own rows and nothing else, with their types, labels, help and number."""
+    """A component exposes the metrics of its rows and no others, with their types, labels, help and number of series.
+    """
     component, text = exposed
     found = families_of(text)
     shared = {"peyvand_serving"} if component in WITHOUT_BUS else {"peyvand_serving", "peyvand_bus_connected"}

@@ -1,4 +1,4 @@
-"""A running system takes a new register without losing or doubling a slot."""
+"""A running system switches to a new register without losing or doubling a slot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXACT = 1e-12
 
 
 def _change(register) -> str:
-    """Take the last link out of a register, and the exchanges that serve it; returns the id of that link."""
+    """Remove the last link of a register and the exchanges that serve it; return the id of that link."""
     removed = _rows(register / "links.csv")[-1][0]
     for name in ("links.csv", "exchange.csv"):
         path = register / name
@@ -42,7 +42,8 @@ def _now(client: Client) -> indicator_pb2.Indicator:
 @pytest.mark.slow
 @pytest.mark.alone
 def test_a_new_register_takes_force_without_a_lost_or_doubled_slot(system) -> None:
-    """Published mid-run, the new version scores its whole window, and every slot before and after is known and true."""
+    """A version that is published mid-run scores its whole window, and every slot before and after is known and true.
+    """
     running = system("--slot", f"{SLOT}s", "--seed", "5")
     client = Client(running.api)
     running.until(lambda: client.government() is not None, what="a first index was published")

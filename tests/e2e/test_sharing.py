@@ -1,4 +1,4 @@
-"""Several probers of one vantage measure what one would: nothing is lost and nothing counts twice."""
+"""Several probers of one vantage measure the same as one: nothing is lost and nothing counts twice."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Prober:
         return (self.folder / "log").read_text("utf-8")
 
     def metrics(self) -> dict[str, float]:
-        """What it exposes of its peers and its share; empty while nothing answers."""
+        """Return what it exposes about its peers and its share; empty while nothing answers."""
         try:
             with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
                 return shares_in(answer.read().decode())
@@ -70,7 +70,7 @@ class Prober:
 
 
 def shares_in(text: str) -> dict[str, float]:
-    """Peers alive and links in the share, out of an exposition."""
+    """Return the number of live peers and of links in the share, from an exposition."""
     wanted = ("peyvand_probe_peers", 'peyvand_probe_targets{kind="link"}')
     pairs = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(wanted))
     return {name.partition("{")[0]: float(value) for name, value in pairs}
@@ -78,7 +78,7 @@ def shares_in(text: str) -> dict[str, float]:
 
 @pytest.fixture
 def more(tmp_path: Path):
-    """Starts more probers: `more(system, "name", "id")`; none outlives the test."""
+    """Start more probers: `more(system, "name", "id")`; none outlives the test."""
     started = []
 
     def start(system: System, name: str, prober: str = "") -> Prober:
@@ -95,7 +95,7 @@ def more(tmp_path: Path):
 
 
 def _answers(path: Path) -> Counter[tuple[str, int]]:
-    """How often each link was answered in each slot, by the sandbox's own log."""
+    """Return how often each link was answered in each slot, from the sandbox's own log."""
     rows = map(json.loads, path.read_text("utf-8").splitlines())
     return Counter((row["link"], row["slot"]) for row in rows)
 
@@ -103,8 +103,8 @@ def _answers(path: Path) -> Counter[tuple[str, int]]:
 @pytest.mark.slow
 @pytest.mark.alone
 def test_probers_that_share_lose_nothing_and_double_nothing(system, more) -> None:
-    """While probers join, probe side by side under one id, leave and are killed, every known verdict is true, unknown is
-    only what the last one killed held until it was missed, and the index counts each verdict once.
+    """Every known verdict is true while probers join, probe side by side under one id, leave and are killed. Only the
+    share of the last killed prober is unknown, until that prober is missed. The index counts each verdict once.
     """
     running = system("--slot", f"{SLOT}s", "--seed", "9")
     client = Client(running.api)

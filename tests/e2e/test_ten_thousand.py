@@ -1,4 +1,4 @@
-"""One prober carries the links of a country, and some of them never answer."""
+"""One prober probes the links of a country, though some of them never answer."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _exposed(metrics: str) -> dict[str, str]:
 
 @contextmanager
 def _process(folder: Path, name: str, *arguments: str) -> Iterator[Path]:
-    """Run a module; gives the file of what it prints."""
+    """Run a module; yield the file with its output."""
     path = folder / f"{name}.log"
     with path.open("w") as log:
         process = subprocess.Popen([sys.executable, "-m", *arguments], cwd=ROOT, stdout=log, stderr=log)
@@ -61,14 +61,14 @@ def _process(folder: Path, name: str, *arguments: str) -> Iterator[Path]:
 
 
 async def _ports(path: Path) -> tuple[int, int]:
-    """The two ports that the targets print."""
+    """Return the two ports that the targets print."""
     await eventually(lambda: path.read_text().endswith("\n"), path.read_text)
     healthy, hung = map(int, path.read_text().split())
     return healthy, hung
 
 
 def _write(folder: Path, healthy: int, hung: int) -> Path:
-    """A register of 10,000 links between 50 agencies; one in a hundred leads to the port that never answers."""
+    """Write a register of 10,000 links between 50 agencies; one in a hundred leads to the port that never answers."""
     files = register_files()
     consumers = "".join(f"agency-{n},A{n},آ{n},economy\n" for n in range(AGENCIES))
     services = "".join(f"service-{n},agency-{n},S{n},س{n}\n" for n in range(AGENCIES))
@@ -93,7 +93,7 @@ def _write(folder: Path, healthy: int, hung: int) -> Path:
 
 
 async def _batches(bus: Bus) -> AsyncIterator[list[Measurement]]:
-    """What is measured, as it comes, for as long as the test should take at most."""
+    """Yield measurements as they arrive, until the time limit of the test."""
     end, sequence = time.monotonic() + (SLOTS + 4) * SLOT, 0
     while time.monotonic() < end:
         messages = await bus.read(MEASUREMENTS, sequence + 1)
@@ -105,7 +105,7 @@ async def _batches(bus: Bus) -> AsyncIterator[list[Measurement]]:
 
 
 async def _three_slots(bus: Bus) -> dict[int, list[Measurement]]:
-    """Every measurement of the first three slots that were probed from their beginning, by slot."""
+    """Return every measurement of the first three slots that were probed from their beginning, by slot."""
     slots: dict[int, list[Measurement]] = {}
     async for rows in _batches(bus):
         for row in rows:
@@ -121,7 +121,7 @@ async def _three_slots(bus: Bus) -> dict[int, list[Measurement]]:
 @pytest.mark.slow
 @pytest.mark.alone
 async def test_39_ten_thousand_targets_with_one_in_a_hundred_hung(nats, tmp_path: Path) -> None:
-    """Over three slots every healthy link is OK in each, exactly once; every hung one is a time-out; nothing is shed."""
+    """In each of three slots every healthy link is OK exactly once, every hung one times out, and nothing is shed."""
     metrics = f"127.0.0.1:{free_port()}"
     where = ("--nats", nats.url, "--credentials", str(nats.credentials), "--data", str(tmp_path / "data"))
     with _process(tmp_path, "targets", "tests.support.servers.many_targets") as targets:

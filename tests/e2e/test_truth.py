@@ -1,4 +1,4 @@
-"""The main promise: what Peyvand says equals what really happened."""
+"""Every verdict and every index of a whole system equals what really happened."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ EXACT = 1e-12
 
 
 RUNS = ((1, 2), (2, 3), (3, 3))
-"""(seed, slot seconds) of the runs, which go side by side."""
+"""(seed, slot seconds) of the runs, one after another."""
 
 
 @pytest.mark.slow
 @pytest.mark.alone
 def test_every_verdict_and_every_index_equals_the_truth(system) -> None:
-    """Over 40 slots with faults of every stage, each verdict read over gRPC is the truth log's, and so is the index."""
+    """Over 40 slots with faults of every stage, each verdict read over gRPC equals the truth log, and so does the
+    index.
+    """
     for (
         seed,
         slot,
-    ) in RUNS:  # one after another: the start of one would take the processor from the first slots of another
+    ) in RUNS:  # one after another: the startup of one would take the processor from the first slots of another
         running = system("--slot", f"{slot}s", "--seed", str(seed))
         client = Client(running.api)
         _assert_run_is_true(running, client, slot)
@@ -32,7 +34,7 @@ def test_every_verdict_and_every_index_equals_the_truth(system) -> None:
 
 
 def _assert_run_is_true(running, client, slot: int) -> None:
-    """Wait for 40 slots of one run and hold them against its truth log."""
+    """Wait for 40 slots of one run and compare them with its truth log."""
     truth_path = running.data / "sandbox" / "truth.ndjson"
     running.until(truth_path.exists, what="the sandbox wrote its truth log")
     first = read_truth(truth_path).first_slot
@@ -62,7 +64,7 @@ def _assert_run_is_true(running, client, slot: int) -> None:
 
 
 def _assert_index_is_true(client, register, truth, live) -> None:
-    """The published indicators of every kind are the brute force's over the truth log, at whatever as_of they have."""
+    """Assert that published indicators of every kind equal the brute force's over the truth log, at their own as_of."""
     for _ in range(10):
         as_of = client.government().as_of.seconds
         published = {kind: client.indicators(number, 28) for kind, number in KINDS.items()}

@@ -1,4 +1,4 @@
-"""`peyvand up` as a newcomer meets it: it starts, it says what is wrong, it ends."""
+"""`peyvand up` as a newcomer meets it: it starts, says what is wrong, and ends."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def _alive(pids) -> list[int]:
 
 
 def _left_of(folder: Path) -> list[str]:
-    """The command lines of processes that name a folder."""
+    """Return the command lines of processes that name a folder."""
     lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     return [line for line in lines if str(folder) in line]
 
 
 @pytest.mark.slow
 def test_a_run_ends_by_kill_9_and_by_itself(system, tmp_path: Path) -> None:
-    """While it runs, a second one on its folder is refused, and what `--exchanges` names is counted. Kill -9 leaves no process.
-    A run after that on the same folder ends by itself with `--for`, having printed an index on the way, and leaves none.
+    """While a run lasts, a second one on its folder is refused, and the log that `--exchanges` names is counted. Kill
+    -9 leaves no process. The next run on the same folder prints an index, ends by itself with `--for` and leaves none.
     """
     log = tmp_path / "exchanges.ndjson"
     log.write_text("".join(f"{json.dumps(side)}\n" for side in both_sides()), "utf-8")
@@ -75,14 +75,14 @@ def test_a_run_ends_by_kill_9_and_by_itself(system, tmp_path: Path) -> None:
             break
     assert lines, ended.stdout
     assert _left_of(running.data) == []
-    public = running.data / "sandbox" / "ca.pem"  # whose purpose is to be trusted
+    public = running.data / "sandbox" / "ca.pem"  # public, because others must trust it
     left = (running.data, *running.data.rglob("*"))
     assert [path for path in left if path.stat().st_mode & 0o077 and path.name != public.name] == []
 
 
 def test_endpoints_alone_are_measured_and_shown(tmp_path: Path) -> None:
-    """A register without links has no index: its endpoints are shown, and what is missing is said. After Ctrl-C no process is
-    left, and the exit code is 0.
+    """A register without links has no index: its endpoints are shown, and the output says what is missing. After Ctrl-C
+    no process is left, and the exit code is 0.
     """
     register = tmp_path / "register"
     register.mkdir()
@@ -124,7 +124,7 @@ def test_endpoints_alone_are_measured_and_shown(tmp_path: Path) -> None:
     ("offset", "what"), [(0, "api"), (2, "the message bus"), (3, "the message bus's health"), (12, "scorer metrics")]
 )
 def test_a_taken_port_is_named(tmp_path: Path, offset: int, what: str) -> None:
-    """The person learns which port is taken, by its number and purpose, and what to do."""
+    """The error gives the number and the purpose of the taken port, and what to do."""
     first = free_first_port()
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -140,10 +140,10 @@ def test_a_taken_port_is_named(tmp_path: Path, offset: int, what: str) -> None:
 
 
 def test_a_taken_sandbox_port_is_named(tmp_path: Path) -> None:
-    """A port of the simulated agencies that is taken ends the run with the sandbox's own sentence."""
+    """A taken port of the simulated agencies ends the run with the sandbox's own sentence."""
     base = free_base_port()
     with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what an earlier test closed is no hindrance
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that an earlier test closed is no obstacle
         taken.bind((SANDBOX_HOST, base))
         taken.listen()
         flags = ("--first-port", str(free_first_port()), "--base-port", str(base))
@@ -177,7 +177,7 @@ def test_a_sandbox_never_removes_evidence_of_a_real_register(tmp_path: Path) -> 
 
 
 def test_a_component_alone_ends_on_sigterm(tmp_path: Path) -> None:
-    """A component waiting for a bus that never comes ends at once, with exit code 0."""
+    """On SIGTERM a component that waits for a bus ends at once, with exit code 0."""
     system = System(tmp_path / "unused")
     write_users(tmp_path / "credentials")
     flags = {

@@ -1,4 +1,4 @@
-"""Several vantages, one verdict: the lower median of those that could see (docs/method.md §2)."""
+"""The verdict of several vantages is the lower median of those that could see (docs/method.md §2)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 
 SLOT = 3
 VANTAGES = ("north", "south", "west")
-SHADOW_SECONDS = 3.0  # a change of a control target is felt by what was probed this long before and after it
+SHADOW_SECONDS = 3.0  # a change of a control target affects the probes up to this long before and after it
 RIGHT, WRONG, BROKEN = answer(200, b"right"), answer(200, b"wrong"), answer(500)
 SEEN = {
     "agree": {"north": RIGHT, "south": RIGHT, "west": RIGHT},
@@ -36,7 +36,7 @@ SEEN = {
     "scattered": {"north": RIGHT, "south": WRONG, "west": BROKEN},
     "tied": {"north": RIGHT, "south": BROKEN},
 }
-"""What each vantage that probes a link is answered."""
+"""The answer that each vantage of a link gets."""
 
 THREE = {"agree": 5, "outvoted": 5, "swayed": 5, "scattered": 2, "tied": 1}
 WITHOUT_WEST = {"agree": 5, "outvoted": 5, "swayed": 2, "scattered": 2, "tied": 1}
@@ -49,7 +49,7 @@ def vantage() -> str:
 
 
 async def _site(request: Request, writer: asyncio.StreamWriter) -> None:
-    """Answer each vantage as SEEN has it; a vantage says who it is by its token."""
+    """Answer each vantage as SEEN says; a vantage identifies itself by its token."""
     where = (request.header("authorization") or "").removeprefix("Bearer ")
     writer.write(SEEN[request.path.strip("/")][where])
 
@@ -131,7 +131,7 @@ async def _scene(nats, folder: Path) -> AsyncIterator[tuple[Client, dict[str, Co
 
 
 async def _published(client: Client, folder: Path, slot: int) -> None:
-    """Wait until the index counts this slot; the loop goes on serving what is probed."""
+    """Wait until the index counts this slot; meanwhile the loop serves the probed links."""
 
     async def counted() -> bool:
         government = await asyncio.to_thread(client.government)
@@ -145,7 +145,7 @@ async def _published(client: Client, folder: Path, slot: int) -> None:
 
 
 async def _told(client: Client, folder: Path, link: str, slot: int) -> tuple[int | None, dict[str, tuple[str, str]]]:
-    """The stage of a slot (None = unknown), and by vantage the outcome and its reason."""
+    """Return the stage of a slot (None = unknown), and by vantage the outcome and its reason."""
     await _published(client, folder, slot)
     told = await asyncio.to_thread(client.slot, link, slot, SLOT)
     names = {
@@ -160,15 +160,15 @@ async def _told(client: Client, folder: Path, link: str, slot: int) -> tuple[int
 
 
 def _next_slot() -> int:
-    """The first slot in which a change made now has been felt from its beginning."""
+    """Return the first slot that a change made now affects from its beginning."""
     return int((time.time() + SHADOW_SECONDS) // SLOT) + 1
 
 
 @pytest.mark.slow
 @pytest.mark.alone
 async def test_35_the_verdict_is_that_of_the_vantages_that_can_see(nats, tmp_path: Path) -> None:
-    """A blind vantage is UNKNOWN/VANTAGE_BLIND and the others decide, by their lower median; when it sees again it counts;
-    when all are blind the slot is unknown, whatever the targets answered.
+    """A blind vantage is UNKNOWN/VANTAGE_BLIND, and the lower median of the others decides. When it sees again, it
+    counts. When all are blind, the slot is unknown, whatever the targets answered.
     """
     async with _scene(nats, tmp_path) as (client, controls):
         for name in ("north", "south"):

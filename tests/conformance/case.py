@@ -34,7 +34,7 @@ BEHAVIOURS = range(1, 31)
 
 
 class Verdict(Enum):
-    """The verdict of one prober on a case. UNKNOWN: the monitor is at fault. NOT_ASKED: the prober cannot run the case.
+    """The verdict of one prober on a case. UNKNOWN: the monitor is at fault. NOT_ASKED: it cannot be put to the prober.
     """
 
     PASSES = "passes"
@@ -67,7 +67,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The target of running servers, as our register names it, and ``theirs`` if blackbox_exporter names it differently.
+    """The target of running servers in our register, and ``theirs`` if blackbox_exporter names it differently.
 
     ``resolver`` is used in place of the system's resolver.
     """

@@ -32,9 +32,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="session")
 def blackbox(place: Place) -> Iterator[Blackbox]:
-    """A blackbox_exporter with the modules of all cases. If it is not installed, cases are skipped, or fail with
-    CI=true.
-    """
+    """A blackbox_exporter with the modules of all cases; without it cases are skipped, or fail under CI=true."""
     program = find_blackbox()
     if program is None:
         message = "blackbox_exporter is not installed (Debian's package is prometheus-blackbox-exporter)"

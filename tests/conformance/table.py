@@ -26,9 +26,7 @@ def verdicts(properties: Iterable[Sequence[tuple[str, object]]]) -> dict[tuple[s
 
 
 def table(cases: Iterable[Case], seen: Mapping[tuple[str, str], tuple[str, str]]) -> Iterator[str]:
-    """Yield a line for each case that was put to either prober, by number; then the counts of equal and different
-    cases.
-    """
+    """Yield a line for each case that was put to either prober, by number; then the counts of equal and other cases."""
     rows = [_row(case, seen) for case in sorted(cases, key=lambda case: case.number)]
     rows = [row for row in rows if row[2] or row[3]]
     widths = [max(len(row[column]) for row in (_HEADS, *rows)) for column in range(len(_HEADS) - 1)]

@@ -129,8 +129,8 @@ def _moment(text: str) -> float:
 @pytest.mark.alone
 def test_every_exchange_is_counted_once(system) -> None:
     """What is published equals the truth log for every pair and slot, in every figure and with the right link. Records
-    come twice, late or never, clocks are off, servers fail, and kill -9 ends collector or bus five times. The server that
-    is asked for its counts gives them. The explanation of a used link says what was exchanged, and when.
+    come twice, late or never, clocks are off, servers fail, and kill -9 ends collector or bus five times. The server
+    that is asked for its counts gives them. The explanation of a used link says what was exchanged, and when.
     """
     running = system("--slot", f"{SLOT}s", "--seed", "5", "--traffic", "60")
     sandbox = running.data / "sandbox"

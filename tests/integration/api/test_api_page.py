@@ -43,7 +43,7 @@ GENERATE = _blocks("bash")[0]
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the page's own command generates of the contract."""
+    """The client that the page's own command generates from the contract."""
     folder = tmp_path_factory.mktemp("client")
     text = re.sub(r"\bclient\b", shlex.quote(str(folder)), GENERATE).replace(
         "python ", f"{shlex.quote(sys.executable)} ", 1
@@ -54,7 +54,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def _published(nats, folder: Path) -> AsyncIterator[Path]:
-    """A register and a first set of indicators on the bus."""
+    """Put a register and a first set of indicators on the bus."""
     register = load_register(write_register(folder / "register"))
     async with nats.connect("register") as bus:
         await publish_register(bus, register, now=AS_OF)
@@ -84,7 +84,7 @@ async def _until_answers(channel: grpc.aio.Channel) -> None:
 
 @contextmanager
 def _example(text: str, client: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run the text as a program with a client, generated or the repository's, in a folder, and kill it at the end."""
+    """Run the text as a program in a folder, with a generated client or the repository's, and kill it at the end."""
     (folder / "example.py").write_text(text, "utf-8")
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "example.py"],
@@ -138,7 +138,7 @@ async def test_the_first_examples_run(nats, client: Path, tmp_path: Path, text: 
 
 
 async def test_the_example_over_tls_runs(nats, tmp_path: Path) -> None:
-    """With the page's own clients.yaml an agency's certificate lists that agency's links, and no other."""
+    """With the page's own clients.yaml an agency's certificate lists that agency's links and no others."""
     authority = Authority.make(tmp_path)
     trusted = Path(authority.reference.removeprefix("file:"))
     (tmp_path / "ca.pem").write_bytes(trusted.read_bytes())
@@ -173,13 +173,13 @@ async def test_the_example_over_tls_runs(nats, tmp_path: Path) -> None:
 
 
 def test_the_list_of_clients_is_one(tmp_path: Path) -> None:
-    """The page's clients.yaml is read by the api's own reader."""
+    """The api's own reader accepts the page's clients.yaml."""
     (tmp_path / "clients.yaml").write_text(_blocks("yaml")[0])
     assert len(read_clients(tmp_path / "clients.yaml")) == 3
 
 
 def test_every_method_is_named() -> None:
-    """The table of methods is that of the contract."""
+    """The table of methods equals that of the contract."""
     for name, file in (("IndicatorService", indicator_service_pb2), ("RegisterService", register_service_pb2)):
         [row] = re.findall(rf"^\| `{name}` \| (.*) \|$", PAGE, re.MULTILINE)
         methods = file.DESCRIPTOR.services_by_name[name].methods

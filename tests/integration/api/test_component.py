@@ -38,7 +38,7 @@ __all__ = ["launch", "register"]  # the fixtures
 
 
 async def test_health_is_serving_only_with_register_and_government(launch, nats, register):
-    """Health over gRPC (overall and per API service) and /health follow the state: no register, no block, both."""
+    """Health over gRPC (overall and per API service) and /health are SERVING only with a register and a block."""
     process = launch()
     async with grpc.aio.insecure_channel(process.listen) as channel:
 
@@ -105,7 +105,7 @@ async def test_a_client_needs_nothing_but_reflection(launch, nats, register):
 
 
 async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register):
-    """While the bus is gone the api answers with the same as_of; after the restart it reads new blocks without help."""
+    """While the bus is down the api answers with the same as_of; after the restart it reads new blocks without help."""
     async with serving(launch, nats, register) as (process, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)

@@ -1,4 +1,4 @@
-"""What the api reads from the bus, and when it is visible."""
+"""The api reads blocks and registers from the bus and shows them only when they are complete."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ __all__ = ["launch", "register"]  # the fixtures
 
 
 async def test_slots_are_read_from_the_bus_on_demand(launch, nats, register):
-    """A slot block put after the api started is found when a link's slots are requested."""
+    """A slot block that is put after the api's startup is found when a link's slots are requested."""
     slot = AS_OF // 300 - 100
     cells = {("deed-tax", slot, "north"): (Outcome.INVALID, Reason.TEST_RECORD)}
     async with serving(launch, nats, register) as (_, channel):
@@ -62,7 +62,7 @@ async def test_slots_are_read_from_the_bus_on_demand(launch, nats, register):
 
 
 async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, register):
-    """With more providers than fit into one message the api answers from the government's block, and from the next one."""
+    """The api answers from a government's block with more providers than one message holds, and from the next one."""
     async with serving(launch, nats, register) as (_, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = indicator_service_pb2.GetIndicatorRequest(
@@ -86,7 +86,7 @@ async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, re
                 block = parse_block(
                     block_pb2.IndicatorBlock, encoded(replace(government, indicators=government.indicators + many))
                 )
-                payload = block.SerializeToString()  # not compressed, as an earlier scorer puts it
+                payload = block.SerializeToString()  # not compressed, as older scorers put it
                 assert len(payload) > MAX_VALUE_BYTES
                 for key, other in blocks.items():
                     await bus.kv_put(INDICATOR_BUCKET, key, encoded(other))
@@ -116,7 +116,7 @@ async def test_a_new_register_is_taken_in_without_a_restart(launch, nats, regist
 
 
 async def test_an_unreadable_block_changes_nothing(launch, nats, register):
-    """Bytes that are no block are logged and ignored; the blocks before stay."""
+    """Bytes that are not a block are logged and ignored; the previous blocks stay."""
     async with serving(launch, nats, register) as (process, channel):
         async with nats.connect("scorer") as bus:
             await bus.kv_put(INDICATOR_BUCKET, "consumer.customs", b"\xff\xff\xff")
@@ -132,7 +132,7 @@ async def test_an_unreadable_block_changes_nothing(launch, nats, register):
 
 
 async def test_a_new_government_is_visible_after_the_rest(launch, nats, register):
-    """A government block that overtakes the agencies' blocks is held back until they are there."""
+    """A government block that overtakes the agencies' blocks is held back until those arrive."""
     async with serving(launch, nats, register) as (_, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         watch = stub.WatchIndicators(
@@ -155,7 +155,8 @@ async def test_a_new_government_is_visible_after_the_rest(launch, nats, register
 
 
 async def test_the_first_government_waits_for_every_agency(launch, nats, register):
-    """Until each consumer's block is there, the first government's is held back: nothing is reported as not applicable."""
+    """The first government block is held back until each consumer's block exists: nothing is shown as not applicable.
+    """
     blocks = {key: encoded(block) for key, block in blocks_of(register).items()}
     (late, *_), government = [key for key in blocks if key.startswith("consumer.")], "government"
     process = launch()
@@ -184,7 +185,7 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
 
 
 async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
-    """Without its buckets the api stops serving; with new and shorter ones it serves what they hold."""
+    """Without its buckets the api stops serving; with new and shorter ones it serves their content."""
     successor = load_register(write_register(tmp_path / "successor", links_csv=(",0.99,2", ",0.99,4")))
     async with serving(launch, nats, register) as (_, channel), nats.connect("admin") as admin:
         async with nats.connect("scorer") as bus:

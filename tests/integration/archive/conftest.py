@@ -1,4 +1,4 @@
-"""An archive beside a real bus, and an object store for its dataset."""
+"""Provide an archive beside a real bus, and an object store for its dataset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.object_store import ObjectStore, running_object_store
 
 @pytest.fixture
 def address() -> str:
-    """Where the dataset is; a folder of the test where empty."""
+    """The address of the dataset; empty means a folder of the test."""
     return ""
 
 
@@ -37,7 +37,7 @@ def running_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSt
         for name, value in one.environment.items():
             patch.setenv(name, value)
         files = fsspec.filesystem("s3", skip_instance_cache=True)
-        files.clear_instance_cache()  # of a store that is gone
+        files.clear_instance_cache()  # they may belong to an older store
         files.mkdir("evidence")
         yield one
 

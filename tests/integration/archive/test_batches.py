@@ -1,4 +1,4 @@
-"""The archive as a process beside a real bus: what it says of batches that were lost or inserted on the way to it."""
+"""The archive process reports batches that were lost or inserted on their way to it."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class Chain:
 
 
 def taken(archive: Archive) -> int:
-    """The last message of measurements that is in segments."""
+    """Return the sequence of the last message of measurements in segments."""
     found = read_position(archive.storage, MEASUREMENT)
     return found.sequence if found else 0
 
 
 async def test_what_was_lost_or_inserted_is_in_the_manifest(archive: Archive, nats: Nats) -> None:
-    """Of a prober's batches one is deleted, one delivered twice, one comes with a number that was there, from a second process
-    with the seed, which has a run of its own as well; the prober is restarted. The manifest says each, though the archive is
-    killed in between, `archive verify` names it, and /metrics counts it.
+    """One batch of a prober is deleted and one is delivered twice. A second process with the prober's seed sends one
+    with a used number, and a run of its own. The prober restarts. The manifest lists each of these although the archive
+    is killed in between, `archive verify` names it, and /metrics counts it.
     """
     slot = int(time.time()) // SLOT - 5
     one, other, following = (Chain(letter * 16, slot) for letter in (b"1", b"2", b"3"))
@@ -104,7 +104,7 @@ async def test_what_was_lost_or_inserted_is_in_the_manifest(archive: Archive, na
 
 
 async def test_a_purge_stops_the_archive(archive: Archive, nats: Nats) -> None:
-    """More deleted messages in a row than a few stop it with one sentence, until somebody decides to go on without them."""
+    """A long run of deleted messages stops the archive with one sentence until an operator accepts the gap."""
     chain = Chain(b"1" * 16, int(time.time()) // SLOT - 5)
     async with nats.connect("prober") as prober, nats.connect("admin") as admin:
         for number in range(1, 14):
@@ -128,7 +128,7 @@ async def test_a_purge_stops_the_archive(archive: Archive, nats: Nats) -> None:
     ("state", "said"),
     [
         ({"deleted": [3, 4, 5]}, True),
-        ({"deleted": [3, 5]}, False),  # a replica did not have what the stream holds
+        ({"deleted": [3, 5]}, False),  # a replica lacked a message that the stream holds
         ({"deleted": [3, 4, 5], "lost": {"msgs": [4], "bytes": 80}}, False),  # a damaged file
         ({}, False),
     ],
@@ -136,7 +136,7 @@ async def test_a_purge_stops_the_archive(archive: Archive, nats: Nats) -> None:
 async def test_only_what_was_deleted_by_request_counts_as_deleted(
     nats: Nats, monkeypatch: pytest.MonkeyPatch, state: dict[str, object], said: bool
 ) -> None:
-    """What the stream does not list as deleted, or lists as lost too, was not deleted."""
+    """Messages that the stream does not list as deleted, or lists as lost too, do not count as deleted."""
     async with nats.connect("archive") as bus:
 
         async def answer(*_: object) -> dict[str, object]:

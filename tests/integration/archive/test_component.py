@@ -1,4 +1,4 @@
-"""The archive as a process beside a real bus: what it seals, and that it is enough to compute the index again."""
+"""The archive process seals days, and its dataset is enough to compute the index again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from tests.support.waiting import DEADLINE
 
 
 async def test_a_day_is_sealed_once_it_is_over(archive: Archive, nats: Nats) -> None:
-    """Evidence waits in segments until its day takes no more, then it is sealed, with the register that was in force."""
+    """Evidence waits in segments until its day accepts no more; then it is sealed with the register that was in force.
+    """
     archive.start()
     for number in range(6):
         await publish(nats, number)
@@ -41,7 +42,7 @@ async def test_a_day_is_sealed_once_it_is_over(archive: Archive, nats: Nats) -> 
 
 
 async def test_what_was_published_is_computed_again(archive: Archive, nats: Nats) -> None:
-    """A scorer beside the archive publishes an index; the dataset alone gives every number of it, and says so."""
+    """The dataset alone gives every number of the index that a scorer published, and the command says so."""
     archive.start()
     slot = int(time.time()) // SLOT
     async with nats.connect("prober") as prober:
@@ -60,7 +61,8 @@ async def test_what_was_published_is_computed_again(archive: Archive, nats: Nats
 
 
 async def test_more_grace_puts_no_row_into_a_sealed_day(archive: Archive, nats: Nats, tmp_path: Path) -> None:
-    """A day is sealed, then a register gives more grace: what comes for that day is kept as late, also after a restart."""
+    """When a register gives more grace to a sealed day, new rows for that day are kept as late, also after a restart.
+    """
     before = await _sealed_day(archive, nats)
     policy = tmp_path / "register" / "policy.yaml"
     policy.write_text(policy.read_text("utf-8").replace("grace_hours: 24", "grace_hours: 168"), "utf-8")
@@ -73,18 +75,19 @@ async def test_more_grace_puts_no_row_into_a_sealed_day(archive: Archive, nats: 
 
 
 async def test_a_sealed_day_stays_as_it_is_when_the_clock_steps_back(archive: Archive, nats: Nats) -> None:
-    """A day was sealed in silence, and the bus's clock steps back into it: what it stores then came too late, also after a restart."""
+    """When the bus's clock steps back into a sealed day, the rows that it stores then are late, also after a restart.
+    """
     before = await _sealed_day(archive, nats)
     archive.day_again()
     await _publish_and_restart(archive, nats)
     kinds = {name.split("/")[1] for name in archive.segments()}
-    assert kinds == {"late", "finding"}  # a finding is dated by when it was stored, which is after what was sealed
+    assert kinds == {"late", "finding"}  # a finding has the time at which it was stored, which is after the sealed day
     assert sealed(archive.storage) == before
 
 
 async def test_what_was_taken_in_stays_when_a_stream_begins_again(archive: Archive, nats: Nats) -> None:
-    """A stream that was made anew gives its numbers once more. The archive refuses it until that is accepted, and then keeps
-    the evidence that the stream no longer has beside the new one.
+    """A recreated stream reuses its numbers. The archive refuses it until that is accepted, and then keeps the evidence
+    that the stream no longer has beside the new evidence.
     """
     archive.start()
     for number in range(4):
@@ -133,7 +136,7 @@ async def _sealed_day(archive: Archive, nats: Nats) -> dict[str, bytes]:
 
 
 async def _publish_and_restart(archive: Archive, nats: Nats) -> None:
-    """Twice, publish more, wait until it is archived, and kill and start the archive."""
+    """Twice: publish more, wait until it is archived, and restart the archive with a kill."""
     for number in (1, 2):
         await publish(nats, number)
         streams, _ = await streams_of(nats)

@@ -1,4 +1,4 @@
-"""No crash changes what is sealed: of the archive, of the bus, or of a scorer beside them."""
+"""No crash of the archive, of the bus or of a scorer changes the sealed files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tests.support.cases.archive import Archive, publish, sealed, streams_of, un
 from tests.support.nats import Nats
 
 KILLS = int(os.environ.get("PEYVAND_KILLS", "10"))
-"""How many crashes: `make test` has few of them, `make kills` many (docs/robustness.md)."""
+"""The number of crashes: few in `make test`, many in `make kills` (docs/robustness.md)."""
 SEED = int(os.environ.get("PEYVAND_KILLS_SEED", "1"))
 VICTIMS = ("archive", "archive", "archive", "scorer", "bus")
 
 
 @pytest.mark.slow
 async def test_no_crash_changes_what_is_sealed(archive: Archive, nats: Nats) -> None:
-    """Archive, scorer and bus are killed at random moments while evidence comes in, and the archive while it seals: the files
-    are those of an undisturbed run, each time that the day is sealed.
+    """Archive, scorer and bus are killed at random moments while evidence comes in, and the archive while it seals.
+    Each time that the day is sealed, the files equal those of an undisturbed run.
     """
     chance = random.Random(SEED)
     components = archive.components

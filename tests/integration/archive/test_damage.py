@@ -25,7 +25,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes] | None] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", ["measurement", "batch"])
 async def test_a_damaged_segment_is_read_again(archive: Archive, nats: Nats, damage: str, kind: str) -> None:
-    """After the next start what is sealed is what an archive seals that nothing disturbed."""
+    """After the next startup the archive seals the same files as an undisturbed one."""
     archive.start()
     for number in range(3):
         await publish(nats, number)
@@ -58,7 +58,7 @@ async def test_a_damaged_segment_is_read_again(archive: Archive, nats: Nats, dam
 async def test_damage_to_a_running_archive_is_noticed_when_the_day_is_sealed(
     archive: Archive, nats: Nats, kind: str
 ) -> None:
-    """Without a restart: the day is read again from the stream, and sealed as by an archive that nothing disturbed."""
+    """Without a restart, the day is read again from the stream and sealed as by an undisturbed archive."""
     archive.start()
     for number in range(3):
         await publish(nats, number)
@@ -74,7 +74,7 @@ async def test_damage_to_a_running_archive_is_noticed_when_the_day_is_sealed(
 
 @pytest.mark.slow
 async def test_a_segment_that_nothing_holds_any_more_is_named(archive: Archive, nats: Nats, tmp_path: Path) -> None:
-    """Where the stream no longer has its messages, the archive ends with a sentence that names them."""
+    """If the stream no longer has a segment's messages, the archive ends with a sentence that names them."""
     archive.start()
     await publish(nats, 0)
     streams, _ = await streams_of(nats)

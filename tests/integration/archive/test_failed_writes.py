@@ -1,4 +1,4 @@
-"""What an archive writes again after its disk refused a part of it."""
+"""The archive writes nothing twice after its disk refused a part."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.nats import Nats
 
 
 class FullOnce(LocalStorage):
-    """A folder on a disk that is full once, for the file of a position."""
+    """A folder on a disk that is full once, when the file of a position is written."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -36,7 +36,7 @@ class FullOnce(LocalStorage):
 
 
 async def test_a_refused_write_leaves_nothing_twice(archive: Archive, nats: Nats, tmp_path: Path) -> None:
-    """Rows whose segment was written before the disk was full are in the dataset once, also with others that came since."""
+    """Rows whose segment was written before the disk was full are in the dataset once, together with later rows."""
     storage = FullOnce(tmp_path / "full")
     (what,) = (one for one in STREAM_KINDS if one.kind is MEASUREMENT)
     metrics = ArchiveMetrics(CollectorRegistry())

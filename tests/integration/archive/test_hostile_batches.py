@@ -1,4 +1,4 @@
-"""What the seed of a prober can do to the archive by the batches that it may publish."""
+"""The archive survives any batch that the seed of a prober may publish."""
 
 from __future__ import annotations
 

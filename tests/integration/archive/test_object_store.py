@@ -1,4 +1,4 @@
-"""All of the archive on an ``s3://`` address, in a real object store."""
+"""The whole archive works on an ``s3://`` address, in a real object store."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def address(store: ObjectStore, tmp_path: Path) -> str:
-    """A place of the test in the object store, which must run before."""
+    """The test's own place in the object store, which must be running."""
     return f"s3://evidence/{tmp_path.name}"
 
 
 async def command(*words: object) -> str:
-    """What a command prints; it must succeed."""
+    """Run a command that must succeed, and return what it prints."""
     run = await asyncio.to_thread(CliRunner().invoke, app, [str(word) for word in words])
     assert (run.exit_code, run.exception) == (0, None), run.output
     return run.output
 
 
 async def test_a_dataset_in_an_object_store(archive: Archive, nats: Nats, store: ObjectStore, tmp_path: Path) -> None:
-    """The archive is killed and the store is away meanwhile. What is sealed is that of an undisturbed archive in a folder,
-    and everybody who reads it finds it there.
+    """The archive is killed and the store is down for a while. The sealed files equal those of an undisturbed archive
+    in a folder, and every command that reads the dataset finds them.
     """
     archive.start()
     for number in range(4):
@@ -72,7 +72,7 @@ async def test_a_dataset_in_an_object_store(archive: Archive, nats: Nats, store:
 
 
 async def test_numbers_are_computed_again_from_an_object_store(archive: Archive, nats: Nats) -> None:
-    """Of a day that is open, and of the same day once it is sealed, from what was counted and from what was measured."""
+    """An open day, and the same day once sealed, give the same numbers, from its counts and from its measurements."""
     archive.start()
     slot = int(time.time()) // SLOT
     async with nats.connect("prober") as prober:

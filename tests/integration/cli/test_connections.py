@@ -20,7 +20,7 @@ from tests.support.waiting import DEADLINE
 async def test_a_missing_bus_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A notice is printed while a command waits for the bus; after its patience the command fails."""
+    """A command prints a notice while it waits for the bus, and fails when its patience ends."""
     monkeypatch.setattr(connections, "_NOTICE_SECONDS", 0.05)
     write_users(tmp_path)
     settings = Settings(nats=f"nats://127.0.0.1:{free_port()}", credentials=tmp_path)

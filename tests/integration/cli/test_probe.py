@@ -22,7 +22,7 @@ from tests.support.waiting import DEADLINE
 
 
 async def _government(request: Request, writer: asyncio.StreamWriter) -> None:
-    """Answers an inquiry with the id of the request; /broken fails."""
+    """Answer an inquiry with the body of the request; /broken fails."""
     if request.path.startswith("/broken"):
         writer.write(answer(503))
     else:
@@ -36,7 +36,7 @@ async def peyvand(*arguments: str, **environment: str) -> tuple[int, str, str]:
 
 
 async def in_terminal(columns: int, *arguments: str) -> str:
-    """Run the command in a real terminal of so many columns and return what is on it."""
+    """Run the command in a real terminal with this many columns and return what it shows."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS"}}
@@ -45,7 +45,7 @@ async def in_terminal(columns: int, *arguments: str) -> str:
 
     def read() -> bytes:
         written = b""
-        with suppress(OSError):  # the terminal is gone once nobody has it open
+        with suppress(OSError):  # the terminal is gone once no process has it open
             while part := os.read(leader, 65536):
                 written += part
         return written
@@ -73,7 +73,7 @@ async def test_one_target_is_explained(tmp_path: Path) -> None:
 
 
 async def test_a_definition_at_any_target(tmp_path: Path) -> None:
-    """A definition runs at a target given by hand, its params typed as in probes.yaml, and fails with exit code 0."""
+    """A definition runs at a target given by hand, with params typed as in probes.yaml; a failure has exit code 0."""
     async with serving(_government) as server:
         folder = write_register(tmp_path / "r", base=server.url(""))
         single = ("--probe", "inquiry", "--target", server.url("/${way}"), "--param", "national_id=007")
@@ -87,7 +87,7 @@ async def test_a_definition_at_any_target(tmp_path: Path) -> None:
 
 
 async def test_the_record_whose_turn_it_is_or_another(tmp_path: Path) -> None:
-    """Of several test records the one of this slot is requested and named, or the one chosen; others are errors."""
+    """Of several test records the one of this slot, or the chosen one, is requested and named; others are errors."""
     async with serving(_government) as server:
         folder = write_register(tmp_path / "r", base=server.url(""))
         links = (folder / "links.csv").read_text(encoding="utf-8")
@@ -105,7 +105,7 @@ async def test_the_record_whose_turn_it_is_or_another(tmp_path: Path) -> None:
 
 
 async def test_several_are_explained_when_asked(tmp_path: Path) -> None:
-    """With --explain each of several targets is explained, and the summary ends it."""
+    """With --explain each of several targets is explained, and the summary comes last."""
     async with serving(_government) as server:
         folder = write_register(tmp_path / "r", base=server.url(""), links_csv=(",500,,", ",2400,,"))
         _, out, _ = await peyvand("probe", str(folder), "--link", "deed-civil", "--link", "bus", "--explain")
@@ -114,7 +114,7 @@ async def test_several_are_explained_when_asked(tmp_path: Path) -> None:
 
 
 async def test_31_what_cannot_be_judged_is_not_explained(tmp_path: Path) -> None:
-    """An answer that would take a minute to judge ends the command after its timeout, with what was observed."""
+    """If an answer would take a minute to judge, the command ends after its timeout and prints what it observed."""
     body = b"<r>%s</r>" % b"".join(b'<a b="%d"/>' % number for number in range(40_000))
     async with serving(says(body=body)) as server:
         folder = write_register(tmp_path / "r", base=server.url(""))
@@ -123,7 +123,7 @@ async def test_31_what_cannot_be_judged_is_not_explained(tmp_path: Path) -> None
             probes.write(f"\nendless:\n  kind: http\n  timeout: 4s\n  expect: {expect}\n")
         code, out, err = await peyvand("probe", str(folder), "--probe", "endless", "--target", server.url())
     assert (code, err) == (0, "")
-    # How much processor time the machine has for the judge in 4 s decides whose fault it is.
+    # The processor time that the judge gets within 4 s decides whose fault it is.
     assert re.search(
         "PROBER_ERROR  the answer could not be judged in|CHECK_ERROR  judging the answer did not end in", out
     )
@@ -146,7 +146,7 @@ async def test_31_what_cannot_be_judged_is_not_explained(tmp_path: Path) -> None
     ],
 )
 async def test_bad_input_is_one_sentence(tmp_path: Path, arguments: list[str], said: str) -> None:
-    """What cannot be probed is one sentence, with exit code 1."""
+    """Input that cannot be probed is refused with one sentence and exit code 1."""
     code, out, err = await peyvand("probe", str(write_register(tmp_path / "r")), *arguments)
     assert (code, out) == (1, "")
     assert said in err

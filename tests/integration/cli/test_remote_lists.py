@@ -24,7 +24,7 @@ async def _reply(_: Request, writer: asyncio.StreamWriter) -> None:
 
 
 async def test_a_server_of_an_authority_of_ones_own_is_trusted_by_name(tmp_path: Path) -> None:
-    """A list behind a certificate of an own authority needs --authority; without it the sentence says so."""
+    """A list behind a certificate of a private authority needs --authority; without it the error says so."""
     authority = Authority.make(tmp_path)
     trusted = Path(authority.reference.removeprefix("file:"))
     async with serving(_reply, tls=authority.context("127.0.0.1")) as server:

@@ -39,7 +39,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def test_lines_hold_bands_and_indices(files: tuple[Path, Path], tmp_path: Path) -> None:
-    """Agencies' Indicators have rank bands around their rank by L; one line more says how far each switch moves ranks."""
+    """Indicators of agencies have rank bands around their rank by L; the last line says how far each switch moves
+    ranks.
+    """
     register, measurements = files
     slot = EPOCH // SLOT * SLOT
     rows = [
@@ -69,7 +71,7 @@ def test_lines_hold_bands_and_indices(files: tuple[Path, Path], tmp_path: Path) 
     assert switches["latency limit"]["total_order"] > 0.1
     assert (providers["switches"][1]["states"], providers["switches"][1]["total_order"]) == (["I"], 0.0)
 
-    # The same files give the same digits; without exchanges links cannot be weighed by them.
+    # The same files give the same digits. Without exchanges, links cannot be weighted by volume.
     assert peyvand(*asked, "--exchanges", exchanges).stdout == found.stdout
     bare = json.loads(peyvand(*asked).stdout.splitlines()[-1])
     assert [row["cases"] for row in bare["ranks"]] == [216, 108]

@@ -1,4 +1,4 @@
-"""What ``peyvand`` imports before a command runs: help does not keep people waiting."""
+"""``peyvand`` imports little before a command runs, so that help does not keep people waiting."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     assert "Usage: peyvand" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     commands = done.stdout.partition("Commands:")[2]
-    assert "..." not in commands  # no command's sentence is cut
+    assert "..." not in commands  # no command's summary is cut
     assert not HEAVY & set(done.stderr.split())
 
 
 def test_help_words_are_those_of_the_code() -> None:
-    """What help lists without importing the code is what the code has."""
+    """The words that help lists without importing the code are those of the code."""
     assert tuple(kind.label for kind in IndicatorKind) == KINDS
     assert tuple(IMPORTERS) == IMPORTED
     names = [name for name, number in indicator_service_pb2.TabulatedAttribute.items() if number]
@@ -92,9 +92,8 @@ def test_a_component_reads_its_own_flags() -> None:
 
 @pytest.mark.parametrize("component", ["prober", "collector", "scorer", "archive", "api"])
 def test_components_load_nothing_that_they_have_no_use_for(component: str) -> None:
-    """No component loads what nats-py would for WebSockets and what scipy would of numpy, and the api alone loads grpc.
-
-    Readers of the bus do not load what reads probe definitions.
+    """No component loads nats-py's package for WebSockets or the parts of numpy that scipy would load, and only the api
+    loads grpc. Only the prober loads what reads probe definitions.
     """
     load = f"import sys, services.{component}.component; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True, timeout=60, check=True)

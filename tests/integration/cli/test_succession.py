@@ -1,4 +1,4 @@
-"""`peyvand up` on a folder that holds the evidence of an earlier register."""
+"""`peyvand up` on a folder that holds the evidence of an older register."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.registers import write_register
 
 @pytest.fixture
 def left(tmp_path: Path) -> Iterator[tuple[SystemPlan, SupervisedProcess]]:
-    """What runs on a folder of data, and its bus."""
+    """The plan of a system on a data folder, and its bus."""
     plan = SystemPlan(
         data=tmp_path / "data",
         register=write_register(tmp_path / "register"),
@@ -47,7 +47,7 @@ async def test_only_a_successor_goes_on(left: tuple[SystemPlan, SupervisedProces
     assert server.process is None  # a new folder holds nothing to compare
 
     plan.nats_store.mkdir(parents=True)
-    await check_evidence(plan, server)  # a folder that was left at once has no streams
+    await check_evidence(plan, server)  # a folder that was abandoned at once has no streams
     async with running(server, ()):
         async with connect(plan.nats, role="admin", credentials=plan.data / "credentials", name="test") as bus:
             await initialise_streams(bus)

@@ -22,8 +22,8 @@ ROUTES = "client,service,link\nDEV/ORG/1234567-8/TEST,DEV/ORG/1234567-8/TEST/Res
 
 
 async def test_the_replayed_sample_goes_through_live(nats, collector, scorer, data_file, tmp_path):
-    """The real sample, replayed and aliased, arrives as 2,615 exchanges in slots of now, and the scorer counts each once: 1,905
-    and 710 meta. SIGTERM ends the collector with code 0.
+    """The real sample, replayed and aliased, arrives as 2,615 exchanges in current slots, and the scorer counts each
+    once: 1,905, and 710 meta. SIGTERM ends the collector with code 0.
     """
     register = make_register(tmp_path / "register", members_csv=MEMBERS, exchange_csv=ROUTES)
     await put_in_force(nats, register)
@@ -76,7 +76,7 @@ async def test_the_replayed_sample_goes_through_live(nats, collector, scorer, da
 
 
 async def test_kill_9_loses_and_doubles_nothing(nats, collector, data_file, tmp_path):
-    """Killed again and again in the middle of the replay, the collector ends with the totals of a run without a crash."""
+    """A collector that is killed repeatedly during the replay ends with the totals of a run without a crash."""
     await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS))
     options = ("--replay", data_file(SAMPLE), "--replay-seconds", 16, "--alias", "customs")
     taken = interrupted = 0
@@ -88,7 +88,7 @@ async def test_kill_9_loses_and_doubles_nothing(nats, collector, data_file, tmp_
                 async def goes_on(last=last):
                     return (await bus.stream_state(EXCHANGES)).last > last or ended()
 
-                def ended():  # where starting takes so long that the run before had all that was due
+                def ended():  # if startup takes so long that the previous run already had everything due
                     return process.lines("replay_finished")
 
                 if kill % 2:
@@ -120,9 +120,8 @@ async def test_kill_9_loses_and_doubles_nothing(nats, collector, data_file, tmp_
 
 
 async def test_an_older_copy_of_the_folder_can_be_restored(nats, collector, tmp_path):
-    """A collector whose folder was replaced by an older copy reads again what came since.
-
-    What it then publishes of a slot replaces what the lost folder had published.
+    """A collector whose folder was replaced by an older copy reads again what came since. The summaries that it then
+    publishes replace those of the lost folder.
     """
     await put_in_force(nats, write_register(tmp_path / "register"))
     sources, log, copy = tmp_path / "sources.yaml", tmp_path / "exchanges.ndjson", tmp_path / "copy"
@@ -154,14 +153,15 @@ async def test_an_older_copy_of_the_folder_can_be_restored(nats, collector, tmp_
 
         await read([5])
         shutil.copytree(tmp_path / "state", copy)
-        await read([1] * 4)  # each with a revision of its own
+        await read([1] * 4)  # each part with its own revision
         shutil.rmtree(tmp_path / "state")
         copy.rename(tmp_path / "state")
         await read([3])
 
 
 async def test_the_pairing_span_is_a_setting(nats, collector, tmp_path):
-    """Sides two days apart are two exchanges within a span of one day, and one once the collector has another span."""
+    """Sides that are two days apart are two exchanges with a span of one day, and one exchange with the default span.
+    """
     await put_in_force(nats, write_register(tmp_path / "register"))
     now = int(time.time() * 1000)
     (client, _), (_, producer) = both_sides(now - 2 * 86_400_000), both_sides(now)
@@ -179,7 +179,7 @@ async def test_the_pairing_span_is_a_setting(nats, collector, tmp_path):
 
 
 async def test_an_outage_of_the_bus_loses_nothing(nats, collector, data_file, tmp_path):
-    """Without the bus the collector reads on and is NOT_SERVING; afterwards everything arrives."""
+    """Without the bus the collector continues to read and is NOT_SERVING; afterwards everything arrives."""
     await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS))
     with collector("--replay", data_file(SAMPLE), "--replay-seconds", 3) as process:
         await eventually(lambda: process.lines("records_taken"), "a first batch")
@@ -199,7 +199,7 @@ async def test_an_outage_of_the_bus_loses_nothing(nats, collector, data_file, tm
 
 
 async def test_without_a_bus_it_does_not_serve_and_still_stops(collector, nats):
-    """Waiting for its bus, the collector is NOT_SERVING, and SIGTERM ends it with code 0."""
+    """While the collector waits for its bus it is NOT_SERVING, and SIGTERM ends it with code 0."""
     nats.kill()
     with collector() as process:
         await eventually(lambda: process.page("/health")[0] == 503, "an answer on /health")

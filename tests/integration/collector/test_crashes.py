@@ -1,4 +1,4 @@
-"""Killed at random moments together with its bus, the collector counts every record once."""
+"""The collector counts every record once, although it and its bus are killed at random moments."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["collector"]  # the fixture
 
 LOGGED = 4000
 WINDOW_SECONDS = 1.0
-"""How long the bus knows which messages of the stream it has seen; elsewhere 120 s."""
+"""How long the bus remembers the messages of the stream to drop duplicates; elsewhere 120 s."""
 OUTAGE_SECONDS = 3.0
-"""How long the bus is away once."""
+"""How long the bus is down once."""
 
 
 async def shorten_window(nats):
-    """Have the bus forget soon which messages of EXCHANGES it has seen."""
+    """Shorten the window in which the bus drops duplicates in EXCHANGES."""
     async with nats.connect("admin") as bus:
         config = (await bus.jetstream.stream_info(EXCHANGES)).config
         made = await bus.jetstream.update_stream(replace(config, duplicate_window=WINDOW_SECONDS))
@@ -36,7 +36,7 @@ async def shorten_window(nats):
 
 
 def sides():
-    """Both sides of LOGGED exchanges, logged over the last hour; of every hundredth the producer's is missing."""
+    """Yield both sides of LOGGED exchanges of the last hour; every hundredth lacks the producer's side."""
     began = int(time.time()) - 3700
     for number in range(LOGGED):
         moment = (began + number * 3600 // LOGGED) * 1000 + number % 1000
@@ -52,16 +52,16 @@ def counted(summaries):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1])
 async def test_every_record_is_counted_once(nats, collector, tmp_path, seed):
-    """Collector and nats-server are killed in turn at random moments while records of two sources, repeated and
-    halved, come in. Once the bus is away for longer than its window of duplicates, which is shortened to a second. The
-    counts are those of the records.
+    """Collector and nats-server are killed at random moments while records of two sources come in, some repeated and
+    some without their other side. Once the bus is down for longer than its window of duplicates, which is shortened to
+    a second. Every record is counted once.
     """
     chance = random.Random(seed)
     await shorten_window(nats)
     await put_in_force(nats, write_register(tmp_path / "register"))
     pairs = list(sides())
     book = Logbook([client for client, _ in pairs], limit=60)
-    # A server that is slow enough to be interrupted, and fails now and then.
+    # The server is slow enough to be interrupted, and fails now and then.
     book.ill = lambda call: answer(503) if call % 17 == 0 else None
     producers = [json.dumps(producer) for _, producer in pairs if producer]
     producers += chance.sample(producers, LOGGED // 100)
@@ -93,7 +93,7 @@ sources:
                     write(len(producers) // 16)
                     await asyncio.sleep(OUTAGE_SECONDS if turn == 2 else chance.uniform(0.0, 0.4))
                 if turn == 1:
-                    nats.start()  # the collector lives on, and its bus is back
+                    nats.start()  # the collector is still running, and its bus is back
                     await asyncio.sleep(chance.uniform(0.0, 0.4))
                 process.popen.kill()
                 process.popen.wait()

@@ -38,9 +38,8 @@ async def test_all_records_are_followed_to_the_end(pulling):
 
 
 async def test_another_server_under_the_same_id_is_read_from_its_beginning(pulling):
-    """A source that names another server or provider is read from its history on, and nothing counts twice.
-
-    The former one is read on from where it stopped, and so is a server with another URL.
+    """A source that names another server or provider is read from the start of its history, and nothing counts twice.
+    Reading of the former one continues where it stopped, and so does reading of a server with another URL.
     """
     began = time.time()
     ours, theirs = (Logbook([record(f"{name}{n}", 3000 - n) for n in range(20)]) for name in "ab")
@@ -61,9 +60,8 @@ async def test_another_server_under_the_same_id_is_read_from_its_beginning(pulli
 
 
 async def test_records_before_the_first_request_open_no_slot(pulling):
-    """A side that was logged within `history`, of an exchange before it, opens no slot that was published completely.
-
-    What the first request skipped does not change where it began.
+    """A side that was logged within `history`, but is of an exchange before it, opens no slot that was published
+    completely. Seconds that the first request skipped do not change where it began.
     """
     records, began = [record(n, 3000 - n) for n in range(100)], time.time()
     late = raw((int(began) - 8000) * 1000, monitoringDataTs=int(began) - 2900, xRequestId="late")
@@ -79,7 +77,7 @@ async def test_records_before_the_first_request_open_no_slot(pulling):
 
 
 async def test_a_position_is_that_of_one_server(pulling):
-    """A source that names another server under the same id reads that one from its history on."""
+    """A source that names another server under the same id reads that server from the start of its history."""
     book = Logbook([record(n, 3000 - n) for n in range(20)])
     async with serving(book) as server:
         async with pulling(server.url()) as pulled:
@@ -89,8 +87,8 @@ async def test_a_position_is_that_of_one_server(pulling):
 
 
 async def test_a_quiet_server_is_read_up_to_now(pulling):
-    """A server without records counts as read up to the end of the request; its newest exchange is as old as the
-    collector.
+    """A server without records counts as read up to the end of the request; its newest exchange has the time of the
+    collector's startup.
     """
     began = time.time()
     async with serving(Logbook()) as server, pulling(server.url(), rounds=2) as pulled:
@@ -101,7 +99,7 @@ async def test_a_quiet_server_is_read_up_to_now(pulling):
 
 
 async def test_many_records_of_one_second_are_not_lost(pulling):
-    """A second with more records than fit in an answer is given completely, and reading goes on after it."""
+    """A second with more records than fit in an answer is read completely, and reading continues after it."""
     book = Logbook([record(n, 500) for n in range(50)] + [record(n, 400) for n in range(50, 60)], limit=20)
     async with serving(book) as server, pulling(server.url()) as pulled:
         assert await pulled.exchanges() == 60
@@ -129,7 +127,7 @@ async def test_a_request_is_a_message_of_the_protocol(pulling):
 
 @pytest.mark.parametrize(("health", "criteria"), [(False, "searchCriteria"), (True, "filterCriteria")])
 async def test_records_of_one_provider_can_be_requested(pulling, health, criteria):
-    """If a source names a provider, records and counts of its services alone are requested."""
+    """If a source names a provider, only records and counts of that provider's services are requested."""
     book = Logbook(health=HEALTH)
     async with serving(book) as server, pulling(server.url(), provider="IR/GOV/100/a%2Fb", health=health):
         pass

@@ -1,4 +1,4 @@
-"""Security servers that fail, in every way known: what is lost, what is said, and when it is tried again."""
+"""Security servers that fail in every known way: what is lost, what is logged, and when the collector retries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.servers.security_server import Logbook, fault, multipart, soa
 __all__ = ["pulling"]  # fixtures
 
 _LARGEST = 1 << 20
-"""Bytes of an answer where a test makes many that are too large. The true limit is sixteen times as high."""
+"""The limit of an answer in bytes, for a test that makes many larger ones. The real limit is sixteen times as high."""
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_a_failure_is_reported_without_content_and_retried(pulling, ill, f
 
 
 async def test_no_cookie_is_kept():
-    """Cookies of a security server are not sent back, nor kept."""
+    """Cookies of a security server are neither sent back nor kept."""
     sent: list[str | None] = []
 
     async def handler(request, writer):
@@ -134,7 +134,7 @@ async def test_a_bad_second_blocks_nothing_else(pulling, monkeypatch, ill, toget
     "ill", [lambda call: call <= 60, lambda call: call % 2, lambda call: call % 2 == 0], ids=["long", "odd", "even"]
 )
 async def test_a_failing_server_loses_nothing(pulling, ill):
-    """While no answer is readable, or only every other one, no second is skipped; then everything is read."""
+    """While no answer is readable, or only every other one, no second is skipped; afterwards everything is read."""
     book = Logbook([record(n, 3000 - n) for n in range(100)], limit=10)
     book.ill = lambda call: answer(200, b"<html/>") if ill(call) else None
     async with serving(book) as server, pulling(server.url(), rounds=40) as pulled:
@@ -144,7 +144,7 @@ async def test_a_failing_server_loses_nothing(pulling, ill):
 
 
 async def test_retries_back_off(pulling):
-    """Pauses double with each failure up to a quarter of an hour; success makes them short again."""
+    """Pauses double with each failure up to a quarter of an hour; a success makes them short again."""
     waits: list[float] = []
     book = Logbook(ill=lambda call: answer(503) if call <= 6 else None)
     async with serving(book) as server, pulling(server.url(), rounds=7, chance=0.5, waits=waits) as pulled:
@@ -176,7 +176,7 @@ async def test_an_answer_without_end_is_cut(pulling):
             writer.write(b"-" * 65536)
             await writer.drain()
 
-    # Each is requested anew for the halves of a span: one of two seconds is the shortest, as the last minute is not read.
+    # An unreadable span is requested again in halves. The last minute is not read, so this span has two seconds.
     bomb = gzip.compress(bytes(65 << 20), 1)
     envelope = soap("<om:getSecurityServerOperationalDataResponse/>")
     book = Logbook(ill=lambda _: answer(200, multipart(envelope, bomb)))
@@ -187,6 +187,6 @@ async def test_an_answer_without_end_is_cut(pulling):
 
 
 async def test_a_refused_connection_is_reported(pulling, port):
-    """A refused connection is a failure of transport."""
+    """A refused connection is reported as a transport failure."""
     async with pulling(f"http://127.0.0.1:{port()}/") as pulled:
         assert pulled.failures() == [("transport", "no connection to it can be made")]

@@ -1,4 +1,4 @@
-"""Nothing personal is stored or shown: canaries in every such field of every source are found nowhere."""
+"""No personal data is stored or shown: canaries in every personal field of every source are found nowhere."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def table(records):
 
 
 def bad(number):
-    """Unreadable records, with the canary where a reason could quote it."""
+    """Return unreadable records, with the canary where a reason could quote it."""
     whole = record(number)
     return [
         whole | {"succeeded": CANARY},
@@ -48,8 +48,9 @@ def bad(number):
 
 
 async def test_no_canary_is_anywhere(nats, collector, tmp_path):
-    """Through SOAP, NDJSON, an array, CSV, gzip and the generic source, in good records, bad ones and faults, no
-    canary reaches the disk, the bus, a log, the metrics or any answer over gRPC. What may be shown does.
+    """No canary reaches the disk, the bus, a log, the metrics or any answer over gRPC, but what may be shown does.
+    Canaries come through SOAP, NDJSON, an array, CSV, gzip and the generic source, in good records, bad records and
+    faults.
     """
     await put_in_force(nats, make_register(tmp_path / "register"))
     logs = tmp_path / "logs"
@@ -102,14 +103,15 @@ sources:
     written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.parent != logs}
     assert [path for path, content in written.items() if CANARY.encode() in content] == []
     assert CANARY not in metrics
-    # The search finds what is there: in the state, in the store of the bus and in the log.
+    # The search does find what exists: in the state, in the store of the bus and in the log.
     seen = {path.relative_to(tmp_path).parts[0] for path, content in written.items() if b"visible-service" in content}
     assert {"state", "nats"} <= seen
     assert b"Server.ServerProxy.AccessDenied" in process.log.read_bytes()
 
 
 async def _answers(address):
-    """Every answer of an api that has all 15 exchanges, 14 of them of parties without an entry in the register."""
+    """Return every answer of an api with all 15 exchanges; 14 of them are of parties without an entry in the register.
+    """
     asked: dict[str, Any] = {
         "link": "clearance-customs",
         "service": "tax-clearance",

@@ -1,4 +1,4 @@
-"""A collector with sources of its own, and settings that cannot work."""
+"""The collector with configured sources, and with settings that cannot work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["collector"]  # the fixture
 
 
 async def test_bad_lines_are_reported_and_the_rest_goes_on(nats, collector, data_file, tmp_path):
-    """Lines that cannot be read are counted and logged by position, length and reason, without content, once."""
+    """Unreadable lines are counted and logged once, by position, length and reason, without content."""
     await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS))
     lines = data_file(SAMPLE).read_bytes().splitlines()[:200]
     personal = {"messageUserId": "CANARY", "faultString": "CANARY", "restPath": "/CANARY", "messageIssue": "CANARY"}
@@ -52,7 +52,8 @@ async def test_bad_lines_are_reported_and_the_rest_goes_on(nats, collector, data
 
 
 async def test_slots_of_another_length_end_the_collector(nats, collector, data_file, tmp_path):
-    """A new register changes nothing while its slots are as long; one with other slots ends the collector with a sentence."""
+    """A new register with slots of the same length changes nothing; another length ends the collector with a sentence.
+    """
     await put_in_force(nats, write_register(tmp_path / "register"))
     with collector("--replay", data_file(SAMPLE), "--replay-seconds", 1) as process:
         await eventually(lambda: process.page("/health")[0] == 200, "serving")
@@ -83,9 +84,8 @@ async def test_what_cannot_work_ends_with_a_sentence(nats, collector, tmp_path, 
 
 
 async def test_sources_go_through_live(nats, collector, tmp_path):
-    """Both sides of an exchange, one from a security server and one from a log, arrive as one exchange.
-
-    A server that hangs delays nothing, not even the end.
+    """Both sides of an exchange, one from a security server and one from a log, arrive as one exchange. A server that
+    hangs delays nothing, not even the shutdown.
     """
     await put_in_force(nats, write_register(tmp_path / "register"))
     logged = int(time.time()) - 200
@@ -115,7 +115,7 @@ sources:
 
 
 async def test_another_log_on_the_same_state_is_refused(nats, collector, data_file, tmp_path):
-    """One state replays one log: a second one is refused with what to do."""
+    """A state folder replays one log; a second log is refused, and the error says what to do."""
     await put_in_force(nats, write_register(tmp_path / "register"))
     with collector("--replay", data_file(SAMPLE), "--replay-seconds", 60) as process:
         await eventually(lambda: process.lines("records_taken"), "a first batch")

@@ -1,4 +1,4 @@
-"""The console over an api whose state is made by hand, and a browser."""
+"""Provide the console over an api with a handmade state, and a browser."""
 
 from tests.support.cases.api.server import api, empty_api
 from tests.support.console.browser import browser

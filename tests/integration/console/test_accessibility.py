@@ -1,4 +1,4 @@
-"""Every page in a real browser: checked by axe, read by keyboard, without script, on paper and at any width."""
+"""Every page in a real browser: checked by axe, used by keyboard, without script, on paper and at any width."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.values.findings import SINCE, finding
 
 _RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
-    "resultTypes": ["violations"],  # what passes is not described node by node, which takes longer than the rules
+    "resultTypes": ["violations"],  # describing node by node what passes takes longer than the rules
 }
 # The theme changes colours alone.
 _CONTRAST = {**_RULES, "runOnly": ["color-contrast", "link-in-text-block"]}
@@ -35,8 +35,8 @@ async def _no_sideways(page: Page) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("code", LANGUAGES)
 async def test_axe_finds_nothing(console: Console, browser: Browser, code: str) -> None:
-    """No violation up to WCAG 2.2 AA on any page, light and dark, at 320 and 1280 pixels. Nothing scrolls sideways, nor at 400 per
-    cent, which makes 320 by 256 pixels of 1280 by 1024. Every request of a page is to the console.
+    """No page violates WCAG 2.2 AA, in light and dark, at 320 and 1280 pixels. Nothing scrolls sideways, not even at
+    400 per cent, which makes 320 by 256 pixels of 1280 by 1024. Every request of a page goes to the console.
     """
     found = []
     api = console.api
@@ -99,7 +99,7 @@ async def test_from_the_headline_to_the_evidence_by_keyboard(console: Console, b
 
 
 async def test_a_strip_is_one_stop_and_names_each_piece(console: Console, browser: Browser) -> None:
-    """Arrow keys, Home and End move along it, and what is chosen is told to who does not see it."""
+    """Home and End move along a strip, and the chosen piece is announced to readers who do not see it."""
     async with serving(console) as base:
         page = await browser.new_page()
         await page.goto(f"{base}/en/link/transfer-customs")
@@ -118,7 +118,7 @@ async def test_a_strip_is_one_stop_and_names_each_piece(console: Console, browse
 
 @pytest.mark.parametrize("code", LANGUAGES)
 async def test_without_script_everything_is_there(console: Console, browser: Browser, code: str) -> None:
-    """Every page says the same without script, and forms and disclosures work."""
+    """Without script every page has its heading, and forms and disclosures work."""
     async with serving(console) as base:
         context = await browser.new_context(java_script_enabled=False)
         page = await context.new_page()
@@ -136,10 +136,10 @@ async def test_without_script_everything_is_there(console: Console, browser: Bro
 
 
 async def test_a_page_renews_itself_without_losing_the_place(console: Console, browser: Browser) -> None:
-    """When the figures change, a page in view shows them, and what was open and focused stays so."""
+    """When the figures change, a page in view shows them, and open and focused elements stay so."""
     async with serving(console) as base:
         page = await browser.new_page()
-        # A minute of a page is half a second here.
+        # Here a minute of the page takes half a second.
         await page.add_init_script("const real = setInterval; window.setInterval = (run, ms) => real(run, ms / 120);")
         await page.goto(f"{base}/en/")
         await page.evaluate("document.body.dataset.mark = 'same document'")
@@ -161,7 +161,7 @@ async def test_a_page_renews_itself_without_losing_the_place(console: Console, b
 
 @pytest.mark.parametrize("code", LANGUAGES)
 async def test_a_printed_page_has_the_figures_and_no_menu(console: Console, browser: Browser, code: str) -> None:
-    """On paper there is no menu and no search, and numbers and charts are there."""
+    """A printed page has numbers and charts, but no menu and no search."""
     async with serving(console) as base:
         page = await browser.new_page()
         await page.goto(f"{base}/{code}/")
@@ -174,7 +174,7 @@ async def test_a_printed_page_has_the_figures_and_no_menu(console: Console, brow
 
 
 async def test_nothing_moves_for_who_wants_no_motion(console: Console, browser: Browser) -> None:
-    """Neither scrolling nor anything else is animated then."""
+    """Nothing is animated, not even scrolling, for a reader who prefers reduced motion."""
     async with serving(console) as base:
         context = await browser.new_context(reduced_motion="reduce")
         page = await context.new_page()

@@ -1,4 +1,4 @@
-"""The console as a process."""
+"""The console process: startup, open data, settings and taken ports."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _fetch(address: str) -> tuple[int, str]:
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Starts consoles, and ends them with the test."""
+    """Start consoles that end with the test."""
     started: list[subprocess.Popen[str]] = []
 
     def start(**flags: object) -> subprocess.Popen[str]:
@@ -57,7 +57,8 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
 
 def test_a_console_waits_for_its_api(launch: Callable[..., Any]) -> None:
-    """It answers at once, says that there are no figures yet, and ends in order."""
+    """A console without its api answers at once, says that there are no figures yet, and exits with 0 when terminated.
+    """
     port, metrics = free_port(), free_port()
     process = launch(console=f"127.0.0.1:{port}", api=f"127.0.0.1:{free_port()}", metrics=f"127.0.0.1:{metrics}")
     until(lambda: _fetch(f"http://127.0.0.1:{port}/en/")[0] == 503, "the console answers")
@@ -69,7 +70,7 @@ def test_a_console_waits_for_its_api(launch: Callable[..., Any]) -> None:
 
 
 def test_open_data_is_served_without_an_api(launch: Callable[..., Any], tmp_path: Path) -> None:
-    """The page's command serves the files of an export as soon as there is one."""
+    """The page's command serves the files of an export as soon as one exists."""
     program, component, flag, folder = shlex.split(block("docs/opendata.md: 3. Serve it 1").text)
     assert (program, component, flag, folder) == ("peyvand", "console", "--open-data", "/srv/open-data")
     port, out = free_port(), tmp_path / "open-data"
@@ -106,7 +107,7 @@ def test_open_data_is_served_without_an_api(launch: Callable[..., Any], tmp_path
 def test_what_cannot_be_is_one_sentence(
     launch: Callable[..., Any], tmp_path: Path, flags: dict[str, str], sentence: str
 ) -> None:
-    """Exit code 1, and a sentence that says what to do."""
+    """Settings that cannot work end the console with exit code 1 and a sentence that says what to do."""
     given = {name: value.format(port=free_port(), folder=tmp_path) for name, value in flags.items()}
     process = launch(**{"console": f"127.0.0.1:{free_port()}", **given})
     output, _ = process.communicate(timeout=60)
@@ -116,7 +117,7 @@ def test_what_cannot_be_is_one_sentence(
 
 
 def test_a_short_key_is_refused(launch: Callable[..., Any], tmp_path: Path) -> None:
-    """Cookies are not signed by what can be guessed."""
+    """A session key that could be guessed is refused."""
     (tmp_path / "key").write_text("short\n")
     process = launch(
         console=f"127.0.0.1:{free_port()}",
@@ -133,7 +134,7 @@ def test_a_short_key_is_refused(launch: Callable[..., Any], tmp_path: Path) -> N
 
 
 def test_a_taken_port_is_one_sentence(launch: Callable[..., Any]) -> None:
-    """The address is named, and the flag."""
+    """The error names the taken address, and the first console keeps running."""
     port = free_port()
     first = launch(console=f"127.0.0.1:{port}")
     until(lambda: _fetch(f"http://127.0.0.1:{port}/healthz")[0] == 503, "the first console answers")

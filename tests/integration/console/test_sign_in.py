@@ -1,4 +1,4 @@
-"""Signing in, against a real provider of identities."""
+"""Signing in against a real identity provider."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def signed(api: Any, make_console: Any, issuer: str) -> Console:
 
 
 async def _sign_in(console: Console, issuer: str, back: str = "", **person: str) -> httpx.Response:
-    """Go the whole way through the provider, and return the console's last answer."""
+    """Sign in through the provider, and return the console's last answer."""
     async with httpx.AsyncClient(trust_env=False) as provider:
         await provider.get(f"{issuer}/as", params=person)
         start = await console.client.get("/sign-in/start", params={"back": back} if back else {})
@@ -68,7 +68,7 @@ async def _sign_in(console: Console, issuer: str, back: str = "", **person: str)
 
 
 async def test_an_auditor_sees_everything(signed: Console, issuer: str) -> None:
-    """After signing in a link's target is shown, and the reader is led back to where the way began."""
+    """After signing in an auditor sees a link's target, and is led back to the page where the sign-in began."""
     assert (await signed.get("/en/link/deed-tax")).status_code == 401
     done = await _sign_in(signed, issuer, "/en/link/deed-tax", sub="amina", role="auditor")
     assert (done.status_code, done.headers["location"]) == (303, "/en/link/deed-tax")
@@ -83,7 +83,7 @@ async def test_an_auditor_sees_everything(signed: Console, issuer: str) -> None:
 
 
 async def test_an_agency_sees_its_own(signed: Console, issuer: str) -> None:
-    """Its links and services, and none of others."""
+    """A reader of an agency sees its links and services, and none of others."""
     await _sign_in(signed, issuer, sub="customs clerk", role="agency:customs")
     assert (await signed.get("/en/link/clearance-customs")).status_code == 200
     assert (await signed.get("/en/service/import-permit")).status_code == 200
@@ -94,7 +94,7 @@ async def test_an_agency_sees_its_own(signed: Console, issuer: str) -> None:
 
 
 async def test_who_has_no_role_is_public(signed: Console, issuer: str) -> None:
-    """A person of whom the claim says nothing that we know sees what everybody sees."""
+    """A person whose claim has no known role sees only what everybody sees."""
     await _sign_in(signed, issuer, sub="nobody", role="king")
     assert (await signed.get("/en/link/deed-tax")).status_code in (401, 404)
 
@@ -111,7 +111,7 @@ async def test_signing_out_needs_the_token_of_the_page(signed: Console, issuer: 
 
 
 async def test_a_refusal_signs_nobody_in(signed: Console, issuer: str) -> None:
-    """What the provider refuses, and an answer that nobody asked for, lead to a page that says so."""
+    """A refusal of the provider, and an answer that nobody asked for, get a 401 and no session."""
     refused = await _sign_in(signed, issuer, error="access_denied", sub="x")
     assert refused.status_code == 401
     forged = await signed.get("/sign-in/done?code=x&state=y")
@@ -123,7 +123,7 @@ async def test_a_refusal_signs_nobody_in(signed: Console, issuer: str) -> None:
 async def test_a_token_that_is_wrong_signs_nobody_in(
     signed: Console, issuer: str, claims: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A token of another sign-in, client or provider, or one that is over, is a refusal with a line in the log."""
+    """A token of another sign-in, client or provider, or an expired one, is refused with a line in the log."""
     refused = await _sign_in(signed, issuer, sub="amina", role="auditor", **claims)
     assert (refused.status_code, "This page is for those who signed in" in refused.text) == (401, True)
     assert "sign_in_refused" in "".join(capsys.readouterr())
@@ -133,7 +133,7 @@ async def test_a_token_that_is_wrong_signs_nobody_in(
 async def test_a_provider_that_does_not_say_where_to_sign_in_is_not_asked(
     api: Any, make_console: Any, issuer: str
 ) -> None:
-    """Its description without the address of signing in is no fault of the reader."""
+    """A provider whose description lacks the address for signing in gets no request; the reader gets a 401."""
     assert api
     provider = Provider(f"{issuer}/bare", CLIENT, SECRET, "role")
     console = await make_console(audience="signed", provider=provider, session_key=KEY)
@@ -144,13 +144,13 @@ async def test_a_provider_that_does_not_say_where_to_sign_in_is_not_asked(
     "back", ["https://evil.example/", "//evil.example", "/en/\\evil", "javascript:alert(1)", "/sign-out"]
 )
 async def test_the_way_back_is_to_a_page_of_ours(signed: Console, issuer: str, back: str) -> None:
-    """Whatever else an address names leads to the start."""
+    """Any other address leads to the start page."""
     done = await _sign_in(signed, issuer, back, sub="amina", role="auditor")
     assert done.headers["location"] == "/"
 
 
 async def test_a_forged_cookie_is_nobody(signed: Console) -> None:
-    """A session signed with another key, or changed, counts for nothing."""
+    """A session that is changed or signed with another key does not count."""
     data = base64.b64encode(json.dumps({"role": "auditor", "until": 10**10, "subject": "x"}).encode())
     forged = TimestampSigner("another key").sign(data).decode()
     for cookie in (forged, data.decode(), "", "x.y.z"):
@@ -160,7 +160,7 @@ async def test_a_forged_cookie_is_nobody(signed: Console) -> None:
 
 
 async def test_under_https_the_cookie_is_secure(api: Any, make_console: Any, issuer: str) -> None:
-    """It is never sent in the clear."""
+    """Under https the cookie is never sent in the clear."""
     assert api
     provider = Provider(issuer, CLIENT, SECRET, "role")
     console = await make_console(audience="signed", base="https://console.test", provider=provider, session_key=KEY)
@@ -170,7 +170,7 @@ async def test_under_https_the_cookie_is_secure(api: Any, make_console: Any, iss
 
 
 async def test_without_the_provider_a_sentence_comes(api: Any, make_console: Any) -> None:
-    """A provider that does not answer is no fault of the reader."""
+    """If the provider does not answer, the reader gets a 401 instead of an error."""
     assert api
     provider = Provider(f"http://127.0.0.1:{free_port()}", CLIENT, SECRET, "role")
     console = await make_console(audience="signed", provider=provider, session_key=KEY)

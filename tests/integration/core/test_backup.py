@@ -1,4 +1,4 @@
-"""Backup of a real bus and of a scorer's state, restored into an empty system: same index, and scoring continues."""
+"""A restored backup of a real bus and a scorer's state gives the same index, and scoring continues."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_a_restored_bus_gives_the_same_index_and_goes_on(nats: Nats, tmp_p
     shutil.rmtree(scorer.data)
     nats.start()
     async with nats.connect("admin") as admin:
-        await initialise_streams(admin)  # as a deployment does by itself, before anybody restores
+        await initialise_streams(admin)  # as a deployment does before anybody restores
         assert {name: await restore_stream(admin, tmp_path / "kept" / name) for name in kept} == kept
         await initialise_streams(admin)
     shutil.copytree(tmp_path / "scorer-kept", scorer.data)
@@ -101,7 +101,7 @@ async def test_what_is_there_is_never_restored_over(nats: Nats, tmp_path: Path) 
 async def test_a_server_that_listens_late_for_the_chunks_is_waited_for(
     nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a cluster the answer to a restore can arrive before the subscription to its chunks is known everywhere."""
+    """A restore waits for a server that listens late for its chunks, as can happen in a cluster."""
     async with nats.connect("prober") as prober:
         last = await put(prober, _rows(1, range(60, 120)))
     async with nats.connect("admin") as admin:

@@ -22,7 +22,7 @@ from services.core.bus.topology import initialise_streams, stream_configs
 from services.core.errors import BusError
 from tests.support.waiting import DEADLINE
 
-# One thing each role must never do, by subject.
+# A subject on which each role must never publish.
 FORBIDDEN = {
     "admin": measurement_subject("main", 0),
     "register": measurement_subject("main", 0),
@@ -81,7 +81,7 @@ async def test_init_twice_changes_nothing(nats) -> None:
 
 
 async def test_acknowledged_messages_survive_kill_9(nats) -> None:
-    """Acknowledged messages are read in order and once after the server was killed."""
+    """After the server is killed, acknowledged messages are read once and in order."""
     async with nats.connect("prober") as prober, nats.connect("scorer") as scorer:
         for i in range(50):
             await prober.publish(measurement_subject("main", i % 16), b"%d" % i, message_id=str(i))

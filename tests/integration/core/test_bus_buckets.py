@@ -1,4 +1,4 @@
-"""Buckets of the bus: followed, announced, claimed, put together and made anew."""
+"""Buckets of the bus are followed, announced, claimed, written atomically and recreated."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_followers_see_every_value_across_a_restart(nats) -> None:
         assert await received.get() == ("consumer.b", b"3")
         await bus.kv_delete(INDICATOR_BUCKET, "consumer.a")
         item = await received.get()
-        while item == ("consumer.b", b"3"):  # a put that was stored but not acknowledged was made again
+        while item == ("consumer.b", b"3"):  # a put that was stored but not acknowledged was repeated
             item = await received.get()
         assert item == ("consumer.a", None)
         task.cancel()
@@ -69,7 +69,7 @@ async def test_a_change_is_announced_once_stored_and_without_its_value(nats) -> 
 
 
 async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
-    """A key put for a second is gone afterwards, without a tombstone."""
+    """A key with a time to live of a second is gone afterwards, without a tombstone."""
     async with nats.connect("scorer") as bus, nats.connect("api") as api:
 
         async def is_there() -> bool:
@@ -85,7 +85,8 @@ async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
 
 
 async def test_of_several_claims_one_succeeds(nats) -> None:
-    """A claim fails while another value is there, in either order, and succeeds once that was deleted or has expired."""
+    """A claim fails while another value exists, in either order, and succeeds once that one is deleted or has expired.
+    """
     async with nats.connect("scorer") as one, nats.connect("scorer") as two:
 
         async def claim(bus: Bus, value: bytes, *, ttl: float = 60) -> bytes:
@@ -107,7 +108,9 @@ async def test_of_several_claims_one_succeeds(nats) -> None:
 
 
 async def test_values_are_put_together_or_not_at_all(nats) -> None:
-    """Values put together are read and followed like single ones, expire, and are all absent when one is refused."""
+    """Values that are put together are read and followed like single ones and expire; if one is refused, all are
+    absent.
+    """
     values = {f"slot.a.{number}": bytes([number]) * 5000 for number in range(MAX_ATOMIC_PUTS)}
     async with nats.connect("scorer") as bus, nats.connect("api") as api:
         await bus.kv_put_all(INDICATOR_BUCKET, values)
@@ -129,7 +132,7 @@ async def test_values_are_put_together_or_not_at_all(nats) -> None:
 
 
 async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
-    """After a bucket was created again, its follower gets every value, although its sequences are lower than before."""
+    """The follower of a recreated bucket gets every value, although the sequences are lower than before."""
     async with (
         asyncio.timeout(DEADLINE),
         nats.connect("admin") as admin,
@@ -156,7 +159,7 @@ async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
 
 
 async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> None:
-    """A follower that gets no signal from a bucket created again finds its values by polling."""
+    """A follower that gets no signal from a recreated bucket finds its values by polling."""
     monkeypatch.setattr(bus_streams, "_RECHECK_SECONDS", 0.1)
     monkeypatch.setattr(bus_streams, "_POLL_SECONDS", 0.1)
     async with (
@@ -179,7 +182,7 @@ async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> 
 
 
 async def test_a_follower_reads_once_it_is_connected_again(nats, monkeypatch) -> None:
-    """What was stored while a follower was not connected, without a signal to it, is read as soon as it is."""
+    """A follower that was disconnected reads what was stored meanwhile, without a signal, as soon as it reconnects."""
     monkeypatch.setattr(bus_streams, "_POLL_SECONDS", 10 * DEADLINE)
     async with asyncio.timeout(DEADLINE), nats.connect("scorer") as scorer, nats.connect("api") as api:
         await scorer.kv_put(INDICATOR_BUCKET, "government", b"old")

@@ -1,4 +1,4 @@
-"""A real bus says how it keeps what it acknowledges."""
+"""A real bus is checked for settings with which it could lose acknowledged messages."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ async def faults(server: Nats) -> dict[str, str]:
 
 
 async def test_a_bus_as_it_is_set_up_is_safe(nats: Nats) -> None:
-    """The embedded server has nothing to say."""
+    """The embedded server has no fault."""
     assert await faults(nats) == {}
 
 
 async def test_a_server_that_does_not_sync_is_named(tmp_path: Path) -> None:
-    """Without sync_interval: always the server is named, and its interval."""
+    """A server without sync_interval: always is named, with its interval."""
     async with running_nats(
         tmp_path, change=lambda configuration: configuration["jetstream"].pop("sync_interval")
     ) as server:
@@ -40,7 +40,7 @@ async def test_a_server_that_does_not_sync_is_named(tmp_path: Path) -> None:
 
 
 async def test_servers_with_former_accounts_do_not_say(tmp_path: Path) -> None:
-    """Accounts of an earlier version let nobody ask; that is said, and the scorer's connection goes on."""
+    """With accounts of an older version nobody can ask; that is reported, and the scorer's connection continues."""
 
     def former(configuration: Configuration) -> None:
         del configuration["accounts"]["$SYS"]
@@ -52,7 +52,7 @@ async def test_servers_with_former_accounts_do_not_say(tmp_path: Path) -> None:
 
 
 async def test_a_stream_in_memory_is_named(nats: Nats) -> None:
-    """A stream that was made anew in memory is found out."""
+    """A stream that was recreated in memory is named."""
     (config,) = (one for one in stream_configs(1) if one.name == EXCHANGES)
     async with nats.connect("admin") as bus:
         await bus.jetstream.delete_stream(EXCHANGES)
@@ -64,7 +64,9 @@ async def test_a_stream_in_memory_is_named(nats: Nats) -> None:
 
 @pytest.mark.slow
 async def test_a_cluster_says_which_copies_it_lacks(tmp_path: Path) -> None:
-    """Three servers by deploy/nats have nothing to say; with one of them down its copies are named, with one copy each stream is."""
+    """Three servers by deploy/nats have no fault. With one of them down its copies are named; with one replica the
+    streams are.
+    """
     with deployed(tmp_path / "cluster", "cluster.conf", 3) as servers:
         async with (
             asyncio.timeout(2 * DEADLINE),
@@ -90,7 +92,7 @@ async def test_a_cluster_says_which_copies_it_lacks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("role", ["prober", "collector", "archive", "api", "dump", "register"])
 async def test_only_the_scorer_may_ask_servers(nats: Nats, role: str) -> None:
-    """No other role gets an answer of the servers."""
+    """No role but the scorer gets an answer from the servers."""
     async with nats.connect(role) as bus:
         assert await bus.request_all("$SYS.REQ.SERVER.PING.JSZ", b"{}", most=1, seconds=0.5) == []
 

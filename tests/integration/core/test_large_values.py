@@ -18,9 +18,9 @@ from tests.support.waiting import DEADLINE, eventually
 
 KEY = "government"
 COUNT = 3  # parts of the values below
-PUTS_AND_DELETIONS = 2 * COUNT + 1  # of a value that replaces another: parts, the key, parts of the other
+PUTS_AND_DELETIONS = 2 * COUNT + 1  # when a value replaces another: parts, the key, parts of the other
 
-# Puts the second value and dies, as kill -9 does, before the n-th thing it would tell the server.
+# Puts the second value and kills itself before its n-th message to the server.
 WRITER = """
 import asyncio, os, signal, sys
 from pathlib import Path

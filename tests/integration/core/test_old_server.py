@@ -1,4 +1,4 @@
-"""A bus that is too old for us."""
+"""A bus that is too old is refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def _old_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 
 
 async def test_a_server_that_is_too_old_is_refused(tmp_path: Path) -> None:
-    """A component that finds an older server than it needs ends with one sentence, before it asks for anything."""
+    """A component that finds a server that is too old ends with one sentence, before it asks for anything."""
     write_users(tmp_path)
     server = await asyncio.start_server(_old_server, "127.0.0.1", 0)
     url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""A stream of a cluster that every server has lost is made anew by one command."""
+"""One command recreates a stream of a cluster that every server has lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOST = "KV_indicator"
 
 
 def _lose(servers: Deployed) -> None:
-    """Stop all servers, and take the messages of a bucket away from each, as a power cut may. The group's snapshot stays."""
+    """Restart all servers without the messages of a bucket, as after a power cut. The group's snapshot stays."""
     for node in tuple(servers.running):
         servers.stop(node)
     for node in range(servers.nodes):
@@ -30,7 +30,7 @@ def _lose(servers: Deployed) -> None:
 
 @pytest.mark.slow
 async def test_a_stream_without_a_leader_is_made_anew(tmp_path: Path) -> None:
-    """The bucket takes values again; the others keep theirs, and a stream that is served is left alone."""
+    """The bucket accepts values again, and other buckets keep theirs."""
     with deployed(tmp_path / "cluster", "cluster.conf", 3) as servers:
         async with asyncio.timeout(2 * DEADLINE):
             async with servers.connect("admin") as admin, servers.connect("register") as register:
@@ -53,7 +53,7 @@ async def test_a_stream_without_a_leader_is_made_anew(tmp_path: Path) -> None:
 
 
 async def test_a_stream_that_is_served_is_left_alone(nats: Nats) -> None:
-    """Neither a stream that has its messages is deleted, nor one that is not ours."""
+    """A stream that has its messages is not deleted, and neither is one that is not ours."""
     async with nats.connect("admin") as admin:
         with pytest.raises(BusError, match="stream KV_register is served, and stays as it is"):
             await remake_stream(admin, "KV_register")

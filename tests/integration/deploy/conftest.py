@@ -1,4 +1,4 @@
-"""The server that deploy/nats configures, alone."""
+"""Provide a single server that deploy/nats configures."""
 
 from __future__ import annotations
 

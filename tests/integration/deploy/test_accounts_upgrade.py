@@ -1,4 +1,4 @@
-"""Streams of a bus whose users shared one account come over to a bus that gives each an account of its own, whole."""
+"""Streams move whole from a bus with one shared account to a bus with one account per user."""
 
 from __future__ import annotations
 
@@ -54,9 +54,8 @@ def _stop(servers: Deployed) -> None:
 
 
 def _follow(servers: Deployed, name: str) -> None:
-    """Run a block of a page: its commands in a shell, and those of systemctl by their effect.
-
-    A line about a server's folder is run once for each server. Owners and the unchanged nats.conf are left out.
+    """Run a block of a page: its commands in a shell, but those of systemctl by their effect. A line about a server's
+    folder is run once for each server. Owners and the unchanged nats.conf are left out.
     """
     acts = {"stop": _stop, "start": _start, "reload": Deployed.reload}
     assignments = ""
@@ -91,7 +90,7 @@ def _run(servers: Deployed, text: str) -> None:
 
 
 async def _filled(servers: Nats | Deployed, prober: str, *, replicas: int) -> Mapping[str, StreamState]:
-    """Make every stream and store something of every kind; return the streams' states."""
+    """Create every stream and store something of every kind; return the streams' states."""
     async with servers.connect("admin") as admin:
         await initialised(admin, replicas=replicas)
     async with servers.connect("scorer") as scorer, servers.connect("register") as register:
@@ -106,7 +105,7 @@ async def _filled(servers: Nats | Deployed, prober: str, *, replicas: int) -> Ma
 
 
 async def _assert_whole(servers: Nats | Deployed, before: Mapping[str, StreamState], prober: str) -> None:
-    """Every stream holds what it held, and goes on."""
+    """Assert that every stream has its old messages and accepts new ones."""
     async with servers.connect("scorer") as scorer, servers.connect("api") as api:
         for name, state in before.items():
             now = await answered(partial(scorer.stream_state, name))
@@ -122,7 +121,7 @@ async def _assert_whole(servers: Nats | Deployed, before: Mapping[str, StreamSta
 
 
 async def test_an_embedded_server_adopts_its_streams(tmp_path: Path) -> None:
-    """`peyvand up` finds its streams again, created when they were, and adopts nothing a second time."""
+    """`peyvand up` finds its streams again with their old creation times, and adopts nothing a second time."""
     server = Nats(tmp_path / "nats", free_port())
     users, store = write_users(server.credentials), tmp_path / "nats" / "store"
     config = tmp_path / "nats" / "nats.conf"
@@ -146,7 +145,9 @@ async def test_an_embedded_server_adopts_its_streams(tmp_path: Path) -> None:
 
 
 async def test_a_single_server_is_upgraded_by_the_guide(tmp_path: Path) -> None:
-    """After the commands of docs/operating.md a server by deploy/nats/alone.conf has every stream, created when it was."""
+    """After the commands of docs/operating.md a server by deploy/nats/alone.conf has every stream and its creation
+    time.
+    """
     with _flat_servers(tmp_path / "alone", "alone.conf", 1) as servers:
         before = await _filled(servers, "prober-north", replicas=1)
         _follow(servers, "docs/operating.md: From 0.2.0 1")

@@ -26,7 +26,7 @@ from tests.support.waiting import DEADLINE, until
 
 @pytest.mark.parametrize(("config", "nodes"), [("alone.conf", 1), ("cluster.conf", 3)])
 def test_nats_server_accepts_each_configuration(tmp_path: Path, config: str, nodes: int) -> None:
-    """nats-server itself finds no fault with what we deploy, and one with what is broken."""
+    """nats-server finds no fault with the configurations that we deploy, and finds one in a broken configuration."""
     servers = Deployed(tmp_path, config, nodes)
     assert [servers.fault(node) for node in range(nodes)] == [""] * nodes
     servers.users_conf.unlink()
@@ -66,7 +66,7 @@ def test_every_user_has_an_account_with_what_its_role_may_do(tmp_path: Path) -> 
         ((kind, subject),) = ((kind, export[kind]) for kind in ("service", "stream") if kind in export)
         taken = {name for name in expected if name != "BUS" and _takes(expected[name]["imports"], kind, subject)}
         assert set(export["accounts"]) == taken
-        assert taken  # an export without accounts would be everybody's
+        assert taken  # an export without accounts would be open to everybody
 
 
 def _imported(kind: str, subject: str) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _takes(imports: list[dict[str, Any]], kind: str, subject: str) -> bool:
 
 
 async def test_a_prober_publishes_under_its_own_vantage_only(alone: Deployed) -> None:
-    """Vantages share a bus and not each other's subjects."""
+    """Vantages share a bus but not each other's subjects."""
     async with alone.connect("admin") as bus:
         await initialise_streams(bus)
     async with alone.connect("prober-north", "prober") as bus:
@@ -120,11 +120,11 @@ async def test_nothing_is_said_before_encryption(alone: Deployed) -> None:
 
 
 def test_a_component_and_commands_work_over_tls(alone: Deployed, tmp_path: Path) -> None:
-    """Streams, register and a prober by the commands that docs/operating.md gives, all over TLS."""
+    """The commands of docs/operating.md set up streams, a register and a prober, all over TLS."""
     directory = write_register(tmp_path / "register", base=f"http://127.0.0.1:{free_port()}")
     limits = alone.peyvand("admin", "bus", "init", "--storage", "40GiB")
     assert limits.startswith("ready: MEASUREMENTS of 22.0 GiB")
-    assert alone.peyvand("admin", "bus", "init") == limits  # which stay
+    assert alone.peyvand("admin", "bus", "init") == limits  # the limits stay
     assert "is in force" in alone.peyvand("register", "register", "publish", str(directory))
     assert alone.peyvand("dump", "dump", "measurements") == ""
     port = free_port()

@@ -1,4 +1,4 @@
-"""The deployed cluster of nats-servers, with nodes that go, stand still and are reloaded."""
+"""The deployed cluster of nats-servers, with nodes that die, hang and are reloaded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def cluster(tmp_path: Path) -> Iterator[Deployed]:
 
 @pytest.mark.slow
 async def test_a_cluster_loses_nothing_with_a_node(cluster: Deployed) -> None:
-    """With three copies and one node gone, what was acknowledged is there and more is taken; the node catches up."""
+    """With three copies and one node down, acknowledged messages stay and new ones are accepted; the node catches up.
+    """
     async with asyncio.timeout(2 * DEADLINE), cluster.connect("admin") as admin:
         await initialised(admin, replicas=3)
         async with cluster.connect("prober-south", "prober") as prober, cluster.connect("scorer") as scorer:
@@ -39,7 +40,7 @@ async def test_a_cluster_loses_nothing_with_a_node(cluster: Deployed) -> None:
             stored += [await _published(prober, n) for n in range(20, 40)]
             assert stored == list(range(1, 41))
             read: list[int] = []
-            while len(read) < 40:  # a copy answers that may lack the newest for a moment
+            while len(read) < 40:  # the replica that answers may lack the newest for a moment
                 assert read == list(range(len(read)))
                 read = [int(message.data) for message in await scorer.read(MEASUREMENTS, 1)]
             assert read == list(range(40))
@@ -51,7 +52,7 @@ async def test_a_cluster_loses_nothing_with_a_node(cluster: Deployed) -> None:
 
 
 async def test_copies_stay_as_many_as_there_are(cluster: Deployed) -> None:
-    """`bus init` without --replicas, as the runbook has it, leaves three copies three, and gives what was missing as many."""
+    """`bus init` without --replicas, as in the runbook, keeps three copies and gives a missing stream as many."""
     async with asyncio.timeout(DEADLINE), cluster.connect("admin") as admin:
         await initialised(admin, replicas=3)
         await admin.jetstream.delete_stream(EXCHANGES)
@@ -66,7 +67,7 @@ async def _copies(admin) -> dict[str, int]:
 
 
 async def _published(prober, number: int) -> int:
-    """Publish as probers do: again, under the same id, until it is acknowledged."""
+    """Publish as probers do: repeatedly under the same id, until it is acknowledged."""
     subject = measurement_subject("south", 0)
     return await answered(partial(prober.publish, subject, b"%d" % number, message_id=f"m{number}", timeout=2))
 
@@ -76,7 +77,7 @@ async def _copies_are_current(admin) -> bool:
         try:
             info = await admin.jetstream.stream_info(config.name)
         except (nats.errors.Error, TimeoutError):
-            return False  # it was led by the node that is gone, and has no new leader yet
+            return False  # it was led by the node that is down, and has no new leader yet
         replicas = info.cluster.replicas if info.cluster else None
         if not replicas or len(replicas) != 2 or not all(peer.current and not peer.offline for peer in replicas):
             return False
@@ -84,7 +85,7 @@ async def _copies_are_current(admin) -> bool:
 
 
 async def test_a_seed_is_replaced_without_an_interruption(alone: Deployed) -> None:
-    """Both seeds are admitted until the old one is retired; then it is refused, and the new one is not."""
+    """Both seeds are admitted until the old one is retired; then only the new one is."""
     users = alone.secrets / "users"
     flags = [word for name in VANTAGES for word in ("--vantage", name)]
     with_old = users / "api"
@@ -154,7 +155,7 @@ async def _published_while_a_vantage_is_added(servers: Deployed, *, replicas: in
 
 
 async def _until_admitted(servers: Deployed) -> None:
-    """The server has been told to read its users; it takes a moment."""
+    """Wait until the server has read its new users."""
     async with asyncio.timeout(DEADLINE):
         while True:
             try:
@@ -171,7 +172,7 @@ def _bus_users(servers: Deployed, *flags: str) -> str:
 
 
 async def test_leaving_does_not_wait_for_a_silent_server(alone: Deployed) -> None:
-    """Who leaves while the client shakes hands anew, with a server that says nothing, does not wait for it."""
+    """A client that is closed while it reconnects to a silent server does not wait for that server."""
     met: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
     async with asyncio.timeout(DEADLINE):
         async with alone.connect("scorer") as bus:
@@ -186,7 +187,7 @@ async def test_leaving_does_not_wait_for_a_silent_server(alone: Deployed) -> Non
 
 
 async def test_a_silent_node_is_left_for_another(cluster: Deployed) -> None:
-    """With more under way than a node that stands still will take, the client goes to another one, over TLS too."""
+    """With more unsent data than a hung node accepts, the client switches to another node, over TLS too."""
     async with asyncio.timeout(DEADLINE), cluster.connect("scorer") as bus:
         port = port_of(bus)
         assert port is not None
@@ -208,7 +209,7 @@ async def test_a_silent_node_is_left_for_another(cluster: Deployed) -> None:
 
 
 async def test_a_server_that_ends_the_handshake_is_tried_again(alone: Deployed) -> None:
-    """After a server that hung up while hands were shaken, the client comes back to one that does not."""
+    """If a server hangs up during the handshake, the client tries again and reaches one that does not."""
     met = asyncio.Event()
 
     def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 
 async def test_two_publications_at_once_leave_one_whole(nats: Any, tmp_path: Path) -> None:
-    """Of registers that are published at the same moment the last one is in force, and nobody removed its chunks."""
+    """Of two registers that are published at the same moment, one is in force with all its chunks."""
     versions = _registers(tmp_path, 3)
     async with nats.connect("register") as one, nats.connect("register") as two:
         for turn in range(6):
@@ -56,7 +56,7 @@ async def test_a_long_publication_stays_alone(nats: Any, tmp_path: Path, monkeyp
 
 
 async def test_a_publication_that_stood_still_changes_nothing(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    """When another process has published meanwhile, what that put in force stays."""
+    """A publication that stood still fails if another process has published meanwhile, and the newer register stays."""
     monkeypatch.setattr(publish, "_LOCK_SECONDS", 1.0)
     first, second = _registers(tmp_path, 2)
     async with nats.connect("register") as one, nats.connect("register") as two:
@@ -82,7 +82,7 @@ def _registers(folder: Path, count: int) -> list[Register]:
 
 @dataclass
 class _Held:
-    """When a chunk was about to be put, and when it may be."""
+    """Events: a chunk is about to be put, and it may be put."""
 
     reached: asyncio.Event
     released: asyncio.Event

@@ -39,7 +39,8 @@ async def test_what_is_published_is_fetched(nats: Any, tmp_path: Path) -> None:
 
 
 async def test_who_published_what_and_why_is_kept(nats: Any, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
-    """The log names every register that was put in force, the newest first; one published twice or repaired is there once."""
+    """The log lists every register that was put in force, newest first; one published twice or repaired is listed once.
+    """
     versions = [
         load_register(write_register(tmp_path / str(number), links_csv=(",0.99,2", f",0.99,{number}")))
         for number in (3, 4)
@@ -86,7 +87,9 @@ async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> No
 
 
 async def test_chunks_of_an_interrupted_publication_are_removed(nats: Any, tmp_path: Path) -> None:
-    """Chunks that neither manifest names go with the next publication; those of both versions stay, also after a repair."""
+    """The next publication removes chunks that neither manifest names; those of both versions stay, also after a
+    repair.
+    """
     versions = [
         load_register(write_register(tmp_path / str(number), links_csv=(",0.99,2", f",0.99,{number}")))
         for number in (3, 4)
@@ -105,7 +108,7 @@ async def test_chunks_of_an_interrupted_publication_are_removed(nats: Any, tmp_p
 
 
 async def test_a_replica_that_lags_behind_decides_nothing(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    """A register that the bus has lost is published whole, though a replica still shows what was there before."""
+    """A register that the bus has lost is published whole, although a replica still shows the old values."""
     register = load_register(write_register(tmp_path / "register"))
     async with nats.connect("register") as bus, nats.connect("prober") as reader, nats.connect("admin") as admin:
         await publish_register(bus, register, now=0.0)

@@ -22,7 +22,9 @@ from tests.support.waiting import DEADLINE, eventually
 
 
 async def test_publishing_tells_what_becomes_unknown(nats: Any, tmp_path: Path) -> None:
-    """A link that counts from days on which nobody measured is named once it is in force, and not when that is repeated."""
+    """A link that counts from days on which nobody measured is named at its first publication, but not at a repeated
+    one.
+    """
     built = ("customs,liens,,,,,,", "customs,liens,,,always,page,http://a.example/,")
     new = write_register(tmp_path / "new", links_csv=built)
     async with nats.connect("register") as bus:
@@ -62,7 +64,7 @@ async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
 
 
 async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> None:
-    """`register publish --watch` publishes its unchanged register again into a bucket that was created again."""
+    """`register publish --watch` publishes its unchanged register again into a recreated bucket."""
     directory = write_register(tmp_path / "register")
     settings = load_settings("bus", ["--nats", nats.url, "--credentials", str(nats.credentials)], {})
     async with asyncio.timeout(DEADLINE), nats.connect("admin") as admin, nats.connect("scorer") as reader:

@@ -1,4 +1,4 @@
-"""The sandbox in an event loop with a clock of its own, so that a busy machine makes no answer late."""
+"""Run the sandbox in an event loop with its own clock, so that a busy machine makes no answer late."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The sandbox as a process: truth log, restarts, ports, description and lists."""
+
 from __future__ import annotations
 
 import asyncio
@@ -46,7 +48,7 @@ class Process:
         return read(self.directory / name)
 
     def stop(self) -> int:
-        """Ask it to end; its exit code."""
+        """Stop it and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(DEADLINE)
 
@@ -58,7 +60,7 @@ def command(directory: Path, base_port: int, metrics: str) -> list[str]:
 
 @contextmanager
 def sandbox(directory: Path, base_port: int, metrics_port: int) -> Iterator[Process]:
-    """A sandbox that says it serves; killed at the end if it still runs."""
+    """Run a sandbox that serves; it is killed at the end if it still runs."""
     metrics = f"127.0.0.1:{metrics_port}"
     directory.mkdir(exist_ok=True)
     process = ForkedProcess(*command(directory, base_port, metrics), stdout=directory / "log")
@@ -80,7 +82,9 @@ def wait_until_serving(process: ForkedProcess, metrics: str, log: Path) -> None:
 
 
 def judge(link: Link, seen: Seen) -> Stage:
-    """The stage an inquiry reached, by a reading of the link's own expectations independent of the prober's."""
+    """Return the stage that an inquiry reached, by checks of the link's expectations that are independent of the
+    prober's.
+    """
     if seen.end in ("refused", "tls"):
         return Stage.NOT_CONNECTED
     if seen.end in ("hung", "closed") or seen.status >= 500:
@@ -117,7 +121,7 @@ def read(path: Path) -> list[dict[str, object]]:
 
 
 def truth_of(folder: Path, slot: int) -> dict[str, Stage]:
-    """What the truth log says of the links in fault in a slot."""
+    """Return what the truth log says about the links with a fault in a slot."""
     spans = read(folder / "truth.ndjson")[1:]
     return {
         str(s["link"]): Stage(int(str(s["stage"]))) for s in spans if int(str(s["from"])) <= slot < int(str(s["to"]))
@@ -126,7 +130,7 @@ def truth_of(folder: Path, slot: int) -> dict[str, Stage]:
 
 @asynccontextmanager
 async def played(settings: Settings) -> AsyncIterator[None]:
-    """A sandbox in this process, by the clock of its loop."""
+    """Run a sandbox in this process, by the clock of its loop."""
     stop, ready = asyncio.Event(), asyncio.Event()
     playing = asyncio.create_task(
         run_sandbox(
@@ -147,8 +151,8 @@ async def played(settings: Settings) -> AsyncIterator[None]:
 
 
 async def test_a_client_sees_what_the_truth_log_says(tmp_path, base_port):
-    """Over three slots and random phases, every faulty link and many well ones are as the log said beforehand,
-    every stage is met, and the access log holds one line for every answer that came.
+    """Over three slots and random phases every faulty link and many healthy ones are as the log said beforehand. Every
+    stage occurs, and the access log holds one line for every answer that came.
     """
     rng = random.Random(1)
     async with played(Settings(data=tmp_path, slot=SLOT, base_port=base_port())):
@@ -190,8 +194,8 @@ async def test_a_client_sees_what_the_truth_log_says(tmp_path, base_port):
 
 
 def test_a_restart_goes_on(tmp_path, port, base_port):
-    """Killed and started again with the same settings, it keeps the run, the authority and the register, and admits
-    the gap; with another seed it begins anew.
+    """A sandbox that is killed and restarted with the same settings keeps the run, the authority and the register, and
+    records the gap. With another base port it begins a new run.
     """
     first, metrics_port = base_port(), port()
     with sandbox(tmp_path, first, metrics_port) as it:
@@ -232,7 +236,7 @@ def test_a_second_sandbox_on_the_same_ports(tmp_path, port, base_port):
 
 
 def test_the_description(tmp_path, port, base_port):
-    """scenario.json tells the counts, the agencies of the exchange sample and the first slot."""
+    """scenario.json has the counts, the agencies of the exchange sample and the first slot."""
     with sandbox(tmp_path, base_port(), port()) as it:
         register = load_register(tmp_path / "register")
         told = json.loads((tmp_path / "scenario.json").read_text())
@@ -261,7 +265,9 @@ def test_a_national_government(tmp_path, port, base_port):
 
 
 def test_a_register_from_what_its_servers_list(tmp_path, port, base_port):
-    """The commands of docs/exchange.md read the lists of a running sandbox, which has but one member more than its register."""
+    """The commands of docs/exchange.md read the lists of a running sandbox, which has one member more than its
+    register.
+    """
     text = block("docs/exchange.md: 5. X-Road in ten minutes 2").text
     with sandbox(tmp_path / "sandbox", base_port(), port()) as it:
         sources = yaml.safe_load((it.directory / "sources.yaml").read_text())

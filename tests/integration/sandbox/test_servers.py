@@ -1,3 +1,5 @@
+"""The servers of the sandbox, healthy and in every fault."""
+
 from __future__ import annotations
 
 import asyncio
@@ -32,7 +34,7 @@ TIMES = slot_timing(2)
 
 @dataclass
 class Playing:
-    """Servers in a state a test sets."""
+    """Servers in a state that the test sets."""
 
     made: Scenario
     sites: dict[str, Site]
@@ -55,14 +57,14 @@ class Playing:
         return await ask(url, trust=self.trust, body=body, seconds=seconds, method=served.family.method)
 
     async def told(self) -> tuple[str, str]:
-        """The next reply the servers told of; they tell after they wrote."""
+        """Return the next reply that the servers report; they report after they have written it."""
         async with asyncio.timeout(DEADLINE):
             return await self.answered.get()
 
 
 @asynccontextmanager
 async def playing(directory: Path, base_port: int) -> AsyncIterator[Playing]:
-    """Every server of the small scenario, all well."""
+    """Run every server of the small scenario, all healthy."""
     made = make_scenario("small", seed=1, base_port=base_port, times=TIMES)
     authority = open_authority(directory, datetime.now(UTC))
     bus = make_data_bus(made)
@@ -90,7 +92,7 @@ async def play(tmp_path, base_port):
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("family", ["person", "firm", "property"])
 async def test_a_well_link_answers(play, tls, family):
-    """A link in no fault answers at once, over HTTP or verified TLS, with the record asked for."""
+    """A link without a fault answers at once, over HTTP or verified TLS, with the requested record."""
     served = play.served(tls=tls, family=family)
     seen = await play.ask(served)
     assert (seen.end, seen.status) == ("answered", 200)
@@ -128,7 +130,7 @@ async def test_tls_broken(play, variant, reason):
 
 @pytest.mark.parametrize("tls", [False, True])
 async def test_hung(play, tls):
-    """A hung link takes the connection, and the handshake, and never answers."""
+    """A hung link accepts the connection and the handshake, and never answers."""
     served = play.served(tls=tls)
     play.fault(served.link, FaultMode.HUNG)
     assert (await play.ask(served, seconds=TIMES.timeout)).end == "hung"
@@ -151,7 +153,7 @@ async def test_http_5xx(play, tls):
 
 @pytest.mark.parametrize("family", ["person", "firm", "property"])
 async def test_wrong_record(play, family):
-    """A link with the wrong record answers in time with somebody else's."""
+    """A link with the wrong record answers in time with another person's record."""
     served = play.served(tls=False, family=family)
     play.fault(served.link, FaultMode.WRONG_RECORD)
     seen = await play.ask(served)
@@ -173,7 +175,7 @@ async def test_slow(play, tls):
 
 
 async def test_a_slow_answer_nobody_waits_for_is_not_logged(play):
-    """When the client leaves before the slow answer is due, nothing is sent and nothing is said to be."""
+    """If the client leaves before the slow answer is due, nothing is sent and nothing is logged as sent."""
     served = play.served(tls=False)
     play.fault(served.link, FaultMode.SLOW)
     assert (await play.ask(served, seconds=0.05)).end == "hung"
@@ -207,7 +209,7 @@ async def test_bus_portals_and_control_target(play):
 
 
 async def test_a_request_in_pieces_and_a_request_that_is_none(play):
-    """A request that arrives byte by byte is answered; what is no HTTP, or too much of it, is cut off."""
+    """A request that arrives byte by byte is answered; one that is not HTTP or is too long is cut off."""
     served = play.served(tls=False, family="firm")
     reader, writer = await asyncio.open_connection(served.host, served.port)
     number = served.records[0]["firm_id"]
@@ -227,11 +229,11 @@ async def test_a_request_in_pieces_and_a_request_that_is_none(play):
 
 
 async def test_a_taken_port_is_said(tmp_path, base_port):
-    """An address somebody listens on is told with what to do, and nothing is left listening."""
+    """A taken address is named with what to do, and no server is left listening."""
     first = base_port()
     made = make_scenario("small", seed=1, base_port=first, times=TIMES)
     with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what an earlier test closed is no hindrance
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that an earlier test closed is no obstacle
         taken.bind((made.served_links[-1].host, made.served_links[-1].port))
         taken.listen()
         where = f"{made.served_links[-1].host}:{made.served_links[-1].port}"
@@ -243,7 +245,7 @@ async def test_a_taken_port_is_said(tmp_path, base_port):
 
 
 async def test_stopping_ends_connections(tmp_path, base_port):
-    """Leaving the servers cuts hung connections off and closes every port at once."""
+    """Stopping the servers cuts hung connections off and closes every port at once."""
     async with playing(tmp_path, base_port()) as it:
         served = it.served(tls=True)
         it.fault(served.link, FaultMode.HUNG)

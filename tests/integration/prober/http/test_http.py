@@ -120,7 +120,7 @@ async def test_06_cookies_set_on_the_way_are_sent_on() -> None:
 
 
 async def test_06_a_cookie_set_on_the_way_replaces_the_definitions() -> None:
-    """A redirect within the origin keeps the definition's cookies, except one that it sets anew."""
+    """A redirect within the origin keeps the definition's cookies, except one that it sets again."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         there = {"/start": "/middle", "/middle": "/end"}.get(request.path)

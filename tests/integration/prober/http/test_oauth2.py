@@ -127,7 +127,7 @@ async def test_30_a_token_stays_at_home(environment: ProbeEnvironment) -> None:
 
 
 async def test_29_the_time_for_a_token_is_not_the_targets(environment: ProbeEnvironment) -> None:
-    """The probe's time, and so its phases and latency, start once the token is there."""
+    """The probe's time, and so its phases and latency, start once the token has arrived."""
     issued: list[float] = []
     issue = issuing()
 

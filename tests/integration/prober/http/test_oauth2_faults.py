@@ -1,4 +1,4 @@
-"""Issuers of tokens that are slow, down or wrong: whose fault it is."""
+"""Token issuers that are slow, down or wrong, and whose fault a failed probe is."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = ["environment", "secret"]  # fixtures
     ],
 )
 async def test_no_token_is_our_own_fault(issuer: Handler, said: str, environment: ProbeEnvironment) -> None:
-    """Any other answer of the issuer than a token is UNKNOWN/OWN_CREDENTIAL; the target is not contacted."""
+    """An issuer's answer without a usable token is UNKNOWN/OWN_CREDENTIAL; the target is not contacted."""
     async with pair(issuer, says()) as (one, target):
         result = await ask(target.url(), environment=environment, auth=oauth2(one))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)

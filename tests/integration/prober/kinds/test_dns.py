@@ -118,7 +118,7 @@ RECORDS = {
 @pytest.mark.parametrize(("type_", "data"), RECORDS.items())
 @TRANSPORTS
 async def test_27_newer_types_are_asked_for_and_read(transport: str, type_: str, data: str) -> None:
-    """A record of such a type is asked for by its name, and read as zone files have it."""
+    """A record of a newer type is queried by the type's name, and read as zone files write it."""
 
     async def answer(asked: Asked) -> None:
         response = dns.message.make_response(asked.message)
@@ -133,7 +133,7 @@ async def test_27_newer_types_are_asked_for_and_read(transport: str, type_: str,
 
 
 async def test_27_a_question_of_another_class() -> None:
-    """The class of a query is asked for, and is part of the records' text: many name servers tell their version in CH."""
+    """The class of a query is sent, and is part of the records' text: many name servers give their version in CH."""
 
     async def answer(asked: Asked) -> None:
         response = dns.message.make_response(asked.message)

@@ -92,7 +92,7 @@ async def test_28_ipv6() -> None:
 
 @TRANSPORTS
 async def test_37_egress_is_checked(transport: str) -> None:
-    """A name server that the policy does not allow is UNKNOWN/EGRESS_DENIED and gets no query, over UDP neither."""
+    """A name server that the policy does not allow is UNKNOWN/EGRESS_DENIED and gets no query, not even over UDP."""
     async with naming(answering()) as server:
         result = await probe(server.target(), transport=transport, egress=Egress(("198.51.100.0/24",)))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.EGRESS_DENIED)
@@ -128,7 +128,7 @@ def test_the_loop_of_the_prober_asks_as_well() -> None:
 
 
 async def test_a_query_over_tls(tmp_path: Path) -> None:
-    """The query goes over TLS, whose certificate is verified and may have to last."""
+    """The query goes over TLS; the certificate is verified, and a definition may require it to last."""
     authority = Authority.make(tmp_path)
     async with naming(answering(), tls=authority.context("127.0.0.1")) as server:
         trusted = Tls(ca=authority.reference)

@@ -156,7 +156,7 @@ async def test_an_oauth2_token_goes_as_metadata(descriptors: str, monkeypatch: p
 async def test_a_slow_issuer_of_a_grpc_probe(
     descriptors: str, slow: float, timeout: float, reason: Reason, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call without time because of the token, and one never made, are UNKNOWN; a quick token excuses nothing."""
+    """A call that lost its time to the token, and one never made, are UNKNOWN; a quick token excuses nothing."""
     monkeypatch.setenv("TEST_SECRET", "s3cr3t-value")
 
     async def issue(_: Request, writer: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a server tells of itself, and definitions that cannot be called without."""
+"""gRPC reflection, and definitions that cannot be called without it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_29_reflection_is_asked_outside_the_targets_time(version: str) -> 
 
 
 async def test_reflection_that_leaves_out_imports_is_asked_for_them() -> None:
-    """A server that returns only the requested file gets requests for its imports, until all are there."""
+    """A server that returns only the requested file gets requests for its imports, until all have arrived."""
     async with grpc_serving(reflects="v1", sparing=True) as server:
         result = await ask(server.target, kind="grpc", call=CALL, body='{"link": "a"}', timeout=30.0)
     assert result.judgement.reason is Reason.OK

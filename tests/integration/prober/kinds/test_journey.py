@@ -32,7 +32,7 @@ PAPER = a_step(
 
 
 async def test_06_a_service_from_start_to_end() -> None:
-    """Cookies, set before a redirect too, and captured values of every sort take a journey to its end."""
+    """Cookies, also those set before a redirect, and captured values of every sort take a journey to its end."""
     async with serving(site) as server:
         result = await travel(server.url(""), LOGIN, ASK, PAPER)
     seen = result.observation
@@ -139,7 +139,7 @@ async def test_late_and_stale_are_of_the_whole() -> None:
 
 
 async def test_a_step_that_is_always_taken() -> None:
-    """After a failure only the steps that clean up are taken, if what they need was captured; they change nothing."""
+    """After a failure only cleanup steps are taken, if what they need was captured; they do not change the result."""
     clean = replace(a_step("clean", "${target}/free"), always=True)
     impossible = replace(a_step("impossible", "${target}/free?code=${code}"), always=True)
     broken = replace(a_step("broken", "${target}/lost"), always=True)
@@ -154,7 +154,7 @@ async def test_a_step_that_is_always_taken() -> None:
 
 
 async def test_steps_that_are_always_taken_follow_our_own_fault(tmp_path: Path) -> None:
-    """A step that cannot be made as it is defined is our own fault; what the steps before it began is cleaned up."""
+    """A step that cannot be made as defined is our own fault, and the cleanup steps follow it."""
     clean = replace(a_step("clean", "${target}/free"), always=True)
     descriptors = descriptor_set(tmp_path / "set.pb")
     async with serving(site) as server, grpc_serving() as mute:
@@ -167,7 +167,7 @@ async def test_steps_that_are_always_taken_follow_our_own_fault(tmp_path: Path) 
 
 
 async def test_a_clean_up_that_is_impossible_changes_nothing(tmp_path: Path) -> None:
-    """A step that cleans up and cannot be built, or not be made, leaves the failure as it was; the next is still taken."""
+    """A cleanup step that cannot be built or made leaves the failure as it was, and the next one is still taken."""
     descriptors = descriptor_set(tmp_path / "set.pb")
     clean = replace(a_step("clean", "${target}/free"), always=True)
     async with serving(site) as server, grpc_serving() as mute:

@@ -69,7 +69,7 @@ async def _led(
 ) -> tuple[ProbeResult, list[Request], list[Request]]:
     """Let an answer lead a step with a credential. Return the result, and what the target and another server received.
 
-    ``here`` and ``there`` in the step's target, what is captured and the origins are the ports of these servers.
+    ``here`` and ``there`` in the step's target, the captured value and the origins are the ports of these servers.
     """
     monkeypatch.setenv("TEST_TOKEN", SECRET)
     ports: dict[str, int] = {}

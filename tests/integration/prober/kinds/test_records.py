@@ -17,7 +17,7 @@ RECORDS = ({"person": "1", "name": "علی"}, {"person": "2", "name": "رضا"},
 
 
 async def _knows_two(request: Request, writer: asyncio.StreamWriter) -> None:
-    """Answer as a registry does that has mixed up the third of three people."""
+    """Answer like a registry that confuses the third of three people with the second."""
     number = int(request.path.rpartition("=")[2])
     writer.write(answer(200, json.dumps({"name": RECORDS[min(number, 2) - 1]["name"]}).encode()))
 

@@ -32,7 +32,7 @@ SWITCH = (LineStep(expect="^220", send="STARTTLS\r"), LineStep(expect="^220", st
 
 
 async def test_25_a_talk_goes_over_to_tls(tmp_path: Path) -> None:
-    """After starttls a dialogue continues over TLS: certificate facts and version are there, tls is its own phase."""
+    """After starttls a dialogue continues over TLS: certificate and version are reported, and tls is its own phase."""
     authority = Authority.make(tmp_path)
 
     async def handle(connection: Connection) -> None:

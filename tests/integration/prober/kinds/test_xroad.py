@@ -15,7 +15,9 @@ from tests.support.servers.http_server import Request, answer, ask, says, servin
 
 
 async def test_rest_says_who_asks() -> None:
-    """A REST call has the client, each part percent-encoded, the user and its own headers; its URL the service."""
+    """A REST call carries the client with percent-encoded parts, the user and its own headers; its URL names the
+    service.
+    """
     async with serving(says(200, b"{}")) as server:
         result = await ask(
             server.url("/r1/IR/GOV/2002/registry/person/${code}"),
@@ -92,7 +94,7 @@ async def test_an_id_stays_with_its_call_over_redirects() -> None:
     ],
 )
 async def test_who_failed_a_rest_call(status: int, headers: dict[str, str], reason: Reason) -> None:
-    """With X-Road-Error its code decides, and without a known code the bus failed; without the header the provider did."""
+    """With X-Road-Error its code decides who failed, and an unknown code is the bus; without it the provider failed."""
     async with serving(says(status, b"{}", headers)) as server:
         result = await ask(server.url(), kind="xroad-rest", client=CLIENT)
     assert result.judgement.reason is reason
@@ -110,7 +112,7 @@ async def test_who_failed_a_rest_call(status: int, headers: dict[str, str], reas
     ],
 )
 async def test_data_that_is_closed_to_an_agency(status: int, code: str, reason: Reason) -> None:
-    """A refusal is right where it is expected; an answer of any kind is not, and a failure says nothing of it."""
+    """Where a refusal is expected, it is OK, an answer of any kind is NOT_REFUSED, and a failure keeps its reason."""
     async with serving(says(status, b"{}", {"X-Road-Error": code} if code else {})) as server:
         result = await ask(server.url(), Expect(refused=True), kind="xroad-rest", client=CLIENT)
     assert result.judgement.reason is reason

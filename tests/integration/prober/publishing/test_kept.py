@@ -35,7 +35,7 @@ def opened(folder: Path, *, limit: int = 1 << 20, keep: float = HOUR) -> Spool:
 
 
 async def kept(folder: Path, *, count: int = 3, limit: int = 1 << 20) -> Spool:
-    """A spool whose batches are all acknowledged, each in a file of its own, with sequences 10, 20 and so on."""
+    """Return a spool whose batches are all acknowledged, each in its own file, with sequences 10, 20 and so on."""
     spool = opened(folder, limit=limit)
     for number in range(1, count + 1):
         batch = await spool.add([SpooledMessage.of("subject", bytes([number]) * 100)], rows=number)
@@ -45,7 +45,7 @@ async def kept(folder: Path, *, count: int = 3, limit: int = 1 << 20) -> Spool:
 
 
 async def rows_again(spool: Spool, sequence: int) -> list[int]:
-    """The rows of the batches that are due again when the bus lost what came from a sequence on."""
+    """Return the rows of the batches that are due again when the bus has lost everything from a sequence on."""
     before, found = spool.next, []
     while await spool.again(sequence, before):
         batch = spool.pending[-1]
@@ -57,7 +57,7 @@ async def rows_again(spool: Spool, sequence: int) -> list[int]:
 
 @contextmanager
 def no_descriptors() -> Iterator[None]:
-    """Let this process open no file."""
+    """Prevent this process from opening files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
@@ -117,7 +117,7 @@ async def test_what_a_crash_left_is_sent_again_once(tmp_path: Path) -> None:
 
 
 async def test_what_is_kept_has_a_bound_and_an_age(tmp_path: Path) -> None:
-    """The oldest files go first when there is too much; all go when they are too old; 0 hours keep nothing."""
+    """The oldest files are removed first when there is too much, all when they are too old; 0 hours keep nothing."""
     spool = await kept(tmp_path / "bounded", count=9, limit=1000)
     sizes = [path.stat().st_size for path in (tmp_path / "bounded").glob("*.kept")]
     assert sum(sizes) == spool.kept.size <= 1000
@@ -132,7 +132,7 @@ async def test_what_is_kept_has_a_bound_and_an_age(tmp_path: Path) -> None:
 
 
 async def test_a_damaged_kept_file_is_set_aside(tmp_path: Path) -> None:
-    """It is counted with damaged files of the spool, and the others are sent."""
+    """A damaged kept file is counted with the damaged files of the spool, and the others are sent."""
     spool = await kept(tmp_path)
     first = min(tmp_path.glob("*.kept"))
     first.write_bytes(first.read_bytes()[:-1] + b"?")
@@ -157,7 +157,7 @@ async def publishing(nats: Nats, folder: Path) -> AsyncIterator[MeasurementPubli
 
 
 async def slots(nats: Nats) -> list[int]:
-    """The slots of all measurements in the stream, in order."""
+    """Return the slots of all measurements in the stream, in order."""
     async with nats.connect("dump") as dump:
         messages = await dump.read(MEASUREMENTS, 1)
     return sorted(row.slot_start for message in messages for row in decode_measurements(message.data))
@@ -165,7 +165,7 @@ async def slots(nats: Nats) -> list[int]:
 
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_a_stream_made_anew_gets_everything_again(nats: Nats, tmp_path: Path, restarted: bool) -> None:
-    """A stream that is deleted and made again holds all measurements once the next is published, each once."""
+    """A recreated stream holds all measurements, each once, after the next one is published."""
 
     async def publish(publisher: MeasurementPublisher, numbers: range) -> None:
         for number in numbers:
@@ -191,7 +191,9 @@ async def test_a_stream_made_anew_gets_everything_again(nats: Nats, tmp_path: Pa
 
 
 async def test_all_is_sent_again_on_demand(nats: Nats, tmp_path: Path) -> None:
-    """What is asked for is sent again, which changes nothing where the bus has it: repeated messages are stored once."""
+    """On demand everything is sent again; if the bus has it, nothing changes, because repeated messages are stored
+    once.
+    """
     async with publishing(nats, tmp_path) as publisher:
         publisher.add(unmeasured(Target("link"), 300, Reason.SHED, "", ORIGIN))
         await publisher.flush()
@@ -210,7 +212,7 @@ async def _has(nats: Nats, slot: int) -> bool:
 
 
 def _is_idle(publisher: MeasurementPublisher) -> bool:
-    """Whether nothing has to be sent, for the first time or again."""
+    """Return whether nothing has to be sent, for the first time or again."""
     return publisher._again is None and not publisher._spool.pending
 
 

@@ -63,7 +63,7 @@ def records(number: int, size: int = 100) -> list[SpooledMessage]:
 
 
 async def test_batches_come_back_in_order(tmp_path: Path) -> None:
-    """The next run finds what was added, oldest first, with the same subjects, ids and payloads."""
+    """The next run finds the added batches, oldest first, with the same subjects, ids and payloads."""
     spool = opened(tmp_path)
     for number in range(5):
         await spool.add(records(number), rows=number)
@@ -102,7 +102,7 @@ async def test_a_full_spool_drops_the_oldest_and_counts(tmp_path: Path) -> None:
 
 
 async def test_batches_in_memory_are_not_read_from_disk(tmp_path: Path) -> None:
-    """Pending batches are kept in memory up to a bound and read from disk beyond it; what is acknowledged makes room."""
+    """Pending batches stay in memory up to a bound and are read from disk beyond it; acknowledged ones make room."""
     one = sum(len(message.payload) for message in records(0)) + 400
     spool = opened(tmp_path, memory_bytes=2 * one)
     for number in range(4):
@@ -122,8 +122,8 @@ async def test_batches_in_memory_are_not_read_from_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda _: b"", lambda data: data[:-1] + b"?"])
 async def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
-    """A file cut short or changed fails its checksum and stays beside the others, which are sent; it is exposed and logged
-    as a warning, and its number is not given again.
+    """A file that is cut short or changed fails its checksum and is set aside; the others are sent. It is exposed and
+    logged as a warning, and its number is not reused.
     """
     spool = opened(tmp_path)
     for number in range(3):
@@ -151,7 +151,8 @@ async def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: Callable[[byt
 
 
 async def test_what_a_crash_left_half_written_is_removed(tmp_path: Path) -> None:
-    """A file under its temporary name was never finished, so nothing of it was published: it is no damage."""
+    """A file under its temporary name was never finished, so nothing of it was published: it is removed, not damaged.
+    """
     (tmp_path / f"{3:020d}.batch.part").write_bytes(b"half")
     spool = opened(tmp_path)
     assert (spool.damaged, len(spool.pending)) == (0, 0)
@@ -160,7 +161,7 @@ async def test_what_a_crash_left_half_written_is_removed(tmp_path: Path) -> None
 
 
 async def test_a_full_disk_does_not_stop_measuring(tmp_path: Path) -> None:
-    """When the disk refuses a batch it is held in memory and can still be sent."""
+    """A batch that the disk refuses is held in memory and can still be sent."""
     spool = opened(tmp_path / "spool")
     for path in (tmp_path / "spool").iterdir():
         path.unlink()
@@ -174,8 +175,8 @@ async def test_a_full_disk_does_not_stop_measuring(tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_removes_nothing_does_not_stop_publishing(tmp_path: Path) -> None:
-    """A batch whose file cannot be removed counts as sent, as on a disk that has become read-only; the file goes with the next batch that
-    the disk takes, lest the next run send it again.
+    """A batch whose file cannot be removed, as on a read-only disk, counts as sent. The file is removed with the next
+    batch that the disk accepts, so that the next run does not send it again.
     """
     spool = opened(tmp_path)
     batch = await spool.add(records(1), rows=3)
@@ -192,7 +193,7 @@ async def test_a_disk_that_removes_nothing_does_not_stop_publishing(tmp_path: Pa
 
 
 async def test_a_refused_batch_is_logged_with_the_reason(tmp_path: Path) -> None:
-    """What the disk says of a batch that it refuses is in the log."""
+    """The log has the disk's reason for refusing a batch."""
     spool = opened(tmp_path / "spool")
     shutil.rmtree(tmp_path / "spool")
     publisher = publisher_on(spool, Sink())
@@ -205,8 +206,8 @@ async def test_a_refused_batch_is_logged_with_the_reason(tmp_path: Path) -> None
 
 
 async def test_batches_are_chained_through_a_restart(tmp_path: Path) -> None:
-    """Batches are numbered from 1, each with the hash of the one before. Those that a run left in the spool
-    keep their places, and the next run begins a chain of its own.
+    """Batches are numbered from 1, each with the hash of the previous one. Those that a run left in the spool keep
+    their places, and the next run begins its own chain.
     """
     spool = opened(tmp_path)
     publisher = publisher_on(spool, Sink(), run=b"1" * 16)
@@ -235,7 +236,7 @@ async def test_a_file_that_cannot_be_opened_now_is_not_damaged(tmp_path: Path) -
     spool = opened(tmp_path, memory_bytes=0)
     batch = await spool.add(records(1), rows=3)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    await asyncio.to_thread(int)  # the thread is there
+    await asyncio.to_thread(int)  # the thread exists
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
         with pytest.raises(OSError, match="Too many open files"):

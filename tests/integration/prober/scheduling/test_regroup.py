@@ -1,4 +1,4 @@
-"""One prober with simulated peers: its share, the first slot of it, and the effect of a wrong clock."""
+"""One prober with simulated peers: its share, the share's first slot, and the effect of a wrong clock."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def hear(prober: RunningProber, share_from: int | None, *, leaving: bool = False
 
 
 def mine() -> set[str]:
-    """The share of p1 when p2 is its peer."""
+    """Return the share of p1 when p2 is its peer."""
     targets = Rendezvous(ScheduleEntry(Target(name), 0.5) for name in NAMES)
     return {target.id for target in targets.assign("p1", 0, {"p2": 0}, 0).own}
 

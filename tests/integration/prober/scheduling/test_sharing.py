@@ -20,8 +20,8 @@ from tests.support.waiting import eventually
 async def test_probers_share_and_lose_no_slot_as_they_come_and_go(
     nats: Any, tmp_path: Path, port: Callable[[], int]
 ) -> None:
-    """Three share; a fourth takes its own share and no more, one leaves, and every slot is measured; the links of one that
-    is killed are probed again, and the others' go on.
+    """Three probers share. A fourth takes its own share and no more, one leaves, and every slot is measured. The links
+    of a killed prober are probed again, and those of the others continue.
     """
     async with fleet(nats, tmp_path, port) as probers:
         probers.start("p1")

@@ -94,7 +94,7 @@ def test_without_the_setting_nothing_changes(tmp_path: Path) -> None:
 
 
 async def test_a_prober_begins_anew_with_it(tmp_path: Path, port: Callable[[], int]) -> None:
-    """The prober itself, with the setting, runs with OpenSSL configured so, under the same process id."""
+    """With the setting the prober restarts itself under the same process id, with OpenSSL configured for it."""
     write_users(tmp_path / "credentials")
     flags = {"prefer-x25519": "true", "data": tmp_path, "credentials": tmp_path / "credentials"}
     # It waits for a bus that does not come.

@@ -53,9 +53,8 @@ async def _timed(port: int, starttls: str, reason: Reason) -> None:
 
 
 async def test_a_handshake_is_all(authority: Authority) -> None:
-    """A handshake at once is OK: its latency is connecting and shaking hands, with no other phase, and facts are there.
-
-    The server sees its end as well.
+    """A handshake at once is OK: its latency is connecting and the handshake, with no other phase, and facts are
+    reported. The server sees its end as well.
     """
     async with talking(says_in_turn(), tls=authority.context("127.0.0.1")) as server:
         result = await probe(server.port, tls=Tls(ca=authority.reference))
@@ -80,7 +79,7 @@ async def test_a_slow_handshake_is_late(authority: Authority) -> None:
 
 @pytest.mark.parametrize("way", list(TALKS))
 async def test_25_starttls_yields_certificate_facts(way: str, authority: Authority) -> None:
-    """Each protocol switches to TLS in its own way, and the certificate, version and phases are there, each once."""
+    """Each protocol switches to TLS in its own way, and the certificate, version and phases are reported, each once."""
     async with talking(serves(way, tls=authority.context("127.0.0.1", days=(-1, 30)))) as server:
         result = await probe(server.port, way, tls=Tls(ca=authority.reference))
     observation = result.observation
@@ -172,7 +171,7 @@ async def test_starttls_refused(way: str, answers: tuple[bytes, ...]) -> None:
     ],
 )
 async def test_garbage_is_no_protocol(way: str, answers: tuple[bytes, ...]) -> None:
-    """What is not of the protocol, or comes in plain text after the agreement, is NOT_ANSWERED/PROTOCOL_ERROR."""
+    """Data outside the protocol, or plain text after the agreement, is NOT_ANSWERED/PROTOCOL_ERROR."""
     async with talking(serves(way, *answers)) as server:
         result = await probe(server.port, way)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.PROTOCOL_ERROR)

@@ -56,7 +56,7 @@ async def test_19_https_does_not_end_in_plain_http(authority: Authority) -> None
 
 
 async def test_19_plain_http_on_an_https_target_fails() -> None:
-    """A server that speaks plain http where https is requested is NOT_CONNECTED/TLS_FAILED."""
+    """A server that speaks plain http where https is requested is NOT_CONNECTED/TLS_NOT_SPOKEN."""
 
     async def complain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)

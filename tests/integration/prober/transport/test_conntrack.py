@@ -36,7 +36,7 @@ def table(folder: Path, used: str, limit: str) -> ConntrackTable:
     ],
 )
 def test_how_full_a_table_is(tmp_path: Path, used: str, limit: str, ratio: float | None, full: bool) -> None:
-    """The table counts as full a little before its limit; without a limit, or a table, there is no share."""
+    """The table counts as full a little before its limit; without a limit or a table there is no ratio."""
     tracking = table(tmp_path, used, limit)
     assert tracking.ratio() == (None if ratio is None else pytest.approx(ratio, abs=1e-3))
     assert tracking.full() is full

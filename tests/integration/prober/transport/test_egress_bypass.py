@@ -89,7 +89,7 @@ HOMEWARD = {
     "one slash": "http:/127.0.0.66:{port}/",
     "three slashes": "http:///127.0.0.66:{port}/",
 }
-"""What some browsers take for another host, and we for a path of the same one."""
+"""Redirects that some browsers read as another host, and we as a path of the same host."""
 
 
 @pytest.fixture

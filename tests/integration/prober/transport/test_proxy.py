@@ -22,7 +22,7 @@ __all__ = ["authority", "environment", "proxy"]  # fixtures
 
 
 async def test_a_plain_request_is_forwarded(environment: ProbeEnvironment) -> None:
-    """The proxy gets the whole URL, the target the request without what was for the proxy; the address is the proxy's."""
+    """The proxy gets the whole URL, and the target a request without the proxy's part; the address is the proxy's."""
     async with proxying() as proxy, serving(says(200, b"fine")) as server:
         result = await ask(
             server.url("/a?b=c", host="tax.test"),
@@ -73,7 +73,7 @@ async def test_http2_goes_through_a_tunnel(environment: ProbeEnvironment, author
 
 
 async def test_a_server_that_speaks_first(environment: ProbeEnvironment, authority: Authority) -> None:
-    """What follows the proxy's answer at once is the target's, as the greeting before STARTTLS is."""
+    """Bytes that follow the proxy's answer at once are the target's, like the greeting before STARTTLS."""
     lines = (b"220 hello\r\n", b"250 STARTTLS\r\n", b"220 go on\r\n")
     mail = says_in_turn(*lines, tls=authority.context("tax.test"))
     async with proxying() as proxy, talking(mail) as server:

@@ -27,7 +27,8 @@ __all__ = ["authority", "environment", "proxy"]  # fixtures
 async def test_credentials_for_the_proxy(
     environment: ProbeEnvironment, authority: Authority, secure: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They reach the proxy and never the target; when it refuses them, or they are missing, that is our own fault."""
+    """Credentials reach the proxy and never the target; if it refuses them, or they are missing, it is our own fault.
+    """
     monkeypatch.setenv("TEST_PROXY_PASSWORD", "p4ss")
     tls = authority.context("tax.test") if secure else None
     async with proxying("monitor:p4ss") as proxy, serving(says(), tls=tls) as server:
@@ -65,7 +66,8 @@ async def test_no_target_can_claim_to_be_the_proxy(
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_proxy_that_is_down(environment: ProbeEnvironment, port: Callable[[], int], scheme: str) -> None:
-    """A proxy that nobody runs, or that has no name, is no failure of the target, which is not contacted."""
+    """A proxy that does not run, or whose name does not resolve, is no failure of the target, which is not contacted.
+    """
     free = port()
     async with serving(says()) as server:
         for where in (f"http://127.0.0.1:{free}", f"http://proxy.test:{free}", f"http://nobody.test:{free}"):
@@ -76,7 +78,7 @@ async def test_a_proxy_that_is_down(environment: ProbeEnvironment, port: Callabl
 
 
 async def test_a_proxy_that_is_silent(environment: ProbeEnvironment) -> None:
-    """A proxy that accepts no connection, or answers nobody, is no failure of the target."""
+    """A proxy that accepts no connection, or never answers, is no failure of the target."""
     with unaccepting() as full, silent() as mute:
         for where in (full, mute):
             way = Proxy(f"http://127.0.0.1:{where}")
@@ -106,7 +108,7 @@ async def test_a_silent_target_behind_a_proxy_that_answers(environment: ProbeEnv
 
 @pytest.mark.parametrize("said", [b"SSH-2.0-x\r\n\r\n", b"", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000])
 async def test_what_is_no_proxy(environment: ProbeEnvironment, said: bytes) -> None:
-    """What answers otherwise than a proxy, not at all, or without an end is no failure of the target."""
+    """A server that answers unlike a proxy, without an end, or not at all is no failure of the target."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(said)
@@ -120,7 +122,7 @@ async def test_what_is_no_proxy(environment: ProbeEnvironment, said: bytes) -> N
 async def test_what_a_proxy_says_of_a_target(
     environment: ProbeEnvironment, proxy: RunningProxy, port: Callable[[], int]
 ) -> None:
-    """That it does not want to connect is no failure of the target; that it cannot is one."""
+    """A proxy that refuses to connect is no failure of the target; a proxy that cannot connect is one."""
     free, way = port(), Proxy(proxy.url)
     refused = await ask("https://refused.test:9/", environment=environment, proxy=way)
     unreachable = await ask(f"https://tax.test:{free}/", environment=environment, proxy=way)
@@ -134,7 +136,8 @@ async def test_what_a_proxy_says_of_a_target(
 async def test_control_targets_over_a_proxy(
     environment: ProbeEnvironment, authority: Authority, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    """They see the way out that probes take: a proxy that has lost it, or that refuses us, is the vantage's failure."""
+    """Control targets are checked over the probes' proxy: one that has no way out, or refuses us, blinds the vantage.
+    """
     tls = authority.context("tax.test") if scheme == "https" else None
     async with proxying("monitor:p4ss") as proxy, serving(says(404), tls=tls) as server:
         url = server.url(host="tax.test")
@@ -178,7 +181,9 @@ async def test_37_no_proxy_leads_around_the_rules(trap: Trap, proxy: RunningProx
 
 
 async def test_37_the_proxy_obeys_the_rules(trap: Trap, environment: ProbeEnvironment) -> None:
-    """A proxy at a forbidden address is not connected to, and that is our own affair, also in a step that an answer led to."""
+    """A proxy at a forbidden address is not connected to, and that is our own fault, also in a step that an answer led
+    to.
+    """
     over = Proxy(f"http://inside.test:{trap.port}")
     result = await ask("http://tax.test:9/", environment=environment, proxy=over)
     async with serving(says(200, b'{"port": 9}')) as server:
@@ -192,7 +197,7 @@ async def test_37_the_proxy_obeys_the_rules(trap: Trap, environment: ProbeEnviro
 
 
 async def test_37_loopback_proxies_need_the_policy() -> None:
-    """A proxy on loopback is reached only where the policy allows loopback."""
+    """A proxy on loopback is reached if the policy allows loopback."""
     async with way_out(NAMES) as (_, environment), serving(says()) as server:
         environment.outbound.egress = EgressRules(LOOPBACK)
         allowed = await ask("http://tax.test:9/", environment=environment, proxy=Proxy(server.url()))

@@ -1,4 +1,4 @@
-"""Probes in an event loop with a clock of its own, so that a busy machine changes no outcome."""
+"""Run probes in an event loop with its own clock, so that a busy machine changes no outcome."""
 
 from __future__ import annotations
 

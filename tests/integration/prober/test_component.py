@@ -40,7 +40,7 @@ async def _government(request: Request, writer: asyncio.StreamWriter) -> None:
 
 
 def quick_register(folder: Path, base: str) -> Path:
-    """The tests' register with slots of two seconds and control targets that answer."""
+    """Write the tests' register with slots of two seconds and control targets that answer."""
     return write_register(
         folder,
         base=base,
@@ -51,7 +51,7 @@ def quick_register(folder: Path, base: str) -> Path:
 
 
 async def measured(bus: Bus, start: int = 1) -> list[tuple[str, Measurement]]:
-    """Every measurement on the bus with its subject."""
+    """Return every measurement on the bus with its subject."""
     found = []
     while messages := await bus.read(MEASUREMENTS, start):
         for message in messages:
@@ -71,7 +71,7 @@ async def until(bus: Bus, enough: Callable[[list[Measurement]], bool]) -> list[M
 
 
 def start(nats: Any, data: Path, metrics: int) -> ForkedProcess:
-    """A prober process."""
+    """Start a prober process."""
     flags = {
         "--nats": nats.url,
         "--credentials": nats.credentials,
@@ -85,7 +85,7 @@ def start(nats: Any, data: Path, metrics: int) -> ForkedProcess:
 
 
 def ask(port: int, path: str) -> str:
-    """The text of /health or /metrics; empty while the process does not answer yet."""
+    """Return the text of /health or /metrics; empty while the process does not answer yet."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as response:
             return str(response.read().decode())
@@ -97,7 +97,7 @@ def ask(port: int, path: str) -> str:
 
 @asynccontextmanager
 async def scene(nats: Any, tmp_path: Path) -> AsyncIterator[tuple[Bus, str]]:
-    """A register in force whose targets answer; its vantage is the one of the bus."""
+    """Put a register in force whose targets answer and whose vantage is the bus's."""
     async with serving(_government) as server, nats.connect("register") as owner, nats.connect("scorer") as bus:
         folder = quick_register(tmp_path / "register", server.url().rstrip("/"))
         policy = folder / "policy.yaml"
@@ -116,7 +116,7 @@ async def stopped(process: ForkedProcess) -> int:
 
 
 async def _sharing(beats: AsyncIterator[bytes]) -> Heartbeat:
-    """The first heartbeat of a prober that probes."""
+    """Return the first heartbeat of a prober that probes."""
     async for payload in beats:
         if (heard := decode_heartbeat(payload)).share_from is not None:
             return heard
@@ -124,7 +124,9 @@ async def _sharing(beats: AsyncIterator[bytes]) -> Heartbeat:
 
 
 async def test_a_prober_measures_and_stops_in_order(nats: Any, tmp_path: Path, port: Callable[[], int]) -> None:
-    """It serves after its first control round, measures every slot, publishes on its own subject, sends heartbeats, and exits with 0."""
+    """A prober serves after its first control round, measures every slot, publishes on its own subject, sends
+    heartbeats, and exits with 0.
+    """
     metrics = port()
     async with scene(nats, tmp_path) as (bus, _), nats.connect("prober") as peer:
         beats = peer.listen(heartbeat_subject("main", "p1"))
@@ -160,13 +162,13 @@ async def test_a_prober_measures_and_stops_in_order(nats: Any, tmp_path: Path, p
 
 
 def _waiting(metrics: int) -> float | None:
-    """How many batches the bus has not acknowledged; None while the process does not tell."""
+    """Return how many batches the bus has not acknowledged; None while the process does not answer."""
     found = re.search(r"^peyvand_spool_batches (\S+)$", ask(metrics, "/metrics"), re.MULTILINE)
     return float(found[1]) if found else None
 
 
 async def test_kill_9_and_an_outage_of_the_bus_lose_nothing(nats: Any, tmp_path: Path, port: Callable[[], int]) -> None:
-    """What was spooled while the bus was down survives kill -9 of the prober and comes when both are back."""
+    """Batches that were spooled while the bus was down survive kill -9 of the prober and arrive when both are back."""
     spool = tmp_path / "data" / "spool"
     async with scene(nats, tmp_path) as (bus, _):
         metrics, second = port(), port()
@@ -190,7 +192,7 @@ async def test_kill_9_and_an_outage_of_the_bus_lose_nothing(nats: Any, tmp_path:
         rows = [row for _, row in await measured(bus)]
     starts = sorted({row.slot_start for row in rows})
     measured_slots = {row.slot_start for row in rows if row.target.id == "bus"}
-    # Of the slots while the bus was down and the prober up, none is missing.
+    # No slot is missing in which the bus was down and the prober up.
     assert len(measured_slots) >= len(starts) - 2
 
 

@@ -1,4 +1,4 @@
-"""What a probe leaves behind: nothing that waits for the garbage collector, whose full rounds stall every other probe."""
+"""A probe leaves nothing for the garbage collector, whose full rounds stall every other probe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.servers.http_server import ask, says, serving, silent
 
 
 async def _probe(url: str, reason: Reason, **definition: object) -> None:
-    """Probe while the collector rests; AssertionError when the connection or its handshake is still there in the end."""
+    """Probe while the collector is off; fail if the connection or its handshake still exists in the end."""
     gc.collect()
     gc.disable()
     try:
@@ -35,7 +35,7 @@ async def _probe(url: str, reason: Reason, **definition: object) -> None:
 
 
 def _assert_nothing_is_left(url: str, reason: Reason, **definition: object) -> None:
-    """Probe on uvloop, which the prober runs on, a server that answers at ``url``, or none."""
+    """Probe ``url``, or a server that answers if it is empty, on uvloop, which the prober runs on."""
 
     async def scenario() -> None:
         async with serving(says(200, b"fine"), tls=definition.pop("context", None)) as server:  # type: ignore[arg-type]

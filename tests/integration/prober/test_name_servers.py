@@ -1,4 +1,4 @@
-"""Name servers of the vantage that fail: what was probed meanwhile is unknown (docs/probing.md §5, behaviour 35)."""
+"""Probes are unknown while the vantage's name servers fail (docs/probing.md §5, behaviour 35)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _answers(code: dns.rcode.Rcode) -> Callable[[NameServer], None]:
 async def test_a_name_server_that_fails_is_charged_to_no_target(
     fail: Callable[[NameServer], None], control_names: tuple[str, ...]
 ) -> None:
-    """Whatever the name server does, probes by name are UNKNOWN/RESOLVER_FAILED until it answers; addresses go on."""
+    """While the name server fails in any way, probes by name are UNKNOWN/RESOLVER_FAILED; those by address continue."""
     clock = iter(range(0, 1 << 40, 1000))
     async with (
         name_server(NAMES, ttl=0, clock=lambda: float(next(clock))) as (server, resolver),
@@ -118,7 +118,9 @@ async def test_a_name_that_is_denied_while_others_resolve_is_the_target_s() -> N
 
 
 async def test_a_name_server_that_never_answered() -> None:
-    """From the first probe on a name server that is silent, or denies every name that the policy names, is no target's fault."""
+    """A name server that never answers, or denies every name of the policy, is no target's fault from the first probe
+    on.
+    """
     async with name_server({}, mute=True) as (_, silent), name_server({}) as (_, denying), serving(says()) as site:
         for resolver, names in ((silent, ()), (denying, ("land.test",))):
             vantage = Vantage(Outbound(egress=ALLOWED, resolver=resolver), *names)

@@ -21,7 +21,7 @@ TURN_SECONDS = 0.02
 
 
 def _stand_still(seconds: float) -> None:
-    """Keep the loop from running for so long by its own clock."""
+    """Block the loop for this long by its own clock."""
     end = monotonic() + seconds
     while monotonic() < end:
         pass
@@ -35,8 +35,8 @@ async def _hog() -> None:
 
 
 async def test_34_overload_is_shared_by_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If more is due than a prober can launch, each target is probed or shed, once a slot, early and late ones alike;
-    none reads as failed.
+    """If more is due than a prober can launch, each target is probed or shed once a slot, early and late ones alike.
+    None counts as failed.
     """
     monkeypatch.setattr(launcher, "_LAUNCHES_AT_ONCE", 1)
     async with serving(says()) as server:
@@ -50,13 +50,13 @@ async def test_34_overload_is_shared_by_chance(tmp_path: Path, monkeypatch: pyte
     assert len(seen) == LINKS
     assert Counter(row.slot_start for row in rows)[slot] == LINKS
     assert set(seen.values()) == {Reason.OK, Reason.SHED}
-    for third in (1, 2):  # before the first it was not behind yet
+    for third in (1, 2):  # in the first third it was not behind yet
         within = [name for name in seen if int(target_phase(Target(name)) * 3) == third]
         assert {seen[name] for name in within} == {Reason.OK, Reason.SHED}
 
 
 async def test_34_falling_behind_once_sheds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the loop stood still, what was due meanwhile is launched late and not shed: it is soon done."""
+    """Probes that were due while the loop stood still are launched late and not shed, since they are soon done."""
     monkeypatch.setattr(launcher, "_LAUNCHES_AT_ONCE", 1)
     async with serving(says()) as server:
         urls = {f"link-{number}": server.url() for number in range(100)}

@@ -56,7 +56,7 @@ async def test_39_hung_targets_lose_no_slot_of_healthy_ones(tmp_path: Path) -> N
 
 
 async def test_34_overload_sheds_and_is_counted(tmp_path: Path) -> None:
-    """More probes at once than allowed are UNKNOWN/SHED, counted, without a time; those under way go on."""
+    """More probes at once than allowed are UNKNOWN/SHED, counted, without a time; running ones continue."""
     async with serving(forever) as hung:
         urls = {f"link-{number}": hung.url() for number in range(40)}
         async with running(tmp_path, register(urls, timeout=0.9), inflight=5) as prober:
@@ -111,7 +111,8 @@ async def test_35_a_failing_control_target_blinds_the_vantage(tmp_path: Path, po
 
 
 async def test_35_a_proxy_that_lost_its_way_out_blinds_the_vantage(tmp_path: Path, port: Callable[[], int]) -> None:
-    """What a proxy says of a target counts only while it reaches the control target, which is checked over it as well."""
+    """A proxy's answer about a target counts only while the proxy reaches the control target, which is checked over it.
+    """
     gone = f"http://127.0.0.1:{port()}"
     async with proxying() as proxy, serving(says()) as server:
         first = register({"link": f"{gone}/", "up": server.url()}, control=(f"{gone}/control",))
@@ -175,7 +176,8 @@ async def test_links_that_are_not_probed(tmp_path: Path) -> None:
 
 
 async def test_measured_while_the_bus_is_down(tmp_path: Path) -> None:
-    """While the bus is down measurements gather in the spool; when it is back they come, oldest first, none missing."""
+    """While the bus is down measurements gather in the spool; when it is back they arrive, oldest first, none missing.
+    """
     async with serving(says()) as server, running(tmp_path, register({"link": server.url()})) as prober:
         prober.sink.connected = False
         async with asyncio.timeout(60):
@@ -190,12 +192,12 @@ async def test_measured_while_the_bus_is_down(tmp_path: Path) -> None:
 
 
 def half_run_slot() -> int:
-    """A slot length by which the slot that runs is neither young nor near its end, at any time of day."""
+    """Return a slot length by which the current slot is neither young nor near its end, at any time of day."""
     return next(length for length in range(50_000, 100_000, 997) if 0.2 < wall_time() % length / length < 0.7)
 
 
 def passed_name(slot: int) -> str:
-    """The id of a link whose phase in the running slot has passed: it is probed at once."""
+    """Return the id of a link whose phase in the current slot has passed: it is probed at once."""
     names = (f"link-{number}" for number in itertools.count())
     return next(name for name in names if target_phase(Target(name)) * slot < wall_time() % slot - 1)
 
@@ -212,7 +214,8 @@ async def test_stopping_finishes_probes_under_way(tmp_path: Path) -> None:
 
 
 async def test_series_per_target(tmp_path: Path) -> None:
-    """A small prober exposes the series that dashboards of blackbox_exporter read, with link labels; counters are there."""
+    """A small prober exposes the series that dashboards of blackbox_exporter read, with link labels, and its counters.
+    """
     async with serving(says()) as server, serving(says(503)) as broken:
         first = register({"good": server.url(), "bad": broken.url()})
         async with running(tmp_path, first) as prober:
@@ -251,7 +254,7 @@ async def test_prepared_targets_are_kept_from_the_collector(tmp_path: Path, monk
 
 @pytest.mark.parametrize("target", ["http://10.0.0.256/", "http://xn--a/"])
 async def test_control_targets_that_cannot_be_asked(tmp_path: Path, target: str) -> None:
-    """A register with such control targets is not adopted, and the former one stays in use."""
+    """A register whose control targets cannot be checked is not adopted, and the previous one stays in use."""
     made = RunningProber(tmp_path, Clock())
     made.prober.control_loop.first_round.set()
     first = register({})

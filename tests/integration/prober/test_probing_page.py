@@ -1,4 +1,4 @@
-"""docs/probing.md says what is: every example on it runs, every key and every reason is there."""
+"""Every example of docs/probing.md runs, and tells a right answer from a wrong one."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ SMTP = (b"220 mail.example ESMTP\r\n", b"250-mail.example\r\n250 STARTTLS\r\n", 
 
 @asynccontextmanager
 async def _servers(authority: Authority, *, wrong: bool) -> AsyncIterator[dict[str, int]]:
-    """A server of the right sort for each host of the page, by name; ``wrong`` ones answer HTTP with nonsense."""
+    """Run a server of the right sort for each host of the page; ``wrong`` ones answer HTTP with nonsense."""
     nonsense = says(202, b"<p>nonsense</p>")
     strict = authority.context("gate.example")
     strict.load_verify_locations(authority.reference.removeprefix("file:"))
@@ -222,7 +222,7 @@ async def test_every_example_runs(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_secrets")
 async def test_the_examples_tell_right_from_wrong(tmp_path: Path) -> None:
-    """Where servers answer with nonsense, every example that says what it expects of HTTP is not OK."""
+    """If servers answer with nonsense, every example with expectations over HTTP is not OK."""
     results = await _probe_page(tmp_path, wrong=True)
     held = [
         name

@@ -42,7 +42,7 @@ def test_every_key_has_an_example() -> None:
 
 
 def test_every_choice_has_an_example() -> None:
-    """Each way of STARTTLS, of proving who asks and of writing what was captured is used in an example."""
+    """Each kind of STARTTLS, of authentication and of encoding a captured value is used in an example."""
     used: dict[str, set[object]] = {"starttls": set(), "auth": set(), "encode": set()}
     for one in _all_definitions():
         proof = one.get("auth", {})

@@ -23,11 +23,11 @@ from services.prober.transport.egress import EgressRules
 from tests.support.patient_loop import monotonic, takes
 from tests.support.servers.http_server import LOOPBACK, Request, answer, ask, assignment, forever, says, serving
 
-SOON_SECONDS = 20.0  # what is endless takes more of an idle machine
+SOON_SECONDS = 20.0  # the endless judgement takes longer, even on an idle machine
 TIMEOUT = 30.0  # a worker process may take seconds to start
 
 MANY = b"<r>%s</r>" % b"".join(b'<a b="%d"/>' % number for number in range(30_000))
-# For each of 30,000 elements, all before it: about half a minute.
+# Compares each of 30,000 elements with all before it: about half a minute.
 ENDLESS = Expect(xml=(XmlExpectation("//a[not(@b = preceding::a/@b)]"),))
 LARGE = b"<r>%s<last>1403</last></r>" % (b"<a>1</a>" * 10_000)
 
@@ -52,7 +52,7 @@ def _step(name: str, expect: Expect | None = None, *, path: str = "/", **capture
 
 @pytest.fixture(autouse=True)
 def _little_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is far above the usual is so little that a machine with much to do gives it within the time of a probe."""
+    """Let so little processor time count as far above usual that even a busy machine gives it within a probe's time."""
     monkeypatch.setattr(worker_pool, "far_above_usual", lambda _: 0.05)
 
 
@@ -66,8 +66,8 @@ def _little_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_31_an_answer_that_cannot_be_judged_in_time_ends_its_probe(
     far_above: float, outcome: Outcome, reason: Reason, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its probe ends soon after the deadline, with what was seen. It is the target's fault where judging took far more
-    processor time than usual, and ours where there was not so much.
+    """The probe ends soon after the deadline, with what it observed. It is the target's fault if judging took far more
+    processor time than usual, and ours if there was not that much.
     """
     monkeypatch.setattr(worker_pool, "far_above_usual", lambda _: far_above)
     async with serving(says(body=MANY)) as server, asyncio.timeout(SOON_SECONDS):
@@ -78,7 +78,7 @@ async def test_31_an_answer_that_cannot_be_judged_in_time_ends_its_probe(
 
 
 async def test_an_answer_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that needs more memory than any may have fails, as the fault of the answer, and its worker goes on."""
+    """A call that needs more memory than any may have fails, as the fault of the answer, and its worker continues."""
     async with _environment() as environment:
         calls = environment.workers
         with pytest.raises(TooCostlyError, match="memory"):
@@ -87,7 +87,7 @@ async def test_an_answer_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPa
 
 
 async def test_36_an_answer_that_takes_long_to_judge_delays_no_other() -> None:
-    """While it is judged, other targets are probed and OK, each as quickly as ever, and no timeout is missed."""
+    """While an answer is judged, other targets are probed and OK, as quickly as ever, and no timeout is missed."""
     async with (
         _environment() as environment,
         serving(says(body=MANY)) as hostile,
@@ -194,8 +194,8 @@ async def test_steps_capture_from_large_answers() -> None:
 async def test_31_a_journey_ends_where_a_step_cannot_be_judged(
     first: Step, reason: Reason, far_above: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step whose answer is not judged or captured in time ends the journey, by the fault of the target where that took
-    far more processor time than usual, else as UNKNOWN; never as OK.
+    """A step whose answer is not judged or captured in time ends the journey. It is the target's fault if that took far
+    more processor time than usual, else UNKNOWN; it is never OK.
     """
     monkeypatch.setattr(worker_pool, "far_above_usual", lambda _: far_above)
     async with _environment() as environment, serving(says(body=MANY)) as server, asyncio.timeout(SOON_SECONDS):
@@ -209,7 +209,7 @@ async def test_31_a_journey_ends_where_a_step_cannot_be_judged(
 async def test_judging_is_not_charged_to_the_next_step(
     monkeypatch: pytest.MonkeyPatch, busy: float, asked: int
 ) -> None:
-    """A step that times out after an answer was long judged, or for which no time is left, makes the journey UNKNOWN."""
+    """A step that times out after a long judgement, or has no time left, makes the journey UNKNOWN."""
     judged, hung = _step("judged", Expect(xml=(XmlExpectation("//last"),))), _step("hung", path="/hung")
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -221,7 +221,7 @@ async def test_judging_is_not_charged_to_the_next_step(
         function, arguments = pickle.loads(call)
         return cast("object", function(*arguments))
 
-    monkeypatch.setattr(worker_pool, "_run", run_here)  # in no time of this loop's clock
+    monkeypatch.setattr(worker_pool, "_run", run_here)  # takes no time on this loop's clock
     async with _environment() as environment, serving(handle) as server, AsyncExitStack() as others:
         environment.workers._idle.append(await worker_pool.start_worker())  # starting one takes time
         for _ in range(4):

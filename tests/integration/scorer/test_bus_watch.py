@@ -1,4 +1,4 @@
-"""The scorer says on /health and /metrics what of a real bus may lose messages."""
+"""The scorer shows on /health and /metrics how a real bus may lose messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 
 
 async def test_what_may_be_lost_is_said_while_it_serves(nats: Nats) -> None:
-    """A stream in memory is on /health beside SERVING, and on /metrics; a bus that is safe is SERVING alone."""
+    """A stream in memory is named on /health beside SERVING, and on /metrics; with a safe bus only SERVING is shown."""
     registry, health = CollectorRegistry(), Health()
     metrics = BusMetrics(registry, WorkRecord(0.0))
     health.serving()

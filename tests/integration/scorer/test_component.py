@@ -1,4 +1,4 @@
-"""The scorer as a process on a real nats-server: what it receives becomes what it publishes."""
+"""The scorer process on a real nats-server publishes what it receives, as blocks, indicators and gauges."""
 
 from __future__ import annotations
 
@@ -106,9 +106,8 @@ async def test_a_start_reports_what_it_waits_for(nats: Nats, scorer: Scorer, tmp
 
 
 async def test_last_slot_is_shown_and_goes_when_unknown(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """A link's stage series exists while its last settled slot is known.
-
-    That of its vantage is the newest slot measured from there.
+    """A link's stage series exists while its last settled slot is known. The vantage's series has the newest slot that
+    was measured from there.
     """
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
@@ -146,8 +145,8 @@ async def _has_resumed(scorer: Scorer) -> bool:
 
 
 async def test_nothing_is_published_before_the_first_whole_slot(nats: Nats, tmp_path: Path) -> None:
-    """With an epoch still to come, the first index published is that of the first slot after it."""
-    for lead in (4, 16, 48):  # slots; a slow machine needs some of them for the start
+    """With an epoch in the future, the first published index is that of the first slot after it."""
+    for lead in (4, 16, 48):  # slots; a slow machine needs some of them for startup
         scorer = Scorer(nats, tmp_path / f"scorer-{lead}")
         first_slot = now_slot() + lead
         await register_on(nats, make_register(tmp_path / f"register-{lead}", epoch=first_slot * SLOT))
@@ -198,7 +197,7 @@ async def test_batches_that_cannot_be_trusted_are_refused(nats: Nats, scorer: Sc
 
 
 async def test_bus_may_go_and_come_back(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """Without the bus the scorer does not serve and does not end; with the bus back it goes on."""
+    """Without the bus the scorer does not serve and does not end; when the bus is back it continues."""
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
     await scorer.serving()

@@ -1,4 +1,4 @@
-"""Days are counted on a Dask cluster as they are here, even when a worker is killed."""
+"""A Dask cluster counts days as one process does, even when a worker is killed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MESSAGES = 40
 
 
 def test_a_cluster_counts_as_one_process_does(tmp_path: Path) -> None:
-    """A real scheduler and two worker processes, one of them killed after the first result: the counts are the same."""
+    """With a real scheduler and two workers, one of them killed after the first result, the counts are the same."""
     from distributed import Client, LocalCluster  # noqa: PLC0415  # every worker collects this, and one runs it
 
     policy = load_register(write_register(tmp_path / "register")).policy

@@ -1,4 +1,4 @@
-"""What an auditor recomputes from a dump is what the scorer published, to the last bit."""
+"""An auditor who scores a dump gets what the scorer published, to the last bit."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from tests.support.zones import Zone, zone
 __all__ = ["zone"]  # the fixture
 
 HOUR = 3600
-OPEN = 10  # seconds in which the day before still takes what its last slots hold: enough to put a batch, little to wait for
+OPEN = 10  # seconds for which the day before still accepts its last slots: enough to put a batch, little to wait for
 REASONS = [Reason.OK] * 4 + [Reason.STATUS, Reason.LATE, Reason.STALE, Reason.SHED, Reason.RESOLVE_FAILED]
 
 
 def midnight_at(now: float) -> int:
-    """The midnight after which the grace of the day before ends in OPEN seconds, or a slot earlier."""
+    """Return the midnight for which the grace of the day before ends in OPEN seconds, or a slot earlier."""
     return int(now - HOUR + OPEN) // SLOT * SLOT
 
 
 def amend(folder: Path, links: Path, timezone: str) -> Path:
-    """The next version: a link that is live from tomorrow, one that is since today, one gone and one new."""
+    """Write the next version: one link is live from tomorrow, one since today, one is gone and one is new."""
     today = datetime.now(ZoneInfo(timezone)).date()
     tomorrow = today + timedelta(days=1)
     text = links.read_text("utf-8")
@@ -65,7 +65,7 @@ def amend(folder: Path, links: Path, timezone: str) -> Path:
 
 
 def rows(chance: random.Random, targets: Sequence[str], *, ages: range, count: int = 300) -> Iterator[Measurement]:
-    """Measurements of slots that ended so many seconds ago."""
+    """Yield measurements of slots that ended this many seconds ago."""
     now = int(time.time())
     for _ in range(count):
         slot = (now - chance.randrange(ages.start, ages.stop)) // SLOT - 1
@@ -73,13 +73,15 @@ def rows(chance: random.Random, targets: Sequence[str], *, ages: range, count: i
 
 
 def forged(chance: random.Random, brought: Sequence[Measurement]) -> list[Measurement]:
-    """Other outcomes of what was brought, with the earliest time of their slot, or with one before it."""
+    """Return what was brought with other outcomes, at the earliest time of each slot, or at one before it."""
     rows = [replace(row, time=float(row.slot_start), reason=Reason.STATUS, outcome=Outcome.INVALID) for row in brought]
     return rows + [replace(row, time=row.slot_start - 60.0) for row in chance.sample(rows, len(rows) // 10)]
 
 
 async def settled(bus: Bus, register: Register, sequence: int) -> list[str] | None:
-    """Every published Indicator and Structure as JSON, once all are of one moment, this register and exactly this message."""
+    """Return every published Indicator and Structure as JSON once all are of one moment, this register and this
+    message.
+    """
     published = await blocks(bus)
     found = [one for block in published.values() for one in block.indicators] if "government" in published else []
     states = {(one.as_of, one.register_version, one.evidence_sequence) for one in found}
@@ -90,7 +92,7 @@ async def settled(bus: Bus, register: Register, sequence: int) -> list[str] | No
 
 
 def scored(folder: Path, file: Path, published: Sequence[str]) -> tuple[list[str], str]:
-    """The output of `peyvand score` at the same moment and message of the stream, and its stderr."""
+    """Return the output of `peyvand score` at the same moment and message of the stream, and its stderr."""
     one = json.loads(published[0])
     where = ("--at", one["as_of"], "--sequence", one["evidence_sequence"])
     score = ("score", "--register", folder, "--measurements", file, *where, "--json")
@@ -100,13 +102,13 @@ def scored(folder: Path, file: Path, published: Sequence[str]) -> tuple[list[str
 
 
 async def closed(folder: Path) -> bool | None:
-    """Whether a day has been closed, by the files of the scorer."""
+    """Return whether a day has been closed, by the files of the scorer."""
     return any(folder.glob("days/*.stages"))
 
 
 @pytest.mark.parametrize("hour", range(24))
 def test_the_day_closes_within_the_test(hour: int, zone: Zone) -> None:
-    """At any hour, what is sent at once counts for the last slots of the day before, and soon nothing does."""
+    """At any hour, data that is sent at once counts for the last slots of the day before, and later data does not."""
     now = 1_790_000_000 // HOUR * HOUR + hour * HOUR + 1234.5
     midnight = midnight_at(now)
     calendar = Calendar(zone(midnight), now - 3 * HOUR, SLOT)
@@ -120,9 +122,10 @@ def test_the_day_closes_within_the_test(hour: int, zone: Zone) -> None:
 
 @pytest.mark.slow
 async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, zone: Zone) -> None:
-    """With late, repeated, grace-expired and early data, a day that closes, a changed register and a kill -9, every
-    Indicator of every kind and window, and every Structure, comes out of a dump as it was published: before the change by
-    the first register, at the start and with the day closed, after it by the second.
+    """Every Indicator of every kind and window, and every Structure, comes out of a dump as it was published. There is
+    late, repeated, grace-expired and early data, a day closes, the register changes, and the scorer is killed. The
+    first register gives the indexes before the change, at startup and with the day closed; the second gives the one
+    after it.
     """
     chance = random.Random(11)
     links = load_register(make_register(tmp_path / "any")).links
@@ -130,15 +133,15 @@ async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, z
     scorer = Scorer(nats, tmp_path / "scorer")
     try:
         async with nats.connect("prober") as prober, nats.connect("api") as api:
-            # The day before is open for some seconds only: nothing that takes time comes between now and what it holds.
+            # The day before is open for some seconds only: nothing slow may come between now and its data.
             now = time.time()
             midnight = midnight_at(now)
             brought: list[Measurement] = []
 
             async def bring() -> int:
-                """Fresh data, some of it twice, the last of the day before, late data within grace and beyond it, data of
-                slots to come, and forgeries of what was brought before; returns the last message. Of few slots: a scorer
-                that saves many at once pauses after it.
+                """Bring fresh data, some of it twice, the last of the day before, late data within grace and beyond it,
+                data of future slots, and forgeries of earlier data; return the last message. It is of few slots,
+                because a scorer that saves many at once pauses after it.
                 """
                 fresh = list(rows(chance, targets, ages=range(60)))
                 since = int(time.time()) - midnight

@@ -1,4 +1,4 @@
-"""Messages that were lost before the scorer took them in stop it, unless they are harmless or accepted."""
+"""Messages that were lost before the scorer read them stop it, unless they are harmless or accepted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def recreate(nats: Nats, stream: str) -> None:
 
 @pytest.fixture
 async def stopped(nats: Nats, scorer: Scorer, tmp_path: Path) -> AsyncIterator[Bus]:
-    """A connection as prober; the scorer has taken in message 1 of an hour-old stream of two and is stopped."""
+    """A prober's connection; the scorer has read message 1 of the stream and is stopped."""
     await register_on(nats, make_register(tmp_path / "register"))
     async with nats.connect("prober") as prober, nats.connect("api") as api:
         sequence = await put(prober, [measure("deed-tax", now_slot() - 100)])
@@ -49,7 +49,7 @@ async def stopped(nats: Nats, scorer: Scorer, tmp_path: Path) -> AsyncIterator[B
 
 
 async def test_lost_messages_are_refused_until_accepted(nats: Nats, scorer: Scorer, stopped: Bus) -> None:
-    """Messages that were lost before they were taken in stop the scorer, with their numbers; accepted, it goes on."""
+    """Messages that were lost before the scorer read them stop it, with their numbers; once accepted, it continues."""
     for _ in range(3):
         await put(stopped, [measure("deed-tax", now_slot() - 50)])
     await purge(nats, MEASUREMENTS)
@@ -68,7 +68,7 @@ async def test_lost_messages_are_refused_until_accepted(nats: Nats, scorer: Scor
 
 
 async def test_stream_made_anew_is_refused(nats: Nats, scorer: Scorer, stopped: Bus) -> None:
-    """A stream of the same name that was created anew is not taken for the one that was read before."""
+    """A recreated stream of the same name is not taken for the one that was read before."""
     await recreate(nats, MEASUREMENTS)
     await put(stopped, [measure("deed-tax", now_slot() - 10)])
     scorer.start()
@@ -81,7 +81,7 @@ async def test_stream_made_anew_is_refused(nats: Nats, scorer: Scorer, stopped: 
 async def test_missing_state_is_refused_once_the_stream_has_lost_its_start(
     nats: Nats, scorer: Scorer, stopped: Bus, tmp_path: Path
 ) -> None:
-    """A scorer without its state does not begin in the middle; with nothing lost it begins at message 1."""
+    """A scorer without its state does not begin in the middle of a stream; with nothing lost it begins at message 1."""
     fresh = Scorer(nats, tmp_path / "fresh")
     async with nats.connect("api") as api:
         fresh.start()
@@ -93,14 +93,14 @@ async def test_missing_state_is_refused_once_the_stream_has_lost_its_start(
         other.start()
         sentence = f"peyvand scorer: messages 1 to 1 of stream MEASUREMENTS are gone, not taken in: {REMEDY}\n"
         assert await other.ended() == (1, sentence)
-        # The one that had taken in message 1 has lost nothing.
+        # The scorer that had read message 1 has lost nothing.
         scorer.start()
         await government(api, sequence)
         assert await scorer.stop() == (0, "")
 
 
 async def test_stream_lost_at_run_time_ends_the_scorer(nats: Nats, scorer: Scorer, stopped: Bus) -> None:
-    """A stream that is created anew under a running scorer ends it, and is not taken for silent probers."""
+    """A stream that is recreated under a running scorer ends the scorer, and is not taken for silent probers."""
     scorer.start()
     await scorer.serving()
     await recreate(nats, MEASUREMENTS)

@@ -30,7 +30,7 @@ HOUR = 3600 // SLOT
 
 
 def begun(folder: Path) -> tuple[Scoring, int]:
-    """A scorer with one measurement, and the end of its slot."""
+    """Return a scorer with one measurement, and the end of its slot."""
     register = load_register(make_register(folder / "register"))
     loaded = LoadedState(None, Evidence(Calendar.of(register.policy)), ())
     scoring = Scoring(CompiledRegister.of(register), loaded, StreamPosition(MEASUREMENTS, "", 0))
@@ -43,7 +43,7 @@ def begun(folder: Path) -> tuple[Scoring, int]:
 
 @asynccontextmanager
 async def announcing(bus: Bus, scoring: Scoring) -> AsyncIterator[HistoryPublisher]:
-    """A running publisher of history."""
+    """Run a publisher of history."""
     announcer = HistoryPublisher(bus, scoring, log=structlog.get_logger())
     task = asyncio.create_task(announcer.run())
     try:
@@ -55,13 +55,13 @@ async def announcing(bus: Bus, scoring: Scoring) -> AsyncIterator[HistoryPublish
 
 
 async def sent(bus: Bus) -> Counter[str]:
-    """How often each kind has been sent."""
+    """Return how often each kind has been sent."""
     messages = await bus.read(INDICATORS, 1)
     return Counter(message.subject.split(".")[3] for message in messages)
 
 
 def rows(snapshot: Snapshot, *kinds: str) -> Counter[str]:
-    """How many of some kinds there are, over all windows."""
+    """Return how many indicators of these kinds there are, over all windows."""
     return Counter(
         kind.label for kind, days in snapshot.columns if kind.label in kinds for _ in snapshot.rows(kind, days)
     )
@@ -88,13 +88,13 @@ async def test_each_hour_and_each_day_is_sent_once(nats: Nats, tmp_path: Path) -
 
 
 async def said(scoring: Scoring, snapshot: Snapshot) -> bool:
-    """Whether the hour and the day of an index are recorded as sent."""
+    """Return whether the hour and the day of an index are recorded as sent."""
     day = scoring.calendar.day_of(snapshot.end_slot).toordinal()
     return (scoring.manifest.hour, scoring.manifest.day) == (snapshot.as_of // 3600, day)
 
 
 async def test_what_cannot_be_sent_is_due_with_the_next_index(nats: Nats, tmp_path: Path) -> None:
-    """Without a bus nothing is recorded as sent; with the next index after it is back everything is sent, once."""
+    """Without a bus nothing is recorded as sent; with the first index after it is back, everything is sent once."""
     scoring, end_slot = begun(tmp_path)
     async with nats.connect("scorer") as bus, nats.connect("api") as api, announcing(bus, scoring) as announcer:
         nats.kill()

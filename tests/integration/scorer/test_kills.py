@@ -1,4 +1,4 @@
-"""A scorer that is killed and started again publishes what it would have published."""
+"""A scorer that is killed and restarted publishes what it would have published."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from tests.support.waiting import eventually
 
 
 async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """The last failures with their details, and the burn, are published, including those before a kill -9 and while it
-    was down.
+    """The last failures with their details, and the burn, are published, including those before a kill -9 and during
+    the downtime.
     """
     await register_on(nats, make_register(tmp_path / "register"))
     slot = now_slot() - 6
@@ -70,7 +70,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
         latest = dict(zip(block.latest.numbers[0].tolist(), block.latest.numbers[2].tolist(), strict=True))
         assert latest == {0: slot * SLOT, 1: (slot + 4) * SLOT}
         scorer.kill()
-        # Between two publications: measured, saved by nobody.
+        # This comes between two publications, so nothing has saved it.
         await put(prober, [failed(slot + 5)])
         scorer.start()
         await eventually(lambda: _equal(told(), [f"status 50{at}" for at in (5, 3, 2, 1, 0)]), "the last failure")
@@ -81,7 +81,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
 
 
 async def test_what_came_between_two_indexes_is_read_again(nats: Nats, tmp_path: Path) -> None:
-    """Not every block is put with every index: what a block lacks came after its own message, not after the last."""
+    """Not every block is put with every index, so a block lacks what came after its own message, not after the last."""
     register = await register_on(nats, make_register(tmp_path / "register"))
     slot = now_slot() - 6
     scoring = fresh(register)
@@ -111,20 +111,20 @@ async def _equal(found: Awaitable[list[str] | None], wanted: list[str]) -> bool:
 
 
 def fresh(register: Register) -> Scoring:
-    """A scorer that has read nothing."""
+    """Return a scorer that has read nothing."""
     loaded = LoadedState(None, Evidence(Calendar.of(register.policy)), ())
     return Scoring(CompiledRegister.of(register), loaded, StreamPosition(MEASUREMENTS, "", 0))
 
 
 async def take_all(bus: Bus, scoring: Scoring) -> None:
-    """Take in the rest of the stream."""
+    """Read the rest of the stream."""
     while messages := await bus.read(MEASUREMENTS, scoring.manifest.position.sequence + 1):
         for message in messages:
             scoring.take(columns_of(message), stored=message.time, sequence=message.sequence)
 
 
 async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
-    """The blocks of a scorer that took in the whole stream without a crash."""
+    """Return the blocks of a scorer that read the whole stream without a crash."""
     from services.register.directory.load import load_register  # noqa: PLC0415  # the register as the scorer under test has it
 
     scoring = fresh(load_register(folder))
@@ -138,7 +138,7 @@ async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
 
 
 def comparable(block: Block) -> tuple[object, ...]:
-    """A block to the last bit, but for the position of the evidence: an unchanged block keeps an older one."""
+    """Return a block to the last bit, except the position of the evidence: an unchanged block keeps an older one."""
     rows = [replace(row, evidence_sequence=0) for row in block.indicators]
     arrays = [
         (one.ids, one.window_days, *(column.tobytes() for column in (one.slots, one.verdicts, one.omega, one.share)))
@@ -148,7 +148,7 @@ def comparable(block: Block) -> tuple[object, ...]:
 
 
 async def settled_blocks(bus: Bus, sequence: int) -> dict[str, Block]:
-    """All blocks, once they are of the same moment and of everything up to this message."""
+    """Return all blocks once they are of the same moment and of everything up to this message."""
 
     async def look() -> dict[str, Block] | None:
         found = await blocks(bus)
@@ -161,7 +161,7 @@ async def settled_blocks(bus: Bus, sequence: int) -> dict[str, Block]:
 
 @pytest.mark.slow
 async def test_kill_at_random_moments_changes_nothing(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """A scorer that is killed again and again while batches come in ends with the blocks of one that is not."""
+    """A scorer that is killed repeatedly while batches come in ends with the blocks of one that is not."""
     folder = make_register(tmp_path / "register")
     register = await register_on(nats, folder)
     chance = random.Random(11)

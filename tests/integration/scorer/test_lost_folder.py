@@ -1,4 +1,4 @@
-"""A scorer that lost its folder goes on from the archive's dataset and what the stream still holds, as processes."""
+"""A scorer that lost its folder continues from the archive's dataset and the rest of the stream."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.servers.shifted_archive import shift
 from tests.support.waiting import eventually
 
 DAY, HOUR = 86_400, 3600
-GRACE_HOURS = 72  # so that what is brought of days before counts
+GRACE_HOURS = 72  # so that data of earlier days counts
 BATCHES = 20
 LINKS = ("deed-tax", "deed-civil", "permit-tax", "endpoint:portal")
 REASONS = [Reason.OK] * 4 + [Reason.STATUS, Reason.LATE, Reason.SHED]
@@ -55,7 +55,9 @@ class System:
         return LocalStorage(self.folder / "dataset")
 
     async def bring(self, *, seconds: int, batches: int) -> int:
-        """Bring measurements and exchanges of so many last seconds, some twice; return the last message of MEASUREMENTS."""
+        """Bring measurements and exchanges of the last ``seconds``, some twice; return the last message of
+        MEASUREMENTS.
+        """
         now, sequence = int(time.time()), 0
         for _ in range(batches):
             moments = [now - self.chance.randrange(10, seconds) for _ in range(20)]
@@ -76,12 +78,12 @@ class System:
         return sequence
 
     def archives(self, sequence: int, exchanged: int) -> bool:
-        """Whether everything up to these messages of both streams is in the dataset."""
+        """Return whether everything up to these messages of both streams is in the dataset."""
         positions = read_position(self.storage, MEASUREMENT), read_position(self.storage, EXCHANGE)
         return [one.sequence for one in positions if one] == [sequence, exchanged]
 
     async def published(self, sequence: int) -> list[Indicator]:
-        """Every indicator, once all are of exactly this message and one moment."""
+        """Return every indicator once all are of exactly this message and one moment."""
 
         async def look() -> list[Indicator] | None:
             found = await blocks(self.api)
@@ -93,7 +95,8 @@ class System:
         return await eventually(look, lambda: f"an index up to message {sequence}\n{self.components.logs()}")
 
     async def published_volumes(self) -> None:
-        """Wait until the volumes are those of all summaries. They are read apart from measurements, so may come later."""
+        """Wait until the volumes are those of all summaries. They are read apart from measurements and may come later.
+        """
         expected, found = {("tax-office", "customs", 3 * len(self.exchanged))}, set[tuple[str, str, int]]()
 
         async def look() -> bool:
@@ -123,7 +126,7 @@ async def running(nats: Nats, folder: Path, scorer: Scorer) -> AsyncIterator[Sys
 
 
 def scored(register: Register, messages: list[StoredMessage], published: list[Indicator]) -> list[Indicator]:
-    """The same indicators out of all messages that there were."""
+    """Return the same indicators, scored from all messages that there were."""
     batches = [admit(columns_of(one), stored=one.time, policy=register.policy).columns for one in messages]
     as_of = published[0].as_of
     snapshot = score_batches(register, batches, at=as_of, evidence_sequence=messages[-1].sequence)
@@ -138,8 +141,8 @@ def lines(rows: list[Indicator]) -> list[str]:
 
 @pytest.mark.slow
 async def test_a_scorer_that_lost_its_folder_publishes_the_same(nats: Nats, tmp_path: Path, scorer: Scorer) -> None:
-    """Days were sealed and are gone from the stream, others are open: what is published after the loss is what all messages
-    give, to the last bit, and so are the exchanges. What was restored is kept.
+    """Some days are sealed and gone from the stream, others are open. After the loss the scorer publishes what all
+    messages give, to the last bit, and the same exchanges. It keeps what it restored.
     """
     async with running(nats, tmp_path, scorer) as system:
         scorer.start()

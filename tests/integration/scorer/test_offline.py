@@ -1,4 +1,4 @@
-"""``peyvand score`` and ``peyvand dump`` as commands; test_equality holds them to the live scorer."""
+"""``peyvand score`` and ``peyvand dump`` as commands; test_equality compares them with the live scorer."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_bad_files_are_refused_with_every_fault(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", [(), ("--structure",), ("--sensitivity",), ("--json",)])
 def test_evidence_from_before_the_epoch_is_told(tmp_path: Path, what: tuple[str, ...]) -> None:
-    """With a register whose epoch came after the measurements nothing counts: that is an error, not an empty table."""
+    """If the register's epoch came after the measurements, nothing counts: that is an error, not an empty table."""
     slot = 1_772_323_200
     folder = make_register(tmp_path / "register", epoch=slot + SLOT)
     file = tmp_path / "m.ndjson"
@@ -126,7 +126,7 @@ def test_evidence_from_before_the_epoch_is_told(tmp_path: Path, what: tuple[str,
 
 
 def test_nothing_measured_needs_a_moment(tmp_path: Path) -> None:
-    """With an empty file the moment has to be given, and absent links are all that is known."""
+    """With an empty file the moment has to be given, and only absent links are known."""
     folder = make_register(tmp_path / "register", epoch=1_772_323_200)
     file = tmp_path / "m.ndjson"
     file.touch()

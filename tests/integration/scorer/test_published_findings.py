@@ -1,4 +1,4 @@
-"""Findings about exchanges are sent to FINDINGS when something of them is new, and once; a start keeps those published last."""
+"""Findings about exchanges are sent to FINDINGS once for each change, and a restart keeps those published last."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from tests.support.waiting import eventually
 
 
 async def sent(bus: Bus) -> list[Finding]:
-    """All that was sent, the oldest first."""
+    """Return all findings that were sent, the oldest first."""
     return [finding_of(message) for message in await bus.read(FINDINGS, 1)]
 
 
 async def test_what_is_new_is_sent_once(nats: Nats) -> None:
-    """A finding is sent when it is found, changes or ends; not when only its figures go on, and not again after a start."""
+    """A finding is sent when it is found, changes or ends, not when only its figures change, and not again after a
+    restart.
+    """
     first, second = found(0), found(2)
     async with nats.connect("scorer") as bus, nats.connect("dump") as dump:
         publisher = FindingPublisher(bus)
@@ -46,7 +48,7 @@ async def test_what_is_new_is_sent_once(nats: Nats) -> None:
 
 
 async def test_only_what_this_version_knows_is_compared(nats: Nats) -> None:
-    """A finding that a later version sent is passed over, and does not stop what follows."""
+    """A finding that a later version sent is skipped, and does not stop those that follow."""
     async with nats.connect("scorer") as bus, nats.connect("dump") as dump:
         await bus.publish(finding_subject("drought", "0"), b"\x10\x7f", message_id="")
         await FindingPublisher(bus).publish([found(0)])
@@ -55,7 +57,7 @@ async def test_only_what_this_version_knows_is_compared(nats: Nats) -> None:
 
 
 async def test_a_scorer_without_the_lease_sends_nothing(nats: Nats) -> None:
-    """What may not be sent is sent by the next call."""
+    """A finding that could not be sent without the lease is sent by the next call."""
     allowed = False
 
     def check() -> None:
@@ -73,7 +75,7 @@ async def test_a_scorer_without_the_lease_sends_nothing(nats: Nats) -> None:
 
 
 async def test_a_start_keeps_published_findings_until_it_has_looked(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """The first index after a start has the findings that were published last, a later one those that it found itself."""
+    """The first index after a restart has the findings published last; a later one has those that the scorer found."""
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
     await scorer.serving()
@@ -90,7 +92,7 @@ async def test_a_start_keeps_published_findings_until_it_has_looked(nats: Nats, 
             return await published_findings(bus) == ()
 
         await eventually(gone, "an index without findings, since nothing was exchanged")
-    # What an index had is logged after it was put.
+    # The line of an index is logged after the index is put.
     await eventually(lambda: len(scorer.published()) > before + 1, "its line in the log")
     first, *_, last = [one["findings"] for one in scorer.published()[before:]]
     assert (first, last) == (1, 0)

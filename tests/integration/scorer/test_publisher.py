@@ -1,4 +1,4 @@
-"""How blocks are put on a real nats-server: small ones in batches, large ones alone."""
+"""Small blocks are put on a real nats-server in batches, large ones alone."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 
 
 def without_civil_registry(folder: Path, *links: str, epoch: float) -> Path:
-    """A register in which civil-registry answers, but owns neither a service nor an endpoint; ``links`` are added."""
+    """Write a register in which civil-registry answers, but owns no service and no endpoint; ``links`` are added."""
     files = register_files()
     services = "".join(line for line in files["services.csv"].splitlines(keepends=True) if "birth-" not in line)
     kept = "".join(line for line in files["links.csv"].splitlines(keepends=True) if "birth-" not in line)
@@ -42,8 +42,8 @@ def without_civil_registry(folder: Path, *links: str, epoch: float) -> Path:
 
 
 async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """A new register applies from the next index on: earlier evidence counts, and a removed agency's block is deleted. What
-    a prober measured by it before the scorer adopted it counts too.
+    """A new register applies from the next index on: earlier evidence counts, and a removed agency's block is deleted.
+    Measurements that a prober made by it before the scorer adopted it count too.
     """
     began = time.time() - 3600
     await register_on(nats, make_register(tmp_path / "register", epoch=began))
@@ -86,9 +86,8 @@ async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_pa
 async def test_other_calendar_begins_anew_and_reads_the_stream_again(
     nats: Nats, scorer: Scorer, tmp_path: Path
 ) -> None:
-    """A register with another epoch has evidence of its own, made from the whole stream; the old folder stays.
-
-    Blocks that the new one lacks are removed, including those that an earlier process had put.
+    """A register with another epoch has its own evidence, made from the whole stream; the old folder stays. Blocks that
+    the new one lacks are removed, including those that an earlier process put.
     """
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()

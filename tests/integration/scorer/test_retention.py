@@ -1,4 +1,4 @@
-"""Messages that leave real streams before their age are counted, and others are not."""
+"""Messages that leave real streams before their age limit are counted, and others are not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def _lost(watch: RetentionWatch) -> int:
 
 
 async def test_purges_and_deletions_are_counted(nats: Nats) -> None:
-    """A purge, one but for the newest, a deleted message, and a stream made anew each count what they took."""
+    """A purge, a purge except the newest, a deleted message and a recreated stream each count what they removed."""
     async with nats.connect("admin") as admin, nats.connect("prober") as prober, nats.connect("scorer") as scorer:
         watch = RetentionWatch(scorer, MEASUREMENTS)
         assert await _lost(watch) == 0
@@ -52,7 +52,7 @@ async def test_purges_and_deletions_are_counted(nats: Nats) -> None:
 
 
 async def test_messages_that_grew_too_old_are_not_counted(nats: Nats) -> None:
-    """The stream's own limit takes messages away, of this moment and of before a pause, and nothing is lost."""
+    """Messages that the stream's own age limit removes, recent ones and those before a pause, do not count as lost."""
     (config,) = (config for config in stream_configs(1) if config.name == MEASUREMENTS)
     async with nats.connect("admin") as admin, nats.connect("prober") as prober, nats.connect("scorer") as scorer:
         await admin.jetstream.update_stream(config.evolve(max_age=2, duplicate_window=1))
@@ -73,7 +73,7 @@ async def test_messages_that_grew_too_old_are_not_counted(nats: Nats) -> None:
 
 
 async def test_an_emptied_bucket_is_counted(nats: Nats) -> None:
-    """Values may be replaced, deleted and expire; all of them at once is a loss."""
+    """Values may be replaced, deleted and expire; the removal of all at once is a loss."""
     async with nats.connect("admin") as admin, nats.connect("scorer") as scorer:
         watch = RetentionWatch(scorer, kv_stream(INDICATOR_BUCKET))
         for number in range(6):
@@ -86,7 +86,7 @@ async def test_an_emptied_bucket_is_counted(nats: Nats) -> None:
 
 @pytest.mark.slow
 async def test_a_running_scorer_exposes_what_was_lost(nats: Nats, scorer: Scorer, tmp_path) -> None:
-    """The series of every stream begins at zero; a purge of what was taken in long ago shows in that of the stream."""
+    """The series of every stream begins at zero; a purge of messages that were read long ago shows in the stream's."""
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
     await scorer.serving()

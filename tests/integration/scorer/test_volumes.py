@@ -1,4 +1,4 @@
-"""What data buses carried, as the scorer publishes it."""
+"""The scorer publishes the volumes that data buses carried."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def summary(slot_start: int, **changes: object) -> ExchangeSummary:
 
 
 def midnight_before(moment: float, *, days: int) -> int:
-    """The midnight that many days before the day of a moment, in UTC."""
+    """Return the midnight ``days`` before the day of a moment, in UTC."""
     return int(moment // 86_400 - days) * 86_400
 
 
@@ -100,8 +100,8 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
 
 
 async def test_a_new_register_attributes_what_was_exchanged_before(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """Without anything new from a collector, exchanges belong to the agency that a new register names, and to nobody
-    under one that names none, also with another calendar.
+    """Without new data from a collector, exchanges belong to the agency that a new register names, and to nobody under
+    a register that names none, also with another calendar.
     """
     epoch = float(now_slot() * SLOT - 3600)
     members = "member,agency\nX/G/1,tax-office\nX/G/2,customs\n"

@@ -1,4 +1,4 @@
-"""Processes that tests fork are as real as those that are started."""
+"""Processes that tests fork behave like those that are started."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from tests.support.waiting import DEADLINE, until
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9)])
 def test_a_forked_component_is_a_process_of_its_own(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """It has its arguments, environment, log and limits, takes signals, and its exit code says how it ended."""
+    """A forked component has its own arguments, environment, log, limits and signals, and its exit code says how it
+    ended.
+    """
     write_users(tmp_path / "credentials")
     where = f"127.0.0.1:{free_port()}"
     popen = ForkedProcess(
@@ -41,7 +43,7 @@ def test_a_forked_component_is_a_process_of_its_own(tmp_path: Path, number: sign
 
 @pytest.mark.parametrize(("module", "flag"), [("services.cli", "--version"), ("services.scorer", "--no-such-setting")])
 def test_a_forked_command_ends_as_a_started_one(module: str, flag: str) -> None:
-    """Its output, its errors and its exit code are those of a new interpreter."""
+    """The output, errors and exit code of a forked command are those of a new interpreter."""
     started = subprocess.run(
         [sys.executable, "-m", module, flag], cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False
     )

@@ -1,4 +1,4 @@
-"""The commands of README and docs, run as they stand there, with other folders and ports."""
+"""The commands of README and docs run as they are written, with other folders and ports."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _peyvand(path: Path, *, api: str = "", up: str = "") -> None:
 
 
 def _environment(folder: Path, **more: str) -> dict[str, str]:
-    """The environment of a block: our code, and the programs of the folder's bin before others."""
+    """Return the environment of a block: our code, and the programs of the folder's bin before others."""
     ours = os.pathsep.join([str(ROOT), str(ROOT / "proto")])
     return {
         **os.environ,
@@ -62,7 +62,7 @@ def _environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def _run(text: str, folder: Path, **more: str) -> str:
-    """Run a block in a folder; what it printed. AssertionError with all of it when a command fails."""
+    """Run a block in a folder and return what it printed. AssertionError with all of it if a command fails."""
     ended = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=folder,
@@ -78,13 +78,13 @@ def _run(text: str, folder: Path, **more: str) -> str:
 
 
 def _answers(where: str, path: str) -> bool:
-    """Whether HOST:PORT answers this path with 200."""
+    """Return whether HOST:PORT answers this path with 200."""
     return page(where, path)[0] == 200
 
 
 @contextmanager
 def _started(text: str, folder: Path, **more: str) -> Iterator[subprocess.Popen[str]]:
-    """A block that runs until it is ended, with all that it started."""
+    """Run a block, and kill it at the end with all that it started."""
     process = subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=folder,
@@ -118,7 +118,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]
 
 
 def test_the_readme_s_commands_run(sandbox: System, tmp_path: Path) -> None:
-    """Each command that README gives beside a running sandbox ends well and prints something."""
+    """Each command that README gives beside a running sandbox succeeds and prints something."""
     _peyvand(tmp_path / ".venv" / "bin" / "peyvand", api=sandbox.api)
     tries = block("README.md: Try 1").text.replace("127.0.0.1:7422", sandbox.metrics("scorer"))
     with ThreadPoolExecutor(3) as several:
@@ -144,7 +144,7 @@ def test_the_readme_s_commands_run(sandbox: System, tmp_path: Path) -> None:
 
 
 def test_a_first_register_is_read_and_measured(tmp_path: Path) -> None:
-    """The page's register is without fault, its link is answered by the stand-in, and `up` measures it until Ctrl-C."""
+    """The page's register has no fault, the stand-in answers its link, and `up` measures it until Ctrl-C."""
     first, port = free_first_port(), str(free_port())
     _peyvand(tmp_path / ".venv" / "bin" / "peyvand", up=f"--first-port {first} --for 10m")
     stand_in, register, text = (
@@ -167,7 +167,7 @@ def test_a_first_register_is_read_and_measured(tmp_path: Path) -> None:
 
 
 def test_sources_are_read_beside_a_register(tmp_path: Path) -> None:
-    """`up` runs a collector with the page's sources.yaml, which serves what it exposes; Ctrl-C ends all of it."""
+    """`up` runs a collector with the page's sources.yaml, whose source is on /metrics; Ctrl-C ends all of it."""
     (yaml,) = re.findall(r"^### 2\.1 Log files\n```yaml\n(.*?)^```", _text("exchange"), re.MULTILINE | re.DOTALL)
     (tmp_path / "sources.yaml").write_text(yaml.replace("/var/log/xroad", str(tmp_path)))
     write_register(tmp_path / "my-register")
@@ -218,7 +218,7 @@ def test_the_guide_s_changes_of_a_register_run(host: Path) -> None:
 
 
 def test_the_guide_s_changes_of_users_run(host: Path) -> None:
-    """A vantage gets a user, and a user another seed, by the guide's commands; then the old seed is not listed any more."""
+    """The guide's commands give a vantage a user, and a user another seed; then the old seed is no longer listed."""
     _on(host, "docs/operating.md: Adding a vantage 1")
     listed = (host / "etc" / "nats" / "users.conf").read_text()
     said = _on(host, "docs/operating.md: Rotating credentials 1")
@@ -229,7 +229,9 @@ def test_the_guide_s_changes_of_users_run(host: Path) -> None:
 
 
 def test_the_guide_s_variables_are_taken(tmp_path: Path) -> None:
-    """What the guide exports are variables that `peyvand` reads: a command names the file of authorities that is missing here."""
+    """`peyvand` reads the variables that the guide exports: a command names the file of authorities that is missing
+    here.
+    """
     _peyvand(tmp_path / "bin" / "peyvand")
     write_users(tmp_path / "users")
     text = block("docs/operating.md: Operating Peyvand 1").text
@@ -253,7 +255,7 @@ def test_the_page_s_faults_are_reported_so(tmp_path: Path) -> None:
 
 @pytest.fixture
 async def tax(tmp_path: Path) -> AsyncIterator[int]:
-    """The port of a server that answers as the one of docs/probing.md does: what it says of clearance is a text."""
+    """The port of a server that answers like the one of docs/probing.md: its value for clearance is a text."""
     authority = Authority.make(tmp_path)
     (tmp_path / "register").mkdir()
     (tmp_path / "register" / "ca.pem").write_bytes(Path(authority.reference.removeprefix("file:")).read_bytes())

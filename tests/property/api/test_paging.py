@@ -19,7 +19,9 @@ def shown_in(some):
 
 @given(ids=ids, data=st.data())
 def test_pages_hold_everything_visible_once_and_in_order(ids, data):
-    """Following tokens with any page sizes yields exactly the visible ids; no page is longer than requested, and only the last has no token."""
+    """Following tokens with any page sizes yields exactly the visible ids. No page is longer than requested, and only
+    the last has no token.
+    """
     shown = set(data.draw(st.lists(st.sampled_from(ids)))) if ids else set()
     found: list[str] = []
     token = ""
@@ -59,7 +61,7 @@ def test_a_token_of_another_query_and_a_false_one_are_refused(ids, token):
 
 
 def test_sizes_have_a_default_and_a_limit():
-    """Size 0 is 100, and more than 1000 is brought down to that, with a token for the rest."""
+    """Size 0 means 100, and a size above 1000 is reduced to 1000, with a token for the rest."""
     many = [f"{number:05}" for number in range(2000)]
     assert len(page_of(many, question, size=0, token="").ids) == 100
     for size in (MAX_SIZE, MAX_SIZE + 1, 2**32 - 1):

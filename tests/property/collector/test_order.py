@@ -81,7 +81,7 @@ def test_another_span_counts_as_if_it_had_always_been(raw, spans, data):
 @settings(max_examples=300)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 12)), max_size=24), st.integers(0, 6), st.data())
 def test_a_client_takes_the_first_producer_within_the_span(told, span, data):
-    """In any order, clients by their time each take the earliest producer that is left within the span."""
+    """In any order of arrival, each client by its time takes the earliest remaining producer within the span."""
     sides = [
         read_side(
             {
@@ -123,7 +123,7 @@ def test_every_record_is_in_exactly_one_exchange(raw):
 @settings(max_examples=300)
 @given(st.lists(records(), min_size=1, max_size=14), st.integers(0, SPAN), st.data())
 def test_sums_are_those_of_the_exchanges_one_by_one(raw, span, data):
-    """Of any sides under any request ids, added and subtracted, the sums are what the exchanges amount to one by one."""
+    """For any sides under any request ids, added or subtracted, the sums equal those of the exchanges one by one."""
     by_request: dict[bytes, dict[bytes, Side]] = {}
     for side in map(read_side, raw):
         by_request.setdefault(side.request, {})[side.digest] = side

@@ -96,7 +96,7 @@ def damaged(draw, originals):
 
 
 def all_of(content, **options):
-    """Batches, or None when the file is refused as a whole; the refusal quotes nothing."""
+    """Return the batches, or None if the file is refused as a whole; the refusal must quote nothing."""
     refused = ""
     try:
         return list(read(io.BytesIO(content), **options))
@@ -114,7 +114,7 @@ def all_of(content, **options):
 @example(b"[" * 100_000, bytes, 1)
 @example(b"a,b\n" + b'"' * 300_000, bytes, 1)
 def test_any_log_is_read_or_refused(content, pack, size):
-    """Every line or record is a side or a reject with its place; reading goes on from any position to the same end."""
+    """Every line or record is a side or a reject with its place; reading from any position reaches the same end."""
     batches = all_of(pack(content), size=size)
     if batches is None:
         return
@@ -141,7 +141,7 @@ def test_any_log_is_read_or_refused(content, pack, size):
 @settings(max_examples=200)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(content):
-    """Bytes of any kind cause no crash: packed they give what they give plain, and a damaged end is refused."""
+    """Bytes of any kind cause no crash: packed they give the same as plain, and a damaged end is refused."""
     assume(not content.startswith(b"\x1f\x8b"))
     packed = gzip.compress(content)
     assert all_of(packed) == all_of(content)

@@ -49,8 +49,8 @@ def test_invariant_04_order_of_slots_means_nothing(case: Case, gap: float) -> No
 @examples
 @given(cases())
 def test_invariant_06_a_window_counted_in_parts_is_the_window(case: Case) -> None:
-    """However the window is cut, closed, saved, restored, asked for and judged by other registers on the way, the result
-    is bit for bit that of one go, and the oracle's.
+    """However the window is cut, closed, saved, restored, requested and judged by other registers on the way, the
+    result equals that of a single pass bit for bit, and the oracle's.
     """
     registers = [RegisterArrays.of(register_of(register)) for register in (case.register, amended(case), amended(case))]
     whole = measured(snapshot(case, arrays=registers[0]))
@@ -80,7 +80,9 @@ def test_invariant_06_a_window_counted_in_parts_is_the_window(case: Case) -> Non
 @settings(max_examples=12)
 @given(cases(), st.sampled_from([7, 28, 90]))
 def test_days_merge_into_windows_of_a_week_to_a_quarter(case: Case, days: int) -> None:
-    """As days come, close, are saved, dropped and judged by another register, a window of 7, 28 or 90 days is the oracle's."""
+    """A window of 7, 28 or 90 days equals the oracle's, as days come, close, are saved, dropped and judged by another
+    register.
+    """
     rng, seconds = case.rng, case.register["slot_seconds"]
     case.days, case.register["epoch"] = days, case.register["epoch"] - 30 * 86400
     first = -(-case.register["epoch"] // seconds)
@@ -113,7 +115,7 @@ def test_days_merge_into_windows_of_a_week_to_a_quarter(case: Case, days: int) -
 @examples
 @given(cases())
 def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
-    """What a span's days hold, by stage and by cause, and its verdicts, are the oracle's, closed or open, cut anywhere."""
+    """The days of a span, by stage and by cause, and its verdicts equal the oracle's, closed or open, cut anywhere."""
     register = register_of(case.register)
     arrays, calendar = RegisterArrays.of(register), Calendar.of(register.policy)
     evidence = evidence_of(case)
@@ -125,7 +127,7 @@ def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
         for slot in range(start, stop):
             if oracle.in_force(case.register, link, slot) and oracle.live(case.register, link, slot):
                 expected[slot - start, arrays.links.index(link["id"])] = truth.get((False, link["id"], slot), -1)
-    for _ in range(2):  # the second time from what was kept
+    for _ in range(2):  # the second time from the cache
         assert (evidence.verdicts(arrays, range(start, stop)) == expected).all()
         at = 0
         for day in evidence.days(arrays, range(start, stop)):
@@ -135,7 +137,7 @@ def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
             assert [day.counts(stage).tolist() for stage in range(6)] == [
                 (here == stage).sum(axis=0).tolist() for stage in range(6)
             ]
-            causes = sum_states(cause_states(arrays, here, None), 1)  # slots are of an hour or longer
+            causes = sum_states(cause_states(arrays, here, None), 1)  # slots are an hour or longer
             for field in fields(causes):
                 assert (getattr(day.causes, field.name) == getattr(causes, field.name)).all(), field.name
             at += day.slots
@@ -167,8 +169,8 @@ def test_invariant_13_copies_delays_and_order_change_nothing(case: Case) -> None
 @examples
 @given(cases())
 def test_invariant_13_what_is_stored_too_late_changes_no_known_slot(case: Case) -> None:
-    """Whatever is stored too late of slots that the same vantage measured in time, with any time and stage, nothing
-    changes, not even where they are unknown.
+    """Measurements that are stored too late, of slots that the same vantage measured in time, change nothing, whatever
+    their time and stage, not even where the slots are unknown.
     """
     other = case.copy()
     other.delayed = [
@@ -217,7 +219,7 @@ def test_a_late_row_is_counted_and_changes_nothing(case: Case) -> None:
 
 
 class _Disk:
-    """Keeps what the evidence hands out to be saved, and starts again from it."""
+    """Keeps what the evidence gives out to be saved, and restarts from it."""
 
     def __init__(self) -> None:
         self.slots: dict[int, Any] = {}

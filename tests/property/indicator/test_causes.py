@@ -1,4 +1,4 @@
-"""Causes of failed slots, held against going through the slots one by one (docs/method.md §6)."""
+"""Causes of failed slots equal those of a count slot by slot (docs/method.md §6)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def slots(draw: st.DrawFn) -> tuple[list[int], np.ndarray[Any, Any], np.ndarray[
 
 @given(slots(), st.integers(1, 12), st.sampled_from([1, 2, 40, 1 << 20]), pauses)
 def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cells: int, pause: int) -> None:
-    """However long the day and wherever it is cut, charging it as a whole gives what its slots one by one give."""
+    """However long the day and wherever it is cut, charging it as a whole equals charging its slots one by one."""
     providers, verdicts, bus = case
     arrays, verdicts = arrays_of(providers, 4), np.tile(verdicts, (times, 1))
     slots = len(verdicts)
@@ -79,7 +79,9 @@ def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cell
 
 @given(slots())
 def test_every_failed_slot_is_charged_to_one_cause_at_most(case) -> None:
-    """Slot by slot: the bus charges what fails with it, the majority decides on providers, the rest is links' own."""
+    """Slot by slot, failures during a failure of the bus are the bus's, the majority decides on providers, and the rest
+    is the links' own.
+    """
     providers, verdicts, bus = case
     states = cause_states(arrays_of(providers, 4), verdicts, bus)
     assert states.shape == (len(verdicts), 1 + 4 + len(providers))
@@ -146,7 +148,8 @@ def test_joined_rows_are_the_rows_of_the_whole_however_they_are_joined(stretched
     ("slot_seconds", "slots"), [(1, 120), (30, 120), (60, 60), (300, 12), (3600, 1), (4 * 3600, 1)]
 )
 def test_an_outage_ends_after_an_hour_of_known_slots(slot_seconds: int, slots: int) -> None:
-    """One that flaps with nearly an hour between failures is one; with an hour between them it is many."""
+    """Failures with nearly an hour of known slots between them are one outage; with an hour between them they are two.
+    """
     pause = pause_slots(slot_seconds)
     assert pause == slots
     up = np.zeros((pause, 1), dtype=np.int8)
@@ -156,7 +159,7 @@ def test_an_outage_ends_after_an_hour_of_known_slots(slot_seconds: int, slots: i
 
 
 def test_a_day_of_one_second_slots_is_counted_without_overflow() -> None:
-    """Two stretches whose slots fit 16 bits each may not fit them together."""
+    """Two stretches whose counts fit 16 bits each are joined although their sum does not fit."""
     half = sum_states(np.tile(np.array([[1], [0]], dtype=np.int8), (25_000, 1)), 2)
     assert half.known.dtype == np.uint16
     assert rows(join_sums(half, half, 2)) == [(100_000, 50_000, 1, 0, 1)]

@@ -1,4 +1,4 @@
-"""Burn rates, counted as slots come and go, against counting everything slot by slot."""
+"""Burn rates, counted as slots come and go, equal a count of everything slot by slot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LENGTHS = [2, 12, 48, 144]
 
 
 def burned(verdicts, end, link, length):
-    """Known and failed slots of one link, one by one; missing slots are unknown."""
+    """Return the known and failed slots of one link, counted one by one; missing slots are unknown."""
     stages = [verdicts[slot][link] for slot in range(end - length, end) if slot in verdicts]
     known = [stage for stage in stages if stage >= 0]
     return len(known), sum(stage < 5 for stage in known)
@@ -27,7 +27,7 @@ def burned(verdicts, end, link, length):
 
 @st.composite
 def stories(draw):
-    """Verdicts of up to 200 slots of a few links, changed here and there between updates, and when updates come."""
+    """Draw the number of links, the ends of updates and the share of unknown verdicts, with a random generator."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     links = draw(st.integers(1, 19))
     ends = np.cumsum(rng.integers(0, draw(st.sampled_from([2, 5, 60, 300])), size=12)) + 1000
@@ -36,7 +36,7 @@ def stories(draw):
 
 @pytest.fixture(scope="module", params=[100, error_budget.COUNTED_CELLS])
 def counted_cells(request):
-    """Verdicts that are counted at a time: a few slots of them, or all."""
+    """The number of verdicts that are counted at a time: a few slots of them, or all."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(error_budget, "COUNTED_CELLS", request.param)
         yield
@@ -46,7 +46,9 @@ def counted_cells(request):
 @settings(max_examples=60)
 @given(stories())
 def test_counts_equal_counting_anew(story):
-    """Whatever slots come, change late, or are skipped: known and failed of every span and link are the brute force's."""
+    """Whatever slots come, change late or are skipped, known and failed slots of every span and link equal the brute
+    force's.
+    """
     rng, links, ends, unknown = story
     arrays: Any = SimpleNamespace(links=range(links))
     truth: dict[Any, Any] = {}

@@ -1,4 +1,4 @@
-"""Published intervals, held against going through every slot by hand (docs/method.md §6)."""
+"""Published intervals equal those of a computation slot by slot (docs/method.md §6)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def compute(case: Case, arrays: RegisterArrays) -> Snapshot:
 
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
-    """Every published interval equals one computed from verdicts alone, without arrays, days that merge or memories."""
+    """Every published interval equals one computed from verdicts alone, without arrays, merged days or caches."""
     found = compute(case, arrays_of(case, bus, 0.0))
     if not oracle.window(case.register, case.days, case.end_slot):
         return
@@ -50,7 +50,7 @@ def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
 
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_an_interval_holds_its_point(case, bus) -> None:
-    """Where there is an interval, 0 ≤ low ≤ point ≤ high ≤ 1 at the level of .95, and there is one where a point is."""
+    """Every point but that of an endpoint has an interval, with 0 ≤ low ≤ point ≤ high ≤ 1 at the level of .95."""
     found = compute(case, arrays_of(case, bus, 0.8))
     for kind in IndicatorKind:
         for row in found.rows(kind, case.days):

@@ -149,7 +149,7 @@ def test_invariant_08_less_knowledge_widens_the_bounds(case: Case) -> None:
 @examples
 @given(cases())
 def test_invariant_09_losses_sum_to_what_is_missing(case: Case) -> None:
-    """Losses by stage are never negative and sum to 1 - point; without any knowledge nothing is said to be lost."""
+    """Losses by stage are never negative and sum to 1 - point; if nothing is known, nothing counts as lost."""
     for key, one in index_of(case).items():
         assert min(one["losses"]) >= 0, key
         missing = 0 if one["estimate"] is None else 1 - one["estimate"]

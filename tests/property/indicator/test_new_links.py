@@ -21,8 +21,8 @@ from tests.support.oracles import index as oracle
 @examples
 @given(cases(), st.booleans())
 def test_invariant_07_a_new_unprobed_link_moves_points_by_what_is_declared(case: Case, new_service: bool) -> None:
-    """A new link without probes leaves what its service answers while it is live, I_s / C_s, and the points above follow
-    from I_s; L does not rise, U does not fall and κ falls.
+    """A new link without probes does not change what its service answers while it is live, I_s / C_s. The points above
+    follow from I_s; L does not rise, U does not fall and κ falls.
     """
     before = index_of(case)
     assume(("government", "gov") in before)
@@ -76,7 +76,7 @@ def test_invariant_07_a_new_unprobed_link_moves_points_by_what_is_declared(case:
 @examples
 @given(cases(whole=True))
 def test_invariant_07_where_all_is_live_the_points_stay(case: Case) -> None:
-    """Where nothing is on paper, a new unprobed link in an existing service leaves the points above it."""
+    """Where nothing is on paper, a new unprobed link in an existing service does not change the points above it."""
     before = index_of(case)
     other = case.copy()
     service = case.rng.choice([row for row in case.register["services"] if ("service", row["id"]) in before] or [None])
@@ -92,7 +92,7 @@ def test_invariant_07_where_all_is_live_the_points_stay(case: Case) -> None:
 @examples
 @given(cases(), st.integers(2, 4))
 def test_invariant_10_splitting_a_link_changes_nothing(case: Case, parts: int) -> None:
-    """A link split into several that share its weight and its evidence leaves every other number where it is."""
+    """A link split into several that share its weight and its evidence does not change any other number."""
     other = case.copy()
     link = case.rng.choice(other.register["links"])
     other.register["links"].remove(link)
@@ -132,21 +132,21 @@ def _forced(case: Case, link: dict[str, Any]) -> list[int]:
 
 
 def _measured(case: Case, link: dict[str, Any]) -> bool:
-    """Whether a link of some weight has a known slot in which it was live."""
+    """Return whether a link of some weight has a known slot in which it was live."""
     verdicts = oracle.verdicts(case.register, case.measurements)
     live = [slot for slot in _forced(case, link) if oracle.live(case.register, link, slot)]
     return link["weight"] > 0 and any((False, link["id"], slot) in verdicts for slot in live)
 
 
 def _borrows(case: Case, service: str) -> bool:
-    """Whether a service has links to impute and none to impute them from."""
+    """Return whether a service has links to impute and none to impute them from."""
     links = case.links(on=service)
     live = any(oracle.live(case.register, link, slot) for link in links for slot in _forced(case, link))
     return live and not any(_measured(case, link) for link in links)
 
 
 def _declared(case: Case, service: str) -> tuple[float, float]:
-    """C_s of a service, and the weight of its links in force."""
+    """Return C_s of a service, and the weight of its links in force."""
     rows = []
     for link in case.links(on=service):
         forced = _forced(case, link)

@@ -1,3 +1,5 @@
+"""Every indicator equals the exact oracle."""
+
 from __future__ import annotations
 
 from fractions import Fraction

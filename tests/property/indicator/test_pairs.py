@@ -1,4 +1,4 @@
-"""Pairs of agencies and of sectors: those of the oracle, and as parts they make up the government."""
+"""Pairs of agencies and of sectors equal those of the oracle, and together make up the government."""
 
 from __future__ import annotations
 

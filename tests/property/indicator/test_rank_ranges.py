@@ -25,7 +25,9 @@ def intervals(draw):
 
 @given(intervals())
 def test_a_range_counts_the_intervals_wholly_above_and_below(found) -> None:
-    """It is the definition, pair by pair, in exact twentieths; an agency without an interval may have any rank."""
+    """A range equals its definition, pair by pair, in exact twentieths; an agency without an interval may have any
+    rank.
+    """
     low, _, high = found
     best, worst = rank_ranges(low, high)
     total = len(low)

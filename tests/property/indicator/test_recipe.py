@@ -1,4 +1,4 @@
-"""Intervals in arrays, held against the text of docs/method.md §6 followed one number at a time."""
+"""Intervals in arrays equal those computed one number at a time by the text of docs/method.md §6."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_vector_of_an_unseen_bus() -> None:
 
 
 def test_a_bus_that_was_down_throughout_may_yet_come_back() -> None:
-    """Its loss in the window is 1, but one more time up, as long as those of its record, bounds it from below."""
+    """Such a bus has a loss of 1, but one more time up, as long as those of its record, bounds it from below."""
     found = bound_bus(alone(100, 100, 1, 10_000), alone(500, 120, 3, 10_000))
     assert found.loss[0] == found.high[0] == 1.0
     assert 0.0 < found.low[0] < 1.0
@@ -239,7 +239,7 @@ def test_an_unknown_bus_changes_nothing() -> None:
 
 
 def test_more_of_the_same_is_known_better() -> None:
-    """With all sums growing alike the interval closes on the loss, from both sides."""
+    """When all sums grow alike, the interval closes on the loss from both sides."""
     widths: list[Any] = []
     for times in (1, 10, 100, 10_000):
         cause = alone(*(times * value for value in (672, 20, 10, 80)))
@@ -250,7 +250,7 @@ def test_more_of_the_same_is_known_better() -> None:
 
 
 def test_longer_outages_are_wider() -> None:
-    """The same downtime in fewer outages is wider above and below: it is fewer draws."""
+    """The same downtime in fewer outages has a wider interval on both sides, because it is fewer draws."""
     found = [
         bound_sets(cause_moments(cause, estimate_lengths(cause, pool_causes(cause))))
         for cause in (alone(672, 20, outages, 2 * 400 / (outages + 1)) for outages in (1, 2, 5, 20))
@@ -260,7 +260,7 @@ def test_longer_outages_are_wider() -> None:
 
 
 def test_always_down_is_mirrored() -> None:
-    """What was down all the time has an upper bound of 1, and a lower one that leaves room for one short up-spell."""
+    """A cause that was always down has an upper bound of 1, and a lower one that leaves room for one short up-spell."""
     cause = alone(672, 672, 1, 672**2)
     found = bound_sets(cause_moments(cause, estimate_lengths(cause, PooledLengths(2.0, 8.0, 0.0))))
     assert float(found.high[0]) == 1.0
@@ -268,7 +268,7 @@ def test_always_down_is_mirrored() -> None:
 
 
 def test_quantiles_are_read_from_the_table_as_numpy_reads_it() -> None:
-    """At, between and beyond the points of the table, a quantile is what ``np.interp`` makes of it."""
+    """At, between and beyond the points of the table, a quantile equals that of ``np.interp``."""
     grid = _table(0.975).grid
     places = np.concatenate([grid, np.nextafter(grid, -99), np.nextafter(grid, 99), (grid[1:] + grid[:-1]) / 2])
     places = np.append(places, [grid[0] - 1, grid[-1] + 1])

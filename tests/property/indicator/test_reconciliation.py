@@ -1,4 +1,4 @@
-"""Probes against logs, and volumes over weeks: against brute force, and what must not matter."""
+"""Probes compared with logs, and volumes over weeks, equal a brute force and ignore what must not matter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def some_hours(seed: int, days: int = 9, links: int = 3) -> HourlyCounts:
-    """Hours of links with all that can be: nights without traffic, hours not probed, whole outages."""
+    """Return hours of links with all that can occur: nights without traffic, hours not probed, whole outages."""
     rng = np.random.default_rng(seed)
     shape = links, days * 24 - int(rng.integers(0, 24))
     exchanges = rng.poisson(rng.choice([0.0, 1.0, 30.0], shape))
@@ -29,7 +29,7 @@ def some_hours(seed: int, days: int = 9, links: int = 3) -> HourlyCounts:
 
 
 def brute(hours: HourlyCounts, link: int) -> tuple[Fraction, float]:
-    """The difference of one link, and its variance by days, hour by hour in exact rationals."""
+    """Return the difference of one link, and its variance by days, hour by hour in exact rationals."""
     days: dict[int, list[Fraction]] = {}
     for hour in range(hours.exchanges.shape[1]):
         n, ok, known, answered = (
@@ -51,7 +51,7 @@ def brute(hours: HourlyCounts, link: int) -> tuple[Fraction, float]:
 @settings(max_examples=50)
 @given(SEEDS)
 def test_difference_equals_brute_force(seed: int) -> None:
-    """The difference is the exact one, and lies between its bounds, which no narrower variance could give."""
+    """The difference is exact, and its bounds are at least as wide as its variance requires."""
     hours = some_hours(seed)
     found = compare_hours(hours)
     for link in range(3):
@@ -66,7 +66,7 @@ def test_difference_equals_brute_force(seed: int) -> None:
 @settings(max_examples=50)
 @given(SEEDS)
 def test_intervals_hold_what_was_seen(seed: int) -> None:
-    """0 ≤ low ≤ share ≤ high ≤ 1 on both sides; a link disagrees only where the difference's bounds leave out 0."""
+    """0 ≤ low ≤ share ≤ high ≤ 1 on both sides; a link disagrees only if the difference's bounds exclude 0."""
     found = compare_hours(some_hours(seed))
     for bounds in (found.logs, found.probes):
         assert (bounds.low >= 0).all()
@@ -96,7 +96,7 @@ def test_links_are_judged_by_themselves(seed: int) -> None:
 @settings(max_examples=50)
 @given(SEEDS)
 def test_what_agrees_is_never_flagged(seed: int) -> None:
-    """Where in every hour the same share succeeds, whatever it is, there is no difference and no flag."""
+    """If the same share succeeds on both sides in every hour, there is no difference and no flag."""
     rng = np.random.default_rng(seed)
     answered = rng.integers(0, 13, (2, 28 * 24))
     exchanges = 12 * rng.poisson(3, answered.shape)
@@ -106,7 +106,8 @@ def test_what_agrees_is_never_flagged(seed: int) -> None:
 
 
 def test_real_calls_that_fail_behind_answered_probes_are_flagged() -> None:
-    """A tenth of real exchanges lost every day while every probe is answered is found within a week, too little data not."""
+    """If a tenth of real exchanges fails while every probe is answered, a week shows it; too little data shows nothing.
+    """
     busy = np.tile(np.where(np.arange(24) // 8 == 1, 40, 2), 7)[None, :]
     all_known = np.full_like(busy, 12)
     found = compare_hours(HourlyCounts(busy, busy - busy // 10 - (busy == 2), all_known, all_known))
@@ -118,7 +119,7 @@ def test_real_calls_that_fail_behind_answered_probes_are_flagged() -> None:
 
 
 def weeks(number: int, level: float = 100.0) -> np.ndarray:
-    """The same week again and again, with nights and weekends, up to the last hour."""
+    """Return the same week again and again, with nights and weekends, up to the last hour."""
     hour = np.arange(number * 168)
     busy = np.where(hour % 24 // 8 == 1, 1.0, 0.2) * np.where(hour // 24 % 7 >= 5, 0.3, 1.0)
     return np.rint(level * busy).astype(np.int64)[None, :]
@@ -134,11 +135,11 @@ def test_the_same_week_again_is_expected() -> None:
 
 
 MOST_MADE_UP = 3
-"""Exchanges that the hour which a change of clocks leaves out or repeats may add to six hours: those of an hour of the night."""
+"""Exchanges that a skipped or repeated hour may add to six hours when clocks change: those of an hour of the night."""
 
 
 def office(zone: str, start: datetime, number: int, level: float = 60.0) -> tuple[np.ndarray, np.ndarray]:
-    """Weeks of exchanges that keep office hours by the clocks of a zone, by hours of UTC, and the local hour of each."""
+    """Return weeks of exchanges in office hours of a zone, by hours of UTC, and the local hour of each."""
     hours = range(int(start.timestamp()) // 3600, int(start.timestamp()) // 3600 + number * 168)
     clock = Calendar(zone, 0.0, 300).local_hours(hours)
     busy = (clock % 24 // 8 == 1) & (clock // 24 % 7 != 1)  # 1970-01-01 was a Thursday
@@ -147,8 +148,8 @@ def office(zone: str, start: datetime, number: int, level: float = 60.0) -> tupl
 
 @pytest.mark.parametrize("start", [datetime(2026, 2, 23, tzinfo=UTC), datetime(2026, 9, 21, tzinfo=UTC)])
 def test_a_change_of_clocks_is_expected(start: datetime) -> None:
-    """Office hours that go by the clock are expected in the weeks after clocks change either way, and are no trend; by hours
-    of UTC they are not. What is seen is never made up.
+    """Office hours by the local clock are expected in the weeks after a change of clocks in either direction, and are
+    no trend; by hours of UTC they are not expected. What is seen is never made up.
     """
     counts, clock = office("Europe/London", start, 10)
     fooled = 0
@@ -164,7 +165,8 @@ def test_a_change_of_clocks_is_expected(start: datetime) -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tehran"])
 def test_clocks_that_do_not_change_make_no_difference(zone: str) -> None:
-    """Where clocks stay, also half an hour off, all is as it is by hours of UTC, to the last bit."""
+    """In a zone whose clocks do not change, even half an hour off, results equal those by hours of UTC to the last bit.
+    """
     counts, clock = office(zone, datetime(2026, 1, 5, tzinfo=UTC), 8)
     counts = np.random.default_rng(5).poisson(counts)
     by_clock, by_hour = volume_change(counts, clock), volume_change(counts)
@@ -175,7 +177,7 @@ def test_clocks_that_do_not_change_make_no_difference(zone: str) -> None:
 @settings(max_examples=30)
 @given(SEEDS, st.floats(-0.3, 0.5))
 def test_trend_is_found_among_outages(seed: int, growth: float) -> None:
-    """Growth by the week is found to a percent although some days are lost, and pairs are judged by themselves."""
+    """Weekly growth is found to a percent although some days are lost, and each pair is judged by itself."""
     rng = np.random.default_rng(seed)
     counts = np.rint(weeks(8, 5e4) * (1 + growth) ** (np.arange(8 * 168) // 168)).astype(np.int64)
     lost = rng.choice(56, 4, replace=False)

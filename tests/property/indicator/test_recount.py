@@ -22,7 +22,7 @@ from tests.support.cases.sensitivity import PHI_S, TAU_MS, alike, counted, limit
 
 
 def edited(batches: list[MeasurementColumns], register: Register, tau: float, phi: float) -> list[MeasurementColumns]:
-    """The same measurements, each judged by hand under other limits."""
+    """Return the same measurements, each judged by hand under other limits."""
     result = []
     for batch in batches:
         outcomes = []
@@ -63,7 +63,7 @@ def test_switches_of_limits_equal_a_score_of_edited_measurements(case: Case) -> 
 @settings(max_examples=15)
 @given(cases())
 def test_a_marked_day_is_a_measured_day(case: Case) -> None:
-    """With the limits as they are every cell of every day is as it was judged."""
+    """With the limits unchanged, every cell of every day is as it was judged."""
     register = limited(case)
     calendar, limits = Calendar.of(register.policy), LinkLimits.of(register)
     of_day = by_day(measured(case, register, again=0.5), calendar)

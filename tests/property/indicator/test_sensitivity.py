@@ -51,7 +51,7 @@ def test_the_headline_is_one_of_the_cases(case: Case) -> None:
 
 
 def with_outcome(batches: list[MeasurementColumns], outcome: Outcome) -> list[MeasurementColumns]:
-    """The same, all with one outcome, quick and fresh."""
+    """Return the same batches, all with one outcome, quick and fresh."""
     return [
         replace(
             batch,
@@ -123,7 +123,7 @@ def test_only_the_switch_that_matters_has_an_index() -> None:
 
 @given(st.lists(st.sampled_from([0.0, 0.5, 0.5 + 1e-15, 0.5 + 1e-9, 1.0, float("nan")]), max_size=8))
 def test_ranks_count_who_is_better(values: list[float]) -> None:
-    """A rank is one more than how many are better by more than rounding; ties share it, and NaN has none."""
+    """A rank is one more than the number that are better by more than rounding; ties share it, and NaN has none."""
     found = rank_descending(np.array([values, values]))
     wanted = [np.nan if np.isnan(own) else 1 + sum(other > own + 1e-12 for other in values) for own in values]
     np.testing.assert_array_equal(found, [wanted, wanted])
@@ -138,7 +138,8 @@ WEIGHED = [
 
 @pytest.mark.parametrize(("weights", "of_links", "of_services"), WEIGHED)
 def test_weights(weights: str, of_links: list[float], of_services: list[float]) -> None:
-    """A link without logged exchanges weighs as its service's links do on average, else as all; a service their sum."""
+    """A link without logged exchanges weighs the average of its service's links, or else of all; a service their sum.
+    """
     arrays = RegisterArrays.of(register_of(alike().register))
     found = reweight(arrays, weights, np.ones(6, np.bool_), np.array([10, 30, 50, 0, 0, 0]))
     assert (found.weight.tolist(), found.service_weight.tolist()) == (of_links, of_services)

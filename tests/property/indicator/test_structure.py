@@ -1,4 +1,4 @@
-"""The structure against a brute force in exact rationals, and against networkx on random graphs (docs/method.md §8)."""
+"""The structure equals a brute force in exact rationals, and networkx on random graphs (docs/method.md §8)."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_it_equals_a_brute_force_over_windows(case: Case) -> None:
 @settings(max_examples=100)
 @given(networks())
 def test_it_equals_a_brute_force_over_networks(case: Case) -> None:
-    """Every measure equals the exact one over larger networks, the bus among their nodes."""
+    """Every measure equals the exact one over larger networks with the bus among their nodes."""
     bus = {link["id"] for link in case.register["links"] if case.rng.random() < 0.15}
     assert_equal(structure_of(case, bus), truth_of(case, bus))
 
@@ -168,14 +168,16 @@ def assert_equals_networkx(case: Case, found: Structure) -> None:
 @settings(max_examples=100)
 @given(networks())
 def test_it_equals_networkx(case: Case) -> None:
-    """Islands, isolates, reciprocity, coverage and fragmentation are those networkx finds in the graphs of pairs."""
+    """Islands, isolates, reciprocity, coverage and fragmentation equal those that networkx finds in the graphs of
+    pairs.
+    """
     found = structure_of(case)
     if found is not None:
         assert_equals_networkx(case, found)
 
 
 def test_a_government_of_300_agencies_equals_networkx() -> None:
-    """So they are of many islands of all sizes, one of them half of the agencies."""
+    """The same holds for islands of all sizes, one of them with more than 100 agencies."""
     case = network(random.Random(0), agencies=300, services=400, links=1500, good=0.25)
     found = structure_of(case)
     assert found is not None

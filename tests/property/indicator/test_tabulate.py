@@ -1,4 +1,4 @@
-"""Bands and tables: every agency in one band, every link in one group, the groups' indexes those of the oracle's kinds."""
+"""Every agency is in one band and every link in one group, and the groups' indexes are those of the oracle's kinds."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SLACK = 1e-12
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 12).map(float)), max_size=40))
 def test_bands_divide_what_is_stated(values: list[float | None]) -> None:
-    """Every value is in the one band whose limits hold it, limits never meet, equal values share a band, and as many bands
-    are used as values differ, up to four. None is larger than a quarter and one value's repetitions.
+    """Every value is in the one band whose limits hold it, limits never meet, and equal values share a band. There are
+    no more bands than different values, and at most four. None is larger than a quarter and one value's repetitions.
     """
     band, spans = quantile_bands(values)
     stated = [value for value in values if value is not None]
@@ -43,7 +43,9 @@ def test_bands_divide_what_is_stated(values: list[float | None]) -> None:
 @settings(max_examples=60)
 @given(cases())
 def test_a_table_by_sector_is_the_index_of_the_sectors(case: Case) -> None:
-    """Grouped by its agencies' sectors, a table gives each sector's index, bounds and counts; levels count every service."""
+    """A table grouped by the agencies' sectors gives each sector's index, bounds and counts; levels count every
+    service.
+    """
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
     links, columns = found.links[case.days], found.columns[IndicatorKind.SECTOR, case.days]
@@ -65,8 +67,9 @@ def test_a_table_by_sector_is_the_index_of_the_sectors(case: Case) -> None:
 @settings(max_examples=60)
 @given(cases())
 def test_all_services_as_one_group_are_the_government(case: Case) -> None:
-    """Its burden is that of a brute force over the register: links required in some slot of the window, and those of them
-    still on paper, over the services that have any; its index and bounds are the oracle's of the government.
+    """Such a group has the index and bounds that the oracle gives the government. Its burden is that of a brute force
+    over the register: links required in some slot of the window, and those of them on paper, over the services that
+    have any.
     """
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)

@@ -17,7 +17,7 @@ from tests.support.servers.authority import Authority
 
 
 def _chain() -> tuple[x509.Certificate, list[bytes]]:
-    """An authority, and a chain that it vouches for, DER, leaf first."""
+    """Return an authority, and a chain that it vouches for, as DER, leaf first."""
     with TemporaryDirectory() as folder:
         authority = Authority.make(Path(folder))
         middle = authority.below("Intermediate")
@@ -41,7 +41,7 @@ edits = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_si
 @example(0, [(SUBJECT_PLACE, 3)], False)
 @given(st.integers(0, 1), edits, st.booleans())
 def test_bytes_changed_anywhere(damaged: int, changes: list[tuple[int, int]], verify: bool) -> None:
-    """With bytes of the leaf or of its issuer changed a chain is not trusted, or its facts alone are read."""
+    """A chain with changed bytes in its leaf or issuer is not trusted; unverified, only its facts are read."""
     chain = list(map(bytearray, CHAIN))
     for place, value in changes:
         chain[damaged][place % len(chain[damaged])] = value
@@ -52,7 +52,7 @@ def test_bytes_changed_anywhere(damaged: int, changes: list[tuple[int, int]], ve
 
 @given(st.lists(st.binary(max_size=40), max_size=3), st.booleans())
 def test_what_are_no_certificates(chain: list[bytes], verify: bool) -> None:
-    """Bytes that are no certificate at all are not trusted."""
+    """Bytes that are not a certificate at all are not trusted."""
     result = VERIFIERS[verify].verify(chain, "tax.example", time())
     assert result.facts is None
     assert result.cause is (Cause.CERTIFICATE_UNTRUSTED if verify else None)

@@ -1,4 +1,4 @@
-"""Explaining says what judging says."""
+"""An explanation agrees with the judgement."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ _SAID = st.builds(
 
 @st.composite
 def _mangled(draw: st.DrawFn) -> list[bytes]:
-    """An answer with some bytes changed, cut into pieces."""
+    """Draw an answer with some bytes changed, cut into pieces."""
     said = bytearray(draw(_SAID))
     for _ in range(draw(st.integers(0, 6))):
         said[draw(st.integers(0, min(len(said), 200) - 1))] = draw(st.integers(0, 255))

@@ -1,4 +1,4 @@
-"""However probers come and go, each target has one owner, only the share of who moved moves, and no slot is lost."""
+"""However probers come and go, each target has one owner, only the moving prober's share moves, and no slot is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def entries(chosen: set[tuple[str, bool]]) -> list[ScheduleEntry]:
 
 
 def owned(of: Rendezvous, chosen: set[str]) -> dict[str, frozenset[Target]]:
-    """Each prober's own targets when all have long been probing."""
+    """Return each prober's own targets when all have been probing for long."""
     return {one: of.assign(one, 0, dict.fromkeys(chosen - {one}, 0), SLOT).own for one in chosen}
 
 
@@ -67,8 +67,8 @@ def test_every_slot_has_a_prober_from_the_first_share_on(
     leaves=st.booleans(),
 )
 def test_no_slot_is_lost_to_a_new_prober_with_a_wrong_clock(ahead: int, joins: int, delay: int, leaves: bool) -> None:
-    """However far its clock is off, whenever it joins and however late its heartbeat arrives, each slot of each target is launched in time
-    by one of the two; and when it leaves, by the other one again.
+    """However far the new prober's clock is off, whenever it joins and however late its heartbeat arrives, one of the
+    two launches each slot of each target in time. When it leaves, the other one does so again.
     """
     made = entries({(f"link-{number}", False) for number in range(20)})
     of, old, new = Rendezvous(made), Schedule(), Schedule()
@@ -89,7 +89,8 @@ def test_no_slot_is_lost_to_a_new_prober_with_a_wrong_clock(ahead: int, joins: i
         if joins <= now < gone:
             launches += [launch for launch in new.take(there) if launch.latest >= there]
     launched = {(launch.target, launch.slot_start) for launch in launches}
-    # Who leaves with a slow clock may leave a slot that is past for the other, which cannot make that good.
+    # A prober that leaves with a slow clock may leave a slot that is past for the other, which cannot probe it any
+    # more.
     excused = {now // SLOT * SLOT for now in range(gone + ahead, gone)} if ahead < 0 else set()
     for slot in range(0, 7 * SLOT, SLOT):
         if slot not in excused:

@@ -1,4 +1,4 @@
-"""The content that each of a register's two hashes covers."""
+"""Each of a register's two hashes covers its own part of the content."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_order_and_white_space_change_nothing(original: Register, seed: int) -> 
 def test_each_hash_covers_its_part(
     original: Register, tmp_path: Path, file: str, change: tuple[str, str], covered: tuple[bool, bool]
 ) -> None:
-    """The denominator's hash changes with the denominator alone, the other with all else."""
+    """The denominator's hash changes only with the denominator, the other one with everything else."""
     files: dict[str, Any] = {file: change}
     changed = load_register(write_register(tmp_path, **files))
     changes = (

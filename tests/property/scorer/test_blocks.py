@@ -26,7 +26,7 @@ VOLUME = ExchangeVolume("a0", "a1", False, 4, 2, 1, 1, 1_600_000_000)
 
 
 def published(columns: BlockColumns, sequence: int) -> Block:
-    """What a reader of the bus finds; a block without an indicator is not put."""
+    """Return what a reader of the bus finds; a block without an indicator is not put."""
     if not len(columns.ids):
         return Block((), exchanges=columns.exchanges)
     (payload,) = encode_blocks([columns])
@@ -34,7 +34,7 @@ def published(columns: BlockColumns, sequence: int) -> Block:
 
 
 def rows(snapshot: Snapshot, wanted: dict[IndicatorKind, list[str] | None]) -> list[object]:
-    """The indicators of a block, one by one."""
+    """Return the indicators of a block, one by one."""
     return [row for days in snapshot.windows for kind, ids in wanted.items() for row in snapshot.rows(kind, days, ids)]
 
 
@@ -95,7 +95,7 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
 @settings(max_examples=60)
 @given(case=cases())
 def test_a_digest_tells_agencies_apart_as_encoding_them_does(case: Case) -> None:
-    """Under the same register, agencies of one evidence and of a little more have the same digest where their blocks are equal."""
+    """Under one register, an agency has the same digest for two sets of evidence exactly if its blocks are equal."""
     register = register_of(case.register)
     arrays = RegisterArrays.of(register)
     found = agency_members(register, arrays)

@@ -1,4 +1,4 @@
-"""``make attack``: every attack of this folder against running processes and public boundaries, and a table of how each ended."""
+"""Make every attack of this folder on running processes and public boundaries, and print how each ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Reporter:
         self.items: dict[str, pytest.Item] = {}
 
     def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
-        """Keep the tests, since reports tell only their names."""
+        """Keep the tests, since reports have only their names."""
         self.items = {item.nodeid: item for item in items}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

@@ -38,7 +38,7 @@ class Table:
         self._last: Attempt | None = None
 
     def add(self, attempt: Attempt) -> list[str]:
-        """Return the lines of an attempt: with a head where its file begins, without the words of the row above."""
+        """Return the lines of an attempt: with a heading where its file begins, without the words of the row above."""
         lines: list[str] = []
         last = self._last
         if last is None or last.file != attempt.file:

@@ -1,6 +1,6 @@
 """Floods of the api's port: streams that are reset at once, connections that say nothing, requests that never end.
 
-What others get while a flood goes on is what counts: the flood's own calls may fail as they like.
+Only the answers that others get during a flood count: the flood's own calls may fail.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Flood:
         self._stream = 1
 
     def run(self) -> None:
-        """Send it all; a server may end the connection before."""
+        """Send everything, unless the server ends the connection before."""
         with self._socket, suppress(OSError):
             self._socket.setblocking(False)
             while self._out or self._stream < 2 * STREAMS:
@@ -112,7 +112,7 @@ def _silent(port: int) -> socket.socket:
 
 
 def _ended(connection: socket.socket) -> bool:
-    """Whether the server has ended a connection; what it sent before is read."""
+    """Return whether the server has ended a connection, after reading what it sent before."""
     connection.setblocking(False)
     try:
         while connection.recv(1 << 16):
@@ -179,7 +179,7 @@ async def test_a_connection_does_not_last_for_ever(api, monkeypatch):
 
         async def watched_to_the_end() -> bool:
             watch = stub.WatchIndicators(request, timeout=DEADLINE, wait_for_ready=True)
-            with suppress(grpc.aio.AioRpcError):  # the connection may be at its end already
+            with suppress(grpc.aio.AioRpcError):  # the connection may have ended already
                 await watch.read()
                 return await watch.code() is grpc.StatusCode.UNAVAILABLE
             return False

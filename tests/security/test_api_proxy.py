@@ -29,12 +29,12 @@ __all__ = ["api", "empty_api", "register"]  # the fixtures
 
 CONFIGURATION = (ROOT / "deploy" / "haproxy" / "api.cfg").read_text()
 MOST = 20
-"""Connections of one address, as the configuration has it."""
+"""The configuration's limit of connections from one address."""
 
 
 @asynccontextmanager
 async def _proxied(state, folder: Path, authority: Authority) -> AsyncIterator[int]:
-    """An api that gives the role of an auditor to audit.example, behind the proxy; yields the proxy's port."""
+    """Run an api that gives the role of an auditor to audit.example, behind the proxy; yield the proxy's port."""
     certificate = authority.server("127.0.0.1")
     (folder / "clients.yaml").write_text("clients: [{dns: audit.example, role: auditor}]")
     settings = Settings(
@@ -75,7 +75,7 @@ def _ended(connection: socket.socket) -> bool:
 
 
 async def _shakes_hands(port: int, source: str) -> bool:
-    """Whether a TLS handshake from an address succeeds."""
+    """Return whether a TLS handshake from an address succeeds."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])

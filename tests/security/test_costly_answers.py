@@ -35,7 +35,7 @@ REFLECTED = replace(CALL, call="p.Service/Call")
 
 @dataclass(frozen=True)
 class Costly:
-    """What a server answers to probes by this definition, and what is measured."""
+    """The answer of a server to probes by this definition, and the expected measurement."""
 
     definition: Probe
     answer: bytes
@@ -55,7 +55,7 @@ def _reflected(*files: bytes) -> bytes:
 
 
 def _long_names() -> bytes:
-    """A file of 130 KB whose 5,000 types have names of 100 KB each."""
+    """Return a file of 130 KB whose 5,000 types have names of 100 KB each."""
     file = FileDescriptorProto(name="p.proto", package="p" * 100_000, syntax="proto3")
     for number in range(5000):
         file.message_type.add(name=f"m{number}")
@@ -81,7 +81,7 @@ COSTLY = {
 
 @pytest.fixture(scope="module")
 def _little_processor_time() -> Iterator[None]:
-    """A machine with much to do gives a worker so much before the probe ends, too."""
+    """Set a limit of processor time that even a busy machine gives a worker before the probe ends."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker_pool, "far_above_usual", lambda _: 0.05)
         yield
@@ -89,7 +89,7 @@ def _little_processor_time() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory, _little_processor_time: None) -> AtOnce:
-    """Every server answers at once."""
+    """The results of probing all servers at once."""
     folder = tmp_path_factory.mktemp("costly")
     descriptors = descriptor_set(folder / "api.binpb")
     targets: dict[str, tuple[Probe, str]] = {}

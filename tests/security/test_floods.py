@@ -30,9 +30,8 @@ BYTES = "KiB"
 
 @dataclass(frozen=True)
 class Flood:
-    """What a server says first and then without end, to probes by this definition, and what its detail names.
-
-    Of some the deadline may pass before the bound is reached, where a machine is slow.
+    """What a server sends first and then without end to probes by this definition, and a word of the detail. On a slow
+    machine the deadline of some may pass before the bound is reached.
     """
 
     definition: Probe

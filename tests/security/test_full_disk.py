@@ -73,7 +73,7 @@ async def _filled(server: Nats, disk: Path) -> tuple[int, Path]:
 
 
 async def _acknowledged_again(server: Nats, count: int) -> None:
-    """What was acknowledged is there, and more is taken."""
+    """Assert that acknowledged messages are stored and that more are accepted."""
     async with asyncio.timeout(DEADLINE):
         async with server.connect("prober") as prober:
             await answered(
@@ -86,7 +86,7 @@ async def _acknowledged_again(server: Nats, count: int) -> None:
 async def test_a_stream_that_met_a_full_disk_refuses_messages_when_there_is_room(server: Nats, disk: Path) -> None:
     """The reason for all below: a stream stays refused after the disk has room, and says so where it is asked for its health."""
     count, ballast = await _filled(server, disk)
-    assert bus_disk.write_error(server.health, server.store) == ""  # there is no room: a start would not help
+    assert bus_disk.write_error(server.health, server.store) == ""  # there is no room: a restart would not help
     ballast.unlink()
     async with server.connect("prober") as prober:
         assert await _until_refused(prober, measurement_subject("main", 0)) == 0

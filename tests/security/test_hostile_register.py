@@ -20,7 +20,7 @@ from tests.support.servers.http_server import LOOPBACK, ask, says, serving
 
 
 def check(directory: Path) -> str:
-    """What `register check` says of a register that it refuses, the directory's path taken off."""
+    """Return what `register check` says about a register that it refuses, without the directory's path."""
     done = run("services.cli", "register", "check", directory)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -28,7 +28,7 @@ def check(directory: Path) -> str:
 
 
 def refusal(directory: Path) -> str:
-    """What a process of ours says of a register that it refuses."""
+    """Return what a process of ours says about a register that it refuses."""
     with pytest.raises(InputError) as refused:
         load_register(directory)
     return refused.value.report()
@@ -38,7 +38,7 @@ PROBES = "page: {kind: http, body: 'file:content'}\ninquiry: {kind: http, expect
 
 
 def register_without(directory: Path, name: str) -> Path:
-    """A register whose definitions read `content`, without one of its files. Return the place of that file."""
+    """Write a register whose definitions read `content`, without one of its files. Return the path of that file."""
     write_register(directory, probes_yaml=PROBES)
     (directory / "content").write_text("{}")
     (directory / name).unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture
 async def clients(nats: Nats) -> AsyncIterator[AsyncExitStack]:
-    """Closes every client at the end."""
+    """Close every client at the end."""
     async with AsyncExitStack() as stack:
         yield stack
 

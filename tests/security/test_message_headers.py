@@ -101,7 +101,7 @@ async def test_heartbeats_with_hostile_headers_end_no_connection(nats: Nats) -> 
 
 
 def settings_of(nats: Nats) -> Settings:
-    """The settings of a command that reads from this bus."""
+    """Return the settings of a command that reads from this bus."""
     return Settings(nats=nats.url, credentials=nats.credentials)
 
 

@@ -92,7 +92,7 @@ class State:
         state = cls()
         for info in await admin.jetstream.streams_info():
             name = str(info.config.name)
-            with suppress(BusError):  # it went in between
+            with suppress(BusError):  # it was deleted meanwhile
                 created, messages = (await admin.stream_state(name)).created, await admin.read(name, 1)
                 state.made[name] = (created, str(info.config.as_dict()), info.state.consumer_count)
                 state.messages[name] = {message.sequence: message.subject for message in messages}
@@ -118,7 +118,7 @@ class Victims:
 
 
 def _literal(pattern: str) -> str:
-    """Return a subject that a pattern matches, of nothing that is there."""
+    """Return a subject that a pattern matches and that names nothing existing."""
     return pattern.replace("*", "0").replace(">", "nothing")
 
 
@@ -148,7 +148,7 @@ async def attack(bus: Bus, allowed: Permissions, reply: str) -> None:
 
 
 async def broken(role: str, connect: Connect, *, replies: Sequence[str] = REPLIES, vantages: bool = False) -> list[str]:
-    """Return what a role's seed did to a bus by reply subjects, others' inboxes among them, that it may not do.
+    """Return the forbidden effects of a role's seed on a bus by reply subjects, others' inboxes among them.
 
     With ``vantages`` the bus has the users of north and south.
     """
@@ -186,7 +186,7 @@ async def broken(role: str, connect: Connect, *, replies: Sequence[str] = REPLIE
 
 
 async def _faults(before: State, admin: Bus, allowed: Permissions) -> list[str]:
-    """Return what is otherwise than before, besides messages that the role may publish."""
+    """Return what differs from before, except messages that the role may publish."""
     now = await State.of(admin)
     streams = sorted(before.made.keys() | now.made.keys())
     faults = [f"{name} is gone, new or another" for name in streams if before.made.get(name) != now.made.get(name)]
@@ -222,7 +222,7 @@ def cluster(tmp_path: Path) -> Iterator[Connect]:
 
 
 def connecting(servers: Deployed) -> Connect:
-    """Connect as the user of a role; that of role prober is the one of vantage north."""
+    """Return how to connect as the user of a role; for role prober it is the user of vantage north."""
     users = {"prober": "prober-north", "collector": "collector-xroad"}
 
     def connect(role: str) -> AbstractAsyncContextManager[Bus]:

@@ -38,7 +38,7 @@ class Rogue:
     log: Path
 
     def refusals(self) -> int:
-        """How often a server of the cluster ended a connection."""
+        """Return how often a server of the cluster ended a connection."""
         return self.log.read_text("utf-8", "replace").count("Router connection closed")
 
 

@@ -33,7 +33,7 @@ from tests.support.waiting import eventually
 
 
 def shown(scorer: Scorer, *lines: str) -> Callable[[], Awaitable[bool]]:
-    """Whether /metrics has these lines."""
+    """Return a check whether /metrics has these lines."""
 
     async def look() -> bool:
         page = (await scorer.get("/metrics") or "").splitlines()
@@ -77,7 +77,7 @@ async def test_summaries_out_of_range_stop_nothing(
 
 
 async def stored(nats: Nats, sequence: int) -> float:
-    """When MEASUREMENTS stored a message, in epoch seconds."""
+    """Return when MEASUREMENTS stored a message, in epoch seconds."""
     async with nats.connect("dump") as dump:
         (message,) = await dump.read(MEASUREMENTS, sequence, limit=1)
     return message.time

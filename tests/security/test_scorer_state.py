@@ -28,16 +28,16 @@ from tests.support.waiting import eventually
 
 
 def flip(path: Path) -> None:
-    """Change a bit in the middle of a file; of a database, which has unused space, in a flow and in the position."""
+    """Flip a bit in the middle of a file; in a database, which has unused space, in a flow and in the position."""
     data = bytearray(path.read_bytes())
     places = [place for value in (b"customs/tax-clearance", b"EXCHANGES") if (place := data.find(value)) >= 0]
     for place in places or [len(data) // 2]:
-        data[place] ^= 0x80  # of a text this makes no text
+        data[place] ^= 0x80  # this makes a text invalid
     path.write_bytes(data)
 
 
 async def counted(bus: Bus) -> tuple[object, ...] | None:
-    """The verdicts of two links, and the volumes; None before there is an index."""
+    """Return the verdicts of two links, and the volumes; None before there is an index."""
     found = await blocks(bus)
     if not {"consumer.land-registry", "consumer.civil-registry", "consumer.tax-office"} <= found.keys():
         return None

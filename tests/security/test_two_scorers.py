@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture
 def other(nats: Nats, tmp_path: Path) -> Iterator[Scorer]:
-    """Another scorer of the same bus, with a folder of its own."""
+    """Another scorer of the same bus, with its own folder."""
     other = Scorer(nats, tmp_path / "other")
     yield other
     if other.process is not None and other.process.poll() is None:

@@ -34,8 +34,7 @@ BEHAVIOURS = range(1, 31)
 
 
 class Verdict(Enum):
-    """The verdict of one prober on a case. UNKNOWN: the monitor is at fault. NOT_ASKED: it cannot be put to the prober.
-    """
+    """The verdict of one prober on a case. UNKNOWN: the monitor is at fault. NOT_ASKED: it cannot be put to the prober."""
 
     PASSES = "passes"
     FAILS = "fails"

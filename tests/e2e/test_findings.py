@@ -41,8 +41,7 @@ def _slot(moment: str) -> float:
 
 
 def _tells_of(finding: dict[str, Any], departure: dict[str, Any]) -> bool:
-    """Return whether a finding is about a departure; a service that stops may be shown as a fall of its whole provider.
-    """
+    """Return whether a finding is about a departure; a service that stops may be shown as a fall of its whole provider."""
     kinds = {departure["kind"], "fall"} if departure["kind"] == "silence" else {departure["kind"]}
     return (
         finding["kind"].removeprefix("FINDING_KIND_").lower() in kinds

@@ -110,8 +110,7 @@ def test_promtool_finds_nothing_to_say(exposed):
 
 
 def test_what_is_exposed_is_what_the_table_says(exposed):
-    """A component exposes the metrics of its rows and no others, with their types, labels, help and number of series.
-    """
+    """A component exposes the metrics of its rows and no others, with their types, labels, help and number of series."""
     component, text = exposed
     found = families_of(text)
     shared = {"peyvand_serving"} if component in WITHOUT_BUS else {"peyvand_serving", "peyvand_bus_connected"}

@@ -155,8 +155,7 @@ async def test_a_new_government_is_visible_after_the_rest(launch, nats, register
 
 
 async def test_the_first_government_waits_for_every_agency(launch, nats, register):
-    """The first government block is held back until each consumer's block exists: nothing is shown as not applicable.
-    """
+    """The first government block is held back until each consumer's block exists: nothing is shown as not applicable."""
     blocks = {key: encoded(block) for key, block in blocks_of(register).items()}
     (late, *_), government = [key for key in blocks if key.startswith("consumer.")], "government"
     process = launch()

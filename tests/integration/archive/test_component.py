@@ -24,8 +24,7 @@ from tests.support.waiting import DEADLINE
 
 
 async def test_a_day_is_sealed_once_it_is_over(archive: Archive, nats: Nats) -> None:
-    """Evidence waits in segments until its day accepts no more; then it is sealed with the register that was in force.
-    """
+    """Evidence waits in segments until its day accepts no more; then it is sealed with the register that was in force."""
     archive.start()
     for number in range(6):
         await publish(nats, number)
@@ -61,8 +60,7 @@ async def test_what_was_published_is_computed_again(archive: Archive, nats: Nats
 
 
 async def test_more_grace_puts_no_row_into_a_sealed_day(archive: Archive, nats: Nats, tmp_path: Path) -> None:
-    """When a register gives more grace to a sealed day, new rows for that day are kept as late, also after a restart.
-    """
+    """When a register gives more grace to a sealed day, new rows for that day are kept as late, also after a restart."""
     before = await _sealed_day(archive, nats)
     policy = tmp_path / "register" / "policy.yaml"
     policy.write_text(policy.read_text("utf-8").replace("grace_hours: 24", "grace_hours: 168"), "utf-8")
@@ -75,8 +73,7 @@ async def test_more_grace_puts_no_row_into_a_sealed_day(archive: Archive, nats: 
 
 
 async def test_a_sealed_day_stays_as_it_is_when_the_clock_steps_back(archive: Archive, nats: Nats) -> None:
-    """When the bus's clock steps back into a sealed day, the rows that it stores then are late, also after a restart.
-    """
+    """When the bus's clock steps back into a sealed day, the rows that it stores then are late, also after a restart."""
     before = await _sealed_day(archive, nats)
     archive.day_again()
     await _publish_and_restart(archive, nats)

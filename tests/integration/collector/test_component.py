@@ -160,8 +160,7 @@ async def test_an_older_copy_of_the_folder_can_be_restored(nats, collector, tmp_
 
 
 async def test_the_pairing_span_is_a_setting(nats, collector, tmp_path):
-    """Sides that are two days apart are two exchanges with a span of one day, and one exchange with the default span.
-    """
+    """Sides that are two days apart are two exchanges with a span of one day, and one exchange with the default span."""
     await put_in_force(nats, write_register(tmp_path / "register"))
     now = int(time.time() * 1000)
     (client, _), (_, producer) = both_sides(now - 2 * 86_400_000), both_sides(now)

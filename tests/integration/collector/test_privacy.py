@@ -110,8 +110,7 @@ sources:
 
 
 async def _answers(address):
-    """Return every answer of an api with all 15 exchanges; 14 of them are of parties without an entry in the register.
-    """
+    """Return every answer of an api with all 15 exchanges; 14 of them are of parties without an entry in the register."""
     asked: dict[str, Any] = {
         "link": "clearance-customs",
         "service": "tax-clearance",

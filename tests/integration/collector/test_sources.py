@@ -52,8 +52,7 @@ async def test_bad_lines_are_reported_and_the_rest_goes_on(nats, collector, data
 
 
 async def test_slots_of_another_length_end_the_collector(nats, collector, data_file, tmp_path):
-    """A new register with slots of the same length changes nothing; another length ends the collector with a sentence.
-    """
+    """A new register with slots of the same length changes nothing; another length ends the collector with a sentence."""
     await put_in_force(nats, write_register(tmp_path / "register"))
     with collector("--replay", data_file(SAMPLE), "--replay-seconds", 1) as process:
         await eventually(lambda: process.page("/health")[0] == 200, "serving")

@@ -57,8 +57,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
 
 def test_a_console_waits_for_its_api(launch: Callable[..., Any]) -> None:
-    """A console without its api answers at once, says that there are no figures yet, and exits with 0 when terminated.
-    """
+    """A console without its api answers at once, says that there are no figures yet, and exits with 0 when terminated."""
     port, metrics = free_port(), free_port()
     process = launch(console=f"127.0.0.1:{port}", api=f"127.0.0.1:{free_port()}", metrics=f"127.0.0.1:{metrics}")
     until(lambda: _fetch(f"http://127.0.0.1:{port}/en/")[0] == 503, "the console answers")

@@ -85,8 +85,7 @@ async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
 
 
 async def test_of_several_claims_one_succeeds(nats) -> None:
-    """A claim fails while another value exists, in either order, and succeeds once that one is deleted or has expired.
-    """
+    """A claim fails while another value exists, in either order, and succeeds once that one is deleted or has expired."""
     async with nats.connect("scorer") as one, nats.connect("scorer") as two:
 
         async def claim(bus: Bus, value: bytes, *, ttl: float = 60) -> bytes:

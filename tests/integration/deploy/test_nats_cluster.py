@@ -30,8 +30,7 @@ def cluster(tmp_path: Path) -> Iterator[Deployed]:
 
 @pytest.mark.slow
 async def test_a_cluster_loses_nothing_with_a_node(cluster: Deployed) -> None:
-    """With three copies and one node down, acknowledged messages stay and new ones are accepted; the node catches up.
-    """
+    """With three copies and one node down, acknowledged messages stay and new ones are accepted; the node catches up."""
     async with asyncio.timeout(2 * DEADLINE), cluster.connect("admin") as admin:
         await initialised(admin, replicas=3)
         async with cluster.connect("prober-south", "prober") as prober, cluster.connect("scorer") as scorer:

@@ -111,8 +111,7 @@ async def test_35_a_failing_control_target_blinds_the_vantage(tmp_path: Path, po
 
 
 async def test_35_a_proxy_that_lost_its_way_out_blinds_the_vantage(tmp_path: Path, port: Callable[[], int]) -> None:
-    """A proxy's answer about a target counts only while the proxy reaches the control target, which is checked over it.
-    """
+    """A proxy's answer about a target counts only while the proxy reaches the control target, which is checked over it."""
     gone = f"http://127.0.0.1:{port()}"
     async with proxying() as proxy, serving(says()) as server:
         first = register({"link": f"{gone}/", "up": server.url()}, control=(f"{gone}/control",))
@@ -176,8 +175,7 @@ async def test_links_that_are_not_probed(tmp_path: Path) -> None:
 
 
 async def test_measured_while_the_bus_is_down(tmp_path: Path) -> None:
-    """While the bus is down measurements gather in the spool; when it is back they arrive, oldest first, none missing.
-    """
+    """While the bus is down measurements gather in the spool; when it is back they arrive, oldest first, none missing."""
     async with serving(says()) as server, running(tmp_path, register({"link": server.url()})) as prober:
         prober.sink.connected = False
         async with asyncio.timeout(60):
@@ -214,8 +212,7 @@ async def test_stopping_finishes_probes_under_way(tmp_path: Path) -> None:
 
 
 async def test_series_per_target(tmp_path: Path) -> None:
-    """A small prober exposes the series that dashboards of blackbox_exporter read, with link labels, and its counters.
-    """
+    """A small prober exposes the series that dashboards of blackbox_exporter read, with link labels, and its counters."""
     async with serving(says()) as server, serving(says(503)) as broken:
         first = register({"good": server.url(), "bad": broken.url()})
         async with running(tmp_path, first) as prober:

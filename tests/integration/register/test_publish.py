@@ -39,8 +39,7 @@ async def test_what_is_published_is_fetched(nats: Any, tmp_path: Path) -> None:
 
 
 async def test_who_published_what_and_why_is_kept(nats: Any, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
-    """The log lists every register that was put in force, newest first; one published twice or repaired is listed once.
-    """
+    """The log lists every register that was put in force, newest first; one published twice or repaired is listed once."""
     versions = [
         load_register(write_register(tmp_path / str(number), links_csv=(",0.99,2", f",0.99,{number}")))
         for number in (3, 4)

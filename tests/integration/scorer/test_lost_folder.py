@@ -95,8 +95,7 @@ class System:
         return await eventually(look, lambda: f"an index up to message {sequence}\n{self.components.logs()}")
 
     async def published_volumes(self) -> None:
-        """Wait until the volumes are those of all summaries. They are read apart from measurements and may come later.
-        """
+        """Wait until the volumes are those of all summaries. They are read apart from measurements and may come later."""
         expected, found = {("tax-office", "customs", 3 * len(self.exchanged))}, set[tuple[str, str, int]]()
 
         async def look() -> bool:

@@ -148,8 +148,7 @@ def test_joined_rows_are_the_rows_of_the_whole_however_they_are_joined(stretched
     ("slot_seconds", "slots"), [(1, 120), (30, 120), (60, 60), (300, 12), (3600, 1), (4 * 3600, 1)]
 )
 def test_an_outage_ends_after_an_hour_of_known_slots(slot_seconds: int, slots: int) -> None:
-    """Failures with nearly an hour of known slots between them are one outage; with an hour between them they are two.
-    """
+    """Failures with nearly an hour of known slots between them are one outage; with an hour between them they are two."""
     pause = pause_slots(slot_seconds)
     assert pause == slots
     up = np.zeros((pause, 1), dtype=np.int8)

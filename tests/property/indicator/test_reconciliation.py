@@ -106,8 +106,7 @@ def test_what_agrees_is_never_flagged(seed: int) -> None:
 
 
 def test_real_calls_that_fail_behind_answered_probes_are_flagged() -> None:
-    """If a tenth of real exchanges fails while every probe is answered, a week shows it; too little data shows nothing.
-    """
+    """If a tenth of real exchanges fails while every probe is answered, a week shows it; too little data shows nothing."""
     busy = np.tile(np.where(np.arange(24) // 8 == 1, 40, 2), 7)[None, :]
     all_known = np.full_like(busy, 12)
     found = compare_hours(HourlyCounts(busy, busy - busy // 10 - (busy == 2), all_known, all_known))
@@ -165,8 +164,7 @@ def test_a_change_of_clocks_is_expected(start: datetime) -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tehran"])
 def test_clocks_that_do_not_change_make_no_difference(zone: str) -> None:
-    """In a zone whose clocks do not change, even half an hour off, results equal those by hours of UTC to the last bit.
-    """
+    """In a zone whose clocks do not change, even half an hour off, results equal those by hours of UTC to the last bit."""
     counts, clock = office(zone, datetime(2026, 1, 5, tzinfo=UTC), 8)
     counts = np.random.default_rng(5).poisson(counts)
     by_clock, by_hour = volume_change(counts, clock), volume_change(counts)

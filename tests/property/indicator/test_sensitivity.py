@@ -138,8 +138,7 @@ WEIGHED = [
 
 @pytest.mark.parametrize(("weights", "of_links", "of_services"), WEIGHED)
 def test_weights(weights: str, of_links: list[float], of_services: list[float]) -> None:
-    """A link without logged exchanges weighs the average of its service's links, or else of all; a service their sum.
-    """
+    """A link without logged exchanges weighs the average of its service's links, or else of all; a service their sum."""
     arrays = RegisterArrays.of(register_of(alike().register))
     found = reweight(arrays, weights, np.ones(6, np.bool_), np.array([10, 30, 50, 0, 0, 0]))
     assert (found.weight.tolist(), found.service_weight.tolist()) == (of_links, of_services)

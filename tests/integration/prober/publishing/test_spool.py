@@ -151,8 +151,7 @@ async def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: Callable[[byt
 
 
 async def test_what_a_crash_left_half_written_is_removed(tmp_path: Path) -> None:
-    """A file under its temporary name was never finished, so nothing of it was published: it is removed, not damaged.
-    """
+    """A file under its temporary name was never finished, so nothing of it was published: it is removed, not damaged."""
     (tmp_path / f"{3:020d}.batch.part").write_bytes(b"half")
     spool = opened(tmp_path)
     assert (spool.damaged, len(spool.pending)) == (0, 0)

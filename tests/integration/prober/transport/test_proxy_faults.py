@@ -27,8 +27,7 @@ __all__ = ["authority", "environment", "proxy"]  # fixtures
 async def test_credentials_for_the_proxy(
     environment: ProbeEnvironment, authority: Authority, secure: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Credentials reach the proxy and never the target; if it refuses them, or they are missing, it is our own fault.
-    """
+    """Credentials reach the proxy and never the target; if it refuses them, or they are missing, it is our own fault."""
     monkeypatch.setenv("TEST_PROXY_PASSWORD", "p4ss")
     tls = authority.context("tax.test") if secure else None
     async with proxying("monitor:p4ss") as proxy, serving(says(), tls=tls) as server:
@@ -66,8 +65,7 @@ async def test_no_target_can_claim_to_be_the_proxy(
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_proxy_that_is_down(environment: ProbeEnvironment, port: Callable[[], int], scheme: str) -> None:
-    """A proxy that does not run, or whose name does not resolve, is no failure of the target, which is not contacted.
-    """
+    """A proxy that does not run, or whose name does not resolve, is no failure of the target, which is not contacted."""
     free = port()
     async with serving(says()) as server:
         for where in (f"http://127.0.0.1:{free}", f"http://proxy.test:{free}", f"http://nobody.test:{free}"):
@@ -136,8 +134,7 @@ async def test_what_a_proxy_says_of_a_target(
 async def test_control_targets_over_a_proxy(
     environment: ProbeEnvironment, authority: Authority, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    """Control targets are checked over the probes' proxy: one that has no way out, or refuses us, blinds the vantage.
-    """
+    """Control targets are checked over the probes' proxy: one that has no way out, or refuses us, blinds the vantage."""
     tls = authority.context("tax.test") if scheme == "https" else None
     async with proxying("monitor:p4ss") as proxy, serving(says(404), tls=tls) as server:
         url = server.url(host="tax.test")

@@ -65,6 +65,6 @@ async def test_34_falling_behind_once_sheds_nothing(tmp_path: Path, monkeypatch:
             _stand_still(1.0)
             rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) > 2)
     slot = sorted({row.slot_start for row in rows})[1]
-    # On a busy machine the loop stands still by itself as well, which is no fault of the target.
+    # On a busy machine the loop also stands still by itself, which is not the target's fault.
     assert {row.reason for row in rows if row.slot_start == slot} <= {Reason.OK, Reason.PROBER_ERROR}
     assert Counter(row.slot_start for row in rows)[slot] == 100

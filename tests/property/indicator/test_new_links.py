@@ -1,4 +1,4 @@
-"""What a new, split or weightless link changes in the index."""
+"""A new, split or weightless link changes the index only as docs/method.md §8 says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a journey captures from answers, and where an answer may lead it."""
+"""A journey captures values from answers, and an answer leads it only where it may go."""
 
 from __future__ import annotations
 

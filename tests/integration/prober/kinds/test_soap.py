@@ -95,7 +95,7 @@ async def test_a_code_that_may_hold_anything_is_not_told() -> None:
 
 
 async def test_codes_of_the_bus_mean_nothing_without_it() -> None:
-    """What looks like a code of X-Road is a fault like any other outside X-Road."""
+    """Outside X-Road a code that looks like one of X-Road is a fault like any other."""
     async with serving(says(500, FAULT11.replace(b"e:Server", b"Server.ServerProxy.AccessDenied"))) as server:
         result = await ask(server.url(), kind="soap", body="<q/>")
     assert result.judgement.reason is Reason.SOAP_FAULT

@@ -70,7 +70,7 @@ async def test_37_egress_is_checked() -> None:
 
 
 async def test_a_line_is_sent_with_a_line_feed() -> None:
-    """What is sent ends in a line feed and in nothing else; no reset overtakes the last line."""
+    """A sent line ends in a line feed and in nothing else; no reset overtakes the last line."""
 
     async def handle(connection: Connection) -> None:
         await connection.hear()

@@ -1,4 +1,4 @@
-"""An archive as a process beside a real bus, what it is given, and what it must make of that."""
+"""An archive process on a real bus, messages for it, and the dataset that it must make of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["LINKS", "Archive", "publish", "sealed", "streams_of", "undisturbed"]
 LINKS = ("deed-tax", "deed-civil", "endpoint:portal-home")
 _NOON = 12 - time.gmtime().tm_hour
 _TIMEZONE = f"Etc/GMT{-_NOON:+}" if _NOON else "Etc/GMT"
-"""Where it is noon, so that no test begins on one day and ends on the next."""
+"""A time zone where it is noon now, so that no test runs past midnight."""
 _TWO_DAYS = 2 * 86_400.0
 
 
@@ -63,7 +63,7 @@ class Archive:
 
     @classmethod
     async def of(cls, nats: Nats, components: Components, folder: Path, address: str = "") -> Archive:
-        """Publish a register, and return an archive of it that does not run yet, in the folder or at the address."""
+        """Publish a register. Return an archive for it, not yet running, in the folder or at the address."""
         register = await register_on(nats, make_register(folder / "register", timezone=_TIMEZONE))
         return cls(components, folder, register, address or str(folder / "dataset"))
 
@@ -73,7 +73,7 @@ class Archive:
         self.components.start("archive", *settings, module=module, args=(str(self._clock),))
 
     async def has(self, streams: dict[str, list[StoredMessage]]) -> None:
-        """Wait until every message is in segments."""
+        """Wait until segments hold every message."""
 
         def all_of_them() -> bool:
             found = {what.kind.stream: read_position(self.storage, what.kind) for what in STREAM_KINDS}
@@ -84,11 +84,11 @@ class Archive:
         await self.components.until(all_of_them, "all rows were in segments")
 
     def end_of_day(self) -> None:
-        """Let the day pass by the clock of the bus."""
+        """Move the clock of the bus past the end of the day."""
         shift(self._clock, _TWO_DAYS)
 
     def day_again(self) -> None:
-        """Let the clock of the bus step back into the day."""
+        """Move the clock of the bus back into the day."""
         shift(self._clock, 0.0)
 
     async def sealed(self) -> None:
@@ -100,26 +100,26 @@ class Archive:
         await self.components.until(done, "the day was sealed")
 
     async def sealing(self) -> None:
-        """Wait until the first file of the day, in a folder, is sealed."""
+        """Wait until the first file of the day is sealed. The dataset must be a folder."""
         await self.components.until((Path(self.address) / "sealed").exists, "a file was sealed")
 
     def copy(self) -> Path:
-        """Copy the dataset, in a folder, and return where."""
+        """Copy the dataset, which must be a folder, and return the path of the copy."""
         return Path(shutil.copytree(self.address, self.folder / "copy"))
 
     def put_back(self, copy: Path) -> None:
-        """Put a copy in place of the dataset of an archive that does not run."""
+        """Replace the dataset with a copy. The archive must not run."""
         shutil.rmtree(self.address)
         shutil.copytree(copy, self.address)
 
     def segments(self) -> list[str]:
-        """The segments of evidence; those of batches stay for a day more."""
+        """Return the segments of evidence, without those of batches, which stay for one more day."""
         names = self.storage.names("open")
         return [name for name in names if name.endswith(".parquet") and not name.startswith("open/batch/")]
 
 
 async def publish(nats: Nats, number: int) -> None:
-    """Publish one batch of measurements, one of summaries, an indicator and a finding, of slots that ended just now."""
+    """Publish a batch of measurements, one of summaries, an indicator and a finding, all of a recent slot."""
     slot = int(time.time()) // SLOT - 5
     async with (
         nats.connect("prober") as prober,
@@ -138,7 +138,7 @@ async def publish(nats: Nats, number: int) -> None:
 
 
 async def streams_of(nats: Nats) -> tuple[dict[str, list[StoredMessage]], dict[str, str]]:
-    """All messages of the streams, and when each stream was created."""
+    """Return all messages of the streams, and the time at which each stream was created."""
     streams: dict[str, list[StoredMessage]] = {}
     async with nats.connect("dump") as bus:
         for stream in (what.kind.stream for what in STREAM_KINDS):
@@ -150,7 +150,7 @@ async def streams_of(nats: Nats) -> tuple[dict[str, list[StoredMessage]], dict[s
 
 
 def undisturbed(archive: Archive, streams: dict[str, list[StoredMessage]], created: dict[str, str]) -> dict[str, bytes]:
-    """What an archive that nothing disturbed makes of these messages."""
+    """Return the files that an undisturbed archive makes of these messages."""
     storage = LocalStorage(archive.folder / "undisturbed")
     for what in STREAM_KINDS:
         messages = streams[what.kind.stream]
@@ -172,5 +172,5 @@ def undisturbed(archive: Archive, streams: dict[str, list[StoredMessage]], creat
 
 
 def sealed(storage: Storage) -> dict[str, bytes]:
-    """The files that never change."""
+    """Return the files that never change, by name."""
     return {name: storage.read(name) for name in storage.names() if name.startswith(("sealed/", "log/"))}

@@ -23,7 +23,7 @@ MEMBERS = "member,agency\nDEV/ORG/1234567-8,land-registry\n"
 
 @pytest.fixture
 def collector(nats, tmp_path, port):
-    """Starts collectors on the test's bus and state, and ends them with the test."""
+    """A context manager that runs a collector on the test's bus and state."""
     started: list[Process] = []
 
     @contextmanager
@@ -47,7 +47,7 @@ async def put_in_force(nats, directory):
 
 
 async def stored(bus):
-    """Every message of stream EXCHANGES."""
+    """Return every message of stream EXCHANGES."""
     found, start = [], 1
     while messages := await bus.read(EXCHANGES, start):
         found += messages
@@ -56,7 +56,7 @@ async def stored(bus):
 
 
 async def in_force(bus):
-    """The summaries in force: the highest revision of each key, as the scorer reads them."""
+    """Return the summaries in force, the highest revision of each key, as the scorer reads them."""
     best: dict[Any, Any] = {}
     for message in await stored(bus):
         name, summaries = decode_summaries(message.data)

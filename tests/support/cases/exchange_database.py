@@ -24,7 +24,7 @@ BASE = ExchangeSummary("X/G/1/tax", "X/G/2/civil/status", NOON, 1, count=10, ok=
 
 
 class ByName(Attributor):
-    """Takes the last part of a party for its agency, and gives all of one client to a link."""
+    """Takes the last part of a party as its agency, and attributes every exchange to one link."""
 
     def __init__(self, link: str = "") -> None:
         super().__init__(None)
@@ -50,7 +50,7 @@ def volume(
 
 
 def volumes(exchanges: ExchangeDatabase, *, since: date = DAY) -> tuple[ExchangeVolume, ...]:
-    """The volumes from a day on, without their span, which has a test of its own."""
+    """Return the volumes from a day on, without their span, which has its own test."""
     found = exchanges.volumes(since, end_slot=CALENDAR.slot_of(NOON), calendar=CALENDAR)
     return tuple(replace(one, slots_from=0, slots_to=0) for one in found)
 
@@ -61,7 +61,7 @@ def take(exchanges: ExchangeDatabase, *rows: ExchangeSummary, stored: float = NO
 
 
 def hours(exchanges: ExchangeDatabase, span: range) -> tuple[tuple[Flow, ...], NDArray[np.int32], NDArray[np.int32]]:
-    """All flows, and what each carried in every hour."""
+    """Return all flows, and what each carried in every hour."""
     with exchanges.reading() as reading:
         return reading.flows, *reading.hours(range(len(reading.flows)), span)
 
@@ -72,4 +72,4 @@ DETAILED: dict[str, Any] = {
     "repeats": 2,
     "duration_buckets": (0, 7, *(0,) * 37, 3),
 }
-"""What ten exchanges may tell beside their counts."""
+"""Details of ten exchanges that a summary may hold beside their counts."""

@@ -1,4 +1,7 @@
-"""What an exchange amounts to, one at a time and field by field, as docs/exchange.md §3 says it; what is tested is measured against it."""
+"""The figures of an exchange, computed one at a time and field by field, as docs/exchange.md §3 says.
+
+Tests compare the collector with it.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +31,18 @@ DURATIONS = {
 }
 """Durations at one side: the side, the stamp that it begins with and the one that it ends with.
 
-They are the whole exchange; request and response inside each security server; the provider as the client's server saw it
-(client view) and as its own did (producer view); and the provider's own system.
+They are the whole exchange; request and response inside each security server; the provider as the client's server saw
+it (client view) and as its own did (producer view); and the provider's own system.
 """
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One exchange as logged by one side or by both. Durations in milliseconds; None where a stamp or a side is missing.
+    """One exchange as logged by one side or by both.
 
+    Durations are in milliseconds, and None where a stamp or a side is missing.
     The sides' clocks differ, so durations measured across them (``request_network``, ``response_network``) may be
-    negative; all others compare stamps of one clock.
+    negative. All others compare stamps of one clock.
     """
 
     client: Side | None
@@ -89,8 +93,9 @@ class Exchange:
 
     @property
     def skew(self) -> float | None:
-        """Producer clock - client clock, milliseconds: half the difference of the two network durations, which cancels
-        them where both ways take equally long (the offset formula of RFC 5905, section 8).
+        """Producer clock - client clock in milliseconds: half the difference of the two network durations.
+
+        The difference cancels them where both ways take equally long (the offset formula of RFC 5905, section 8).
         """
         if self.client is None or self.producer is None:
             return None

@@ -39,7 +39,7 @@ async def _page(_: Request, writer: asyncio.StreamWriter) -> None:
 
 
 def shares(*probers: str) -> dict[str, frozenset[Target]]:
-    """The share of each when these probers have long been sharing."""
+    """Return the share of each of these probers once they have shared for long."""
     of = Rendezvous(ScheduleEntry(target, 0.9) for target in TARGETS)
     return {one: of.assign(one, 0, dict.fromkeys(set(probers) - {one}, 0), SLOT).own for one in probers}
 
@@ -75,7 +75,7 @@ class Fleet:
         return (self.folder / f"{name}.log").read_text()
 
     async def read(self) -> list[Measurement]:
-        """Everything measured so far."""
+        """Return all measurements so far."""
         while messages := await self.bus.read(MEASUREMENTS, self._read + 1):
             for message in messages:
                 self.rows += decode_measurements(message.data)
@@ -83,7 +83,7 @@ class Fleet:
         return self.rows
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait until a condition on what is measured and heard holds."""
+        """Wait until a condition on the measurements and heartbeats holds."""
 
         async def look() -> bool:
             await self.read()
@@ -96,7 +96,7 @@ class Fleet:
         await eventually(look, missing)
 
     async def shared_by(self, *probers: str) -> int:
-        """Wait until exactly these share, by their own heartbeats; return the next slot."""
+        """Wait until exactly these share the targets, by their own heartbeats. Return the next slot."""
         expected = {prober: len(share) for prober, share in shares(*probers).items()}
 
         def said() -> bool:
@@ -112,7 +112,10 @@ class Fleet:
         await self.until(lambda: set(self.by_target(slot)) == TARGETS, f"slot {slot} was whole")
 
     def by_target(self, slot: int) -> dict[Target, set[str]]:
-        """The probers that accounted for each target in a slot; a probe that a stopping prober cut short does not count."""
+        """Return the probers that accounted for each target in a slot.
+
+        A probe that a stopping prober cut short does not count.
+        """
         found: dict[Target, set[str]] = defaultdict(set)
         for row in self.rows:
             if row.slot_start == slot and not (row.reason is Reason.PROBER_ERROR and "stopped" in row.detail):

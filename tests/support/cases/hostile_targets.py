@@ -1,7 +1,7 @@
-"""Probing of hostile targets beside a healthy one: what comes of each.
+"""Probe hostile targets beside a healthy one, and return the results of both.
 
-The healthy one fails by its timeout alone, whatever its latency: then the loop stood still. The clock counts only what that
-loop computes and waits for, so servers belong into threads.
+The healthy target can fail only by its timeout, whatever its latency. Such a failure means that the loop stood still.
+The clock counts only the time that this loop computes and waits, so servers must run in threads.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ _SLOTS = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was published."""
+    """The published measurements."""
 
     rows: list[Measurement]
 
     def of(self, name: str) -> list[Measurement]:
-        """What was measured of one target, in two slots at least."""
+        """Return the measurements of one target, from at least two slots."""
         rows = [row for row in self.rows if row.target.id == name]
         assert len({row.slot_start for row in rows}) > 1
         return rows
 
     def assert_healthy(self) -> None:
-        """The healthy target was OK in each slot."""
+        """Assert that the healthy target was OK in each slot."""
         assert {row.reason for row in self.of(_HEALTHY)} == {Reason.OK}
 
 
 def probed(folder: Path, targets: Mapping[str, tuple[Probe, str]]) -> Outcome:
-    """Have a prober probe targets by their definitions, and a healthy one beside them, for some slots."""
+    """Let a prober probe these targets, and a healthy one beside them, for some slots."""
     with loop_clock("services.prober"), asyncio.Runner(loop_factory=PatientLoop) as runner:
         return runner.run(_probed(folder, targets))
 
@@ -72,18 +72,18 @@ def _slots(rows: list[Measurement]) -> set[int]:
 
 @dataclass(frozen=True)
 class AtOnce:
-    """What came of each target, and of the healthy one again and again until then."""
+    """The result of each target, and those of the healthy one, which was probed again and again meanwhile."""
 
     results: dict[str, ProbeResult]
     healthy: list[Reason]
 
     def assert_healthy(self) -> None:
-        """The healthy target was always OK."""
+        """Assert that the healthy target was always OK."""
         assert set(self.healthy) == {Reason.OK}
 
 
 def probed_at_once(targets: Mapping[str, tuple[Probe, str]]) -> AtOnce:
-    """Probe targets, each of a provider of its own, all at once, and a healthy one until all have ended."""
+    """Probe all targets at once, each with its own provider. Probe a healthy one until all have ended."""
     with loop_clock("services.prober"), asyncio.Runner(loop_factory=PatientLoop) as runner:
         return runner.run(_probed_at_once(targets))
 

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from tests.support.oracles import index as oracle
 
 SLACK = 1e-12
-"""What rounding may change in an invariant."""
+"""The rounding error that an invariant may have."""
 
 examples = settings(max_examples=60)
-"""Of tests of invariants: of each example everything is computed twice at least."""
+"""For tests of invariants, which compute everything at least twice per example."""
 
 VANTAGES = ("north", "south", "west")
-# Days with a change of clocks nearby, at midnight in Havana and Tehran; a day that never was in Apia.
+# Days near a change of clocks, at midnight in Havana and Tehran, and a day that Apia skipped.
 PLACES = [
     ("UTC", date(2024, 2, 28)),
     ("Asia/Tehran", date(2021, 3, 21)),
@@ -38,7 +38,7 @@ PLACES = [
 
 @dataclass
 class Case:
-    """A register and its measurements as the oracle takes them, and the window to compute."""
+    """A register and its measurements in the form that the oracle reads, and the window to compute."""
 
     register: dict[str, Any]
     measurements: list[oracle.Measurement] = field(repr=False)
@@ -49,7 +49,7 @@ class Case:
     """Measurements that were stored after their slot had settled."""
 
     def copy(self) -> Case:
-        """Return a case to be changed beside this one."""
+        """Return a copy that can be changed independently."""
         return Case(
             deepcopy(self.register), list(self.measurements), self.days, self.end_slot, self.rng, list(self.delayed)
         )
@@ -145,7 +145,7 @@ def cases(
 
 
 def amended(case: Case) -> dict[str, Any]:
-    """Return another version of the case's register: dates, services, vantages and weights moved, links come and gone."""
+    """Return another version of the register: dates, services, vantages and weights change, links come and go."""
     register, rng = deepcopy(case.register), case.rng
     links = register["links"]
     first = oracle.window(register, 10, case.end_slot)[:1] or [case.end_slot]

@@ -1,4 +1,4 @@
-"""A prober in this process with a bus that is a list, and small registers for it."""
+"""A prober in this process with a bus in memory, and small registers for it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Sink:
         return [row for _, payload in self.messages.values() for row in decode_measurements(payload)]
 
     async def until(self, enough: Callable[[list[Measurement]], bool], seconds: float = 60.0) -> list[Measurement]:
-        """Wait for enough measurements and return all there are."""
+        """Wait for enough measurements and return all of them."""
         async with asyncio.timeout(seconds), self.news:
             await self.news.wait_for(lambda: enough(self.rows))
         return self.rows
@@ -62,7 +62,7 @@ class Sink:
 def register(
     urls: dict[str, str], *, control: tuple[str, ...] = (), slot: int = 2, timeout: float = 0.5, **link: object
 ) -> Register:
-    """A register of one link per url; ids are those of ``urls``."""
+    """Return a register with one link per URL. The keys of ``urls`` are the ids."""
     return Register(
         agencies={"a": Agency("a", "A", "آ", "s"), "b": Agency("b", "B", "ب", "s")},
         services={"service": Service("service", "a", "S", "س")},
@@ -96,7 +96,7 @@ class Clock:
 
 
 class RunningProber:
-    """A prober and all it needs; its bus is a list."""
+    """A prober and everything that it needs, with a bus in memory."""
 
     def __init__(self, folder: Path, clock: Clock, **settings: Any) -> None:
         self.sink = Sink()
@@ -128,7 +128,7 @@ class RunningProber:
 async def running(
     folder: Path, first: Register, *, clock: Clock | None = None, **settings: object
 ) -> AsyncIterator[RunningProber]:
-    """A prober at work, stopped in order at the end."""
+    """Run a prober and stop it in an orderly way at the end."""
     made = RunningProber(folder, clock or Clock(), **settings)
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(made.publisher.send())

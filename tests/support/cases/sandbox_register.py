@@ -14,7 +14,7 @@ __all__ = ["cut", "read_rows", "write_rows"]
 
 
 def read_rows(file: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file by its columns."""
+    """Return the rows of a CSV file by its columns."""
     return list(csv.DictReader(io.StringIO(file.read_text("utf-8"))))
 
 
@@ -28,7 +28,7 @@ def write_rows(file: Path, rows: list[dict[str, str]]) -> None:
 
 
 def cut(register: Path, links: Collection[str], *, latency_ms: int, timeout_ms: int, **policy: Any) -> None:
-    """Keep only these links, with other limits and policy values, and announcements that name none."""
+    """Keep only these links, change limits and policy values, and remove links from announcements."""
     kept = [row for row in read_rows(register / "links.csv") if row["id"] in links]
     routes = [row for row in read_rows(register / "exchange.csv") if row["link"] in links]
     write_rows(register / "links.csv", [{**row, "latency_ms": str(latency_ms)} for row in kept])

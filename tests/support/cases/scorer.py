@@ -1,4 +1,4 @@
-"""What tests of the scorer share: a short-slotted register, batches of measurements, a scorer as a process."""
+"""Helpers for tests of the scorer: a register with short slots, batches of measurements, a scorer process."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SLOT = 2
 
 
 def make_register(folder: Path, *, epoch: float | None = None, timezone: str = "UTC", **changes: Any) -> Path:
-    """A register with slots of two seconds and one vantage, main, that begins an hour ago."""
+    """Write a register with slots of two seconds and one vantage, main. Its epoch is an hour ago by default."""
     write_register(folder, **changes)
     began = time.gmtime(time.time() - 3600 if epoch is None else epoch)
     policy = (folder / "policy.yaml").read_text("utf-8")
@@ -80,7 +80,7 @@ async def register_on(nats: Nats, folder: Path) -> Register:
 def measure(
     target: str, slot: int, reason: Reason = Reason.OK, *, at: float = 0.25, vantage: str = "main"
 ) -> Measurement:
-    """One measurement of a link (or of an endpoint, written ``endpoint:ID``)."""
+    """Return one measurement of a link (or of an endpoint, written ``endpoint:ID``)."""
     kind, colon, name = target.rpartition(":")
     return Measurement(
         target=Target(name, endpoint=bool(colon) and kind == "endpoint"),
@@ -95,7 +95,7 @@ def measure(
 
 
 def now_slot() -> int:
-    """The slot that is running."""
+    """Return the current slot."""
     return int(time.time() // SLOT)
 
 
@@ -110,14 +110,14 @@ async def put(bus: Bus, rows: Iterable[Measurement], *, shard: int = 0) -> int:
 
 
 async def blocks(bus: Bus) -> dict[str, Block]:
-    """Every block of indicators that is published, by key."""
+    """Return every published block of indicators by key."""
     found = await bus.kv_all(INDICATOR_BUCKET)
     others = ("slot.", "latest.", LEASE_KEY)
     return {key: decode_block(value) for key, value in found.items() if not key.startswith(others)}
 
 
 async def government(bus: Bus, sequence: int) -> Block:
-    """The government's block, once it includes everything up to this message."""
+    """Wait until the government's block includes everything up to this message, and return it."""
 
     async def look() -> Block | None:
         found = (await blocks(bus)).get("government")
@@ -127,7 +127,7 @@ async def government(bus: Bus, sequence: int) -> Block:
 
 
 def only(block: Block, kind: IndicatorKind, name: str, window: int = 7) -> Indicator:
-    """One indicator of a block."""
+    """Return one indicator of a block."""
     (found,) = [row for row in block.indicators if (row.kind, row.id, row.window_days) == (kind, name, window)]
     return found
 
@@ -162,25 +162,25 @@ class Scorer:
         self.process.wait()
 
     async def stop(self) -> tuple[int, str]:
-        """End it with SIGTERM; its exit code and stderr."""
+        """Stop it with SIGTERM. Return its exit code and stderr."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return await self.ended()
 
     async def ended(self) -> tuple[int, str]:
-        """Wait until it has ended; its exit code and stderr."""
+        """Wait until it has ended. Return its exit code and stderr."""
         assert self.process is not None
         code = await asyncio.to_thread(self.process.wait, DEADLINE)
         return code, self._errors.read_text()
 
     async def get(self, path: str) -> str | None:
-        """A page of its HTTP server; None without an answer of 200."""
+        """Return a page of its HTTP server, or None unless the status is 200."""
         status, text = await asyncio.to_thread(page, f"127.0.0.1:{self.metrics}", path)
         return text if status == 200 else None
 
     async def health(self) -> str:
-        """The text of /health; empty without an answer."""
+        """Return the text of /health, which is empty without an answer."""
         _, text = await asyncio.to_thread(page, f"127.0.0.1:{self.metrics}", "/health")
         return text
 
@@ -189,7 +189,7 @@ class Scorer:
         return [line["event"] for line in self._log()]
 
     def published(self) -> list[dict[str, Any]]:
-        """What it has logged of each index that it published, in order."""
+        """Return the log lines about the indexes that it published, in order."""
         return [line for line in self._log() if line["event"] == "index_published"]
 
     def _log(self) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ def registry() -> CollectorRegistry:
 
 
 def samples(registry: CollectorRegistry) -> dict[str, float]:
-    """Series and values as they are exposed."""
+    """Return the exposed series and their values."""
     lines = generate_latest(registry).decode().splitlines()
     pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     return {series: float(value) for series, value in pairs}
@@ -44,7 +44,7 @@ def samples(registry: CollectorRegistry) -> dict[str, float]:
 def measured(
     reasons: dict[str, Reason], slot: int = 0, *, vantage: str = "north", bus: Reason | None = None
 ) -> MeasurementColumns:
-    """The measurements of a vantage of links, and of the data bus if it is given, in a slot after the epoch."""
+    """Return a vantage's measurements of links, and of the data bus if given, in a slot after the epoch."""
     start = EPOCH + SLOT * slot
     targets = {Target(link): why for link, why in reasons.items()}
     if bus is not None:
@@ -56,7 +56,7 @@ def measured(
 def judged(
     register: Register, reasons: dict[str, Reason], slots: int = 1, bus: Reason | None = None
 ) -> tuple[Scoring, IndexResult]:
-    """The index of the first slots after the epoch; the first slot is measured by both vantages."""
+    """Return the index of the first slots after the epoch. Both vantages measure the first slot."""
     scoring = Scoring(
         CompiledRegister.of(register),
         LoadedState(None, Evidence(Calendar.of(register.policy)), ()),

@@ -50,14 +50,14 @@ __all__ = [
 
 SLOT = 300
 LONG_SLOT = 3 * SLOT
-"""For streams of days: a third of the work."""
+"""For streams that last days; it takes a third of the work."""
 START = 1_772_388_000  # 2026-03-01T18:00:00Z: in Tehran the day ends 30 slots later
 START_OF_STREAM = StreamPosition("MEASUREMENTS", "2026-03-01T00:00:00.123456+00:00", 0)
 REASONS = [Reason.OK] * 6 + [Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE, Reason.SHED]
 
 
 def register_directory(folder: Path, slot_seconds: int = SLOT) -> Path:
-    """A register whose slots close an hour and a little after they end, and whose evidence begins days before the stream."""
+    """Write a register. Slots close a little over an hour after their end; evidence begins days before the stream."""
     write_register(folder, policy_yaml=("grace_hours: 24", "grace_hours: 1"))
     policy = folder / "policy.yaml"
     text = policy.read_text("utf-8").replace("epoch: 2026-01-01", "epoch: 2026-02-26")
@@ -120,7 +120,7 @@ def crash() -> None:
 
 @dataclass(frozen=True)
 class KeptStream:
-    """What a stream still holds of its messages, as a bus answers."""
+    """The messages that a stream still holds, with the reading methods of a bus."""
 
     messages: Sequence[Stored]
     first: int = 1
@@ -144,9 +144,9 @@ class KeptStream:
 
 
 class Run:
-    """A scorer without a bus that reads messages, counts each slot as for an index, and saves now and then.
+    """A scorer without a bus. It reads messages, counts each slot as for an index, and saves on request.
 
-    Its files survive a crash. Without ``stream`` nothing of them may be damaged.
+    Its files survive a crash. Without ``stream``, none of them may be damaged.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Run:
         end_slot = self.scoring.settled(message.time)
         published = self.scoring.manifest.end_slot
         if published is None or end_slot > published:
-            self.scoring.count(end_slot)  # an index of it would change nothing that is kept, and take most of the time
+            self.scoring.count(end_slot)  # an index would change nothing that is kept, and take most of the time
             self.scoring.published(end_slot)
             for _ in self.scoring.close():
                 pass
@@ -194,7 +194,7 @@ class Run:
 
 
 def differences(one: Snapshot, other: Snapshot) -> Iterator[str]:
-    """Names of everything that is not equal to the last bit."""
+    """Yield the name of everything that differs, even in its last bit."""
     for name in ("end_slot", "as_of", "register_version", "evidence_sequence", "windows"):
         if getattr(one, name) != getattr(other, name):
             yield name

@@ -26,7 +26,7 @@ REASONS = [Reason.OK, Reason.OK, Reason.LATE, Reason.STALE, Reason.STATUS, Reaso
 
 
 def limited(case: Case) -> Register:
-    """The case's register, with a limit of age for some links."""
+    """Return the case's register with a latency limit for all links and an age limit for some."""
     register = register_of(case.register)
     links = {
         name: replace(link, latency_ms=TAU_MS, max_age_s=PHI_S if index % 3 else None)
@@ -36,8 +36,9 @@ def limited(case: Case) -> Register:
 
 
 def measured(case: Case, register: Register, *, gap: float = 0.2, again: float = 0.1) -> list[MeasurementColumns]:
-    """Measurements of all links with latencies and ages that agree with their outcomes, or are not known; some slots are
-    measured ``again``, a few at the same time.
+    """Return measurements of all links, with latencies and ages that agree with their outcomes or are unknown.
+
+    Some slots are measured ``again``, a few at the same time.
     """
     rng = case.rng
     targets = tuple(Target(link) for link in register.links)

@@ -17,7 +17,7 @@ START = 1_700_000_000 // 3_600 * 3_600
 
 
 def small_topology(consumers: int = 4, services: int = 4) -> Topology:
-    """Every consumer calls every service; two services a provider, one bus."""
+    """Return flows of every consumer to every service, with two services per provider and one bus."""
     pairs = [(consumer, service) for service in range(services) for consumer in range(consumers)]
     return Topology(
         flows=tuple(f"bus c{consumer} s{service}" for consumer, service in pairs),
@@ -30,7 +30,7 @@ def small_topology(consumers: int = 4, services: int = 4) -> Topology:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What flows exchange, (f, h): means with the shape of a week, and what is done to them."""
+    """Mean numbers of exchanges by flow and hour, (f, h), with the shape of a week."""
 
     mean: NDArray[np.float64]
 
@@ -50,7 +50,7 @@ class Traffic:
         read: NDArray[np.bool_] | None = None,
         slow: NDArray[np.float64] | float = 1.0,
     ) -> FlowCounts:
-        """Draw counts; ``failed`` is the share that fails at the provider, ``slow`` the factor of durations in odds."""
+        """Draw counts. ``failed`` is the share that the provider fails; ``slow`` multiplies that of long durations."""
         rng = np.random.default_rng(seed)
         count = rng.poisson(self.mean)
         steps = count.shape[1]

@@ -48,8 +48,9 @@ def take(
     spread: int = 11,
     details: Callable[[str, int, int], dict[str, Any]] = lambda _client, _start, _count: {},
 ) -> None:
-    """Take in hours of exchanges of each flow, unless told otherwise some twenty; those of tax-office stop. ``details`` of a client's
-    exchanges in an hour are what else is told of them.
+    """Ingest hours of exchanges of each flow, about twenty per hour by default. Those of tax-office stop at STOPPED.
+
+    ``details`` returns further fields of a client's exchanges in an hour.
     """
     for hour in hours:
         start, chance, rows = hour * HOUR, random.Random(hour), []

@@ -25,7 +25,7 @@ _KINDS = indicator_pb2.IndicatorKind
 
 
 def requests_by_method(link: str, service: str, agency: str, window: int) -> dict[str, list[Message]]:
-    """Requests by RPC, at least one for each of these entities, and one that is rejected with its own words."""
+    """Return requests by RPC: at least one for each of these entities, and some that are rejected with a message."""
     whom = {"consumer": agency, "provider": agency, "service": service, "link": link, "government": "", "sector": "x"}
     named = [(_KINDS.Value(f"INDICATOR_KIND_{kind.upper()}"), name) for kind, name in whom.items()]
     some: dict[str, Any] = {"window_days": window}

@@ -1,6 +1,6 @@
 """Blocks made by hand for the api's tests: counts per link, and indicators computed from them here.
 
-Every link has 100 slots, all known; ``ok`` says how many were OK (90 unless said), the rest were LATE. An absent link
+Every link has 100 slots, all known. ``ok`` says how many were OK (90 by default); the rest were LATE. An absent link
 is NOT_CONNECTED in all of them.
 """
 
@@ -35,7 +35,7 @@ AS_OF = 1_790_000_100
 """A whole slot of 300 s, in 2026."""
 
 COUNTED_FROM = 1_782_160_200
-"""Midnight in Tehran, 90 days before that day, from which exchanges count."""
+"""Midnight in Tehran, 90 days before that day. Exchanges count from here."""
 
 SLOTS = 100
 
@@ -205,7 +205,7 @@ def structure_of(window, as_of=AS_OF):
 
 
 def slot_block_of(register, agency, chunk, cells, vantages=("north", "south")):
-    """Return one slot block; ``cells`` maps (link, slot number, vantage) to (outcome, reason), the verdict is the worst."""
+    """Return one slot block. ``cells`` maps (link, slot number, vantage) to (outcome, reason). The worst counts."""
     links = tuple(one.id for one in register.links.values() if register.consumer(one) == agency)
     outcome = np.zeros((64, len(links), len(vantages)), np.uint8)
     reason = np.zeros_like(outcome)

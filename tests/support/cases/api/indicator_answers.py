@@ -41,7 +41,7 @@ __all__ = [
 
 
 def register_of(rows: dict[str, Any]) -> Register:
-    """Return the same register as the library takes it."""
+    """Return a case's register as the library's own type."""
     links = {
         row["id"]: Link(
             id=row["id"],
@@ -120,12 +120,12 @@ def _batch(rows: Sequence[oracle.Measurement], slot_seconds: int, *, delayed: bo
 
 
 def by_vantage(rows: Sequence[oracle.Measurement]) -> list[oracle.Measurement]:
-    """Return the same measurements, vantage by vantage: few and large batches."""
+    """Return the same measurements ordered by vantage, which makes for few and large batches."""
     return sorted(rows, key=lambda row: row[2])
 
 
 def evidence_of(case: Case, rows: Sequence[oracle.Measurement] | None = None) -> Evidence:
-    """Take in all the case's measurements (or those given), in the order given within a vantage."""
+    """Return evidence with all measurements of the case (or those given), ingested in this order within a vantage."""
     evidence = Evidence(Calendar.of(register_of(case.register).policy))
     seconds = case.register["slot_seconds"]
     for batch in batches(by_vantage(case.measurements if rows is None else rows), seconds):
@@ -136,7 +136,7 @@ def evidence_of(case: Case, rows: Sequence[oracle.Measurement] | None = None) ->
 
 
 def indicator_of(found: Snapshot, kind: IndicatorKind, entity: str, window: int = 7) -> Indicator:
-    """One indicator that the snapshot must have."""
+    """Return one indicator, which the snapshot must have."""
     indicator = found.indicator(kind, entity, window)
     assert indicator is not None
     return indicator

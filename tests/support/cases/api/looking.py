@@ -1,4 +1,4 @@
-"""Callers that look on until they are refused. Not a test."""
+"""Stubs that say whether a call is admitted, and a fixture that notices changed files at once. Not a test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Stubs", "looking_always"]
 
 @pytest.fixture(autouse=True)
 def looking_always(monkeypatch):
-    """Let changes of files be noticed at once."""
+    """Let the api notice changed files at once."""
     for module in ("certificates", "revocation"):
         monkeypatch.setattr(f"services.api.access.{module}._LOOK_SECONDS", 0.0)
 
@@ -32,7 +32,7 @@ class Stubs:
         self.health: Any = health_pb2_grpc.HealthStub(channel)
 
     async def sees(self, method: str, request: object) -> bool:
-        """Whether a call is admitted; it may then fail for another reason."""
+        """Return whether a call is admitted. It may then fail for another reason."""
         stub = self.registers if hasattr(self.registers, method) else self.indicators
         call = getattr(stub, method)(request, timeout=DEADLINE)
         try:

@@ -1,4 +1,4 @@
-"""An api over TLS that gives roles to certificates of our own. Not a test."""
+"""An api over TLS that gives roles to certificates made by the test. Not a test."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Secured:
         alternatives: Sequence[x509.GeneralName] = (),
         files: tuple[Path, Path] | None = None,
     ) -> grpc.aio.Channel:
-        """A channel of a caller with a certificate of these names, or in these files, or without one."""
+        """Return a channel of a caller with a certificate for these names, or from these files, or without one."""
         shown: tuple[bytes | None, bytes | None] = (None, None)
         if name or alternatives:
             files = (issuer or self.authority).client(name=name or "client", alternatives=alternatives)
@@ -63,7 +63,7 @@ class Secured:
 
 
 def renew(authority: Authority, folder: Path, days: float = 30) -> None:
-    """Put a new certificate of the server, and its key, where the settings say they are."""
+    """Write a new server certificate and its key to the files that the settings name."""
     both = authority.server("127.0.0.1", days=(-1, days)).read_text()
     key, line, certificate = both.partition("-----BEGIN CERTIFICATE-----")
     (folder / "server.key").write_text(key)
@@ -105,7 +105,7 @@ async def secured(api, tmp_path):
 
 @pytest.fixture
 def noted_and_secured(api, secured, tmp_path):
-    """The same, whose register has announcements, objections and maintenance."""
+    """The same with a register that has announcements, objections and maintenance."""
     files = {"announcements_yaml": ANNOUNCEMENTS, "objections_csv": OBJECTIONS}
     maintenance = "subject,from,to,note\ncustoms,2026-03-01,2026-03-02,\ndeed-civil,2026-03-01,2026-03-02,\n"
     api.take_register(load_register(write_register(tmp_path / "noted", maintenance_csv=maintenance, **files)))

@@ -44,7 +44,7 @@ class Bucket:
 
 
 class Api:
-    """The server's state to change, and stubs to call it."""
+    """The server's state, which a test may change, and stubs that call the server."""
 
     def __init__(self, *, state, registry, bucket, channel, register, address):
         self.state = state
@@ -86,7 +86,7 @@ def served(
     rounds=None,
     dataset="",
 ):
-    """Serve a state, an empty one unless given, by a clock at AS_OF. The context manager yields the port."""
+    """Serve a state (by default an empty one) with the clock at AS_OF. The context manager yields the port."""
     registry = registry or CollectorRegistry()
     state = state or ServerState(CollectorRegistry())
     return running_server(
@@ -102,13 +102,13 @@ def served(
 
 @pytest.fixture(scope="session")
 def register(tmp_path_factory):
-    """A register, which no test changes."""
+    """A register that no test changes."""
     return load_register(write_register(tmp_path_factory.mktemp("api") / "register"))
 
 
 @pytest.fixture
 async def empty_api(register, tmp_path):
-    """An api without register and blocks, whose folder of rounds is ``rounds``; its clock is at AS_OF."""
+    """An api without register and blocks. Its folder of rounds is ``rounds``, and its clock stands at AS_OF."""
     registry, bucket = CollectorRegistry(), Bucket()
     state = ServerState(registry)
     state.bus = cast(Any, bucket)
@@ -137,7 +137,7 @@ async def api(empty_api):
 
 @pytest.fixture
 def refusal():
-    """Makes a call that must fail, and returns its code, ErrorInfo and message."""
+    """A function that makes a call, which must fail, and returns its code, ErrorInfo and message."""
 
     async def expect(call):
         with pytest.raises(grpc.aio.AioRpcError) as caught:

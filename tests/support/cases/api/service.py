@@ -28,14 +28,14 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 @dataclass
 class Api(Process):
-    """One api process, and the address of its gRPC."""
+    """One api process and its gRPC address."""
 
     listen: str
 
 
 @pytest.fixture
 def launch(nats, port, tmp_path):
-    """Starts api processes on the test's bus, and ends them with the test."""
+    """A function that starts api processes on the test's bus. They end with the test."""
     started: list[Api] = []
 
     def start(**flags):

@@ -1,4 +1,4 @@
-"""A client of the api beside the faults that move the dashboards."""
+"""A client of the api that runs while faults move the dashboards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Caller"]
 
 
 class Caller:
-    """A client of the api that requests a link again and again, for a while one that does not exist."""
+    """A client of the api that requests ``link`` again and again. A test may name one that does not exist."""
 
     def __init__(self, address: str) -> None:
         self.link = LINK

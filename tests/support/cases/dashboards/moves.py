@@ -16,10 +16,13 @@ How = Literal["rises", "falls", "leaves", "appears", "vanishes", "stands"]
 
 @dataclass(frozen=True)
 class Move:
-    """``rises`` above or ``falls`` below every value seen before, ``leaves`` what was seen either way, ``appears`` as a
-    series that was not there, ``vanishes`` for longer than it was ever missing, ``stands`` still at something for longer than it ever did.
+    """How a series must move.
 
-    Only series with the labels ``of`` count; ``past`` is what a value must pass as well, where time alone moves it.
+    ``rises``: above every value seen before. ``falls``: below every value seen before. ``leaves``: either way.
+    ``appears``: a series that did not exist before. ``vanishes``: missing for longer than ever before.
+    ``stands``: keeps one value for longer than ever before.
+
+    Only series with the labels ``of`` count. Where time alone moves a value, it must pass ``past`` as well.
     """
 
     how: How
@@ -51,10 +54,10 @@ def _moved(values: Mapping[float, float], move: Move, before: Sequence[float], d
 
 
 def _still(values: Sequence[float]) -> int:
-    """The length of the longest run of one value other than None."""
+    """Return the length of the longest run of one value other than zero."""
     return max((len(list(run)) for value, run in groupby(values) if value), default=0)
 
 
 def _missing(values: Mapping[float, float], times: Sequence[float]) -> int:
-    """The length of the longest run of times without a value."""
+    """Return the length of the longest run of times without a value."""
     return max((len(list(run)) for missing, run in groupby(at not in values for at in times) if missing), default=0)

@@ -1,4 +1,4 @@
-"""The dashboards, their panels and queries, as tests ask about them. Not a test."""
+"""Fixtures for the dashboards, their panels and their queries. Not a test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ASKED = {one.id: one for name in names() for one in queries(name)}
 
 
 def values_of(name):
-    """Values of the variables of a dashboard as Grafana puts them in; several, or all, are a pattern."""
+    """Return the variables of a dashboard as Grafana fills them in: several values, or all, become a pattern."""
     own = {one["name"]: ".+" if one.get("multi") else "one" for one in dashboard(name)["templating"]["list"]}
     return {**VIEW.values, **own, "job": "prober|scorer"}
 

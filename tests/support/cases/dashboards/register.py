@@ -1,4 +1,4 @@
-"""Two registers for the dashboards: one agency's links, and the same a little later."""
+"""Two registers for the dashboards: the links of one agency, and a later version of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAPER = "vocational-training"  # all of its links with AGENCY go back on paper
 
 
 def first_register(made: Path, found: Path) -> None:
-    """Keep of a sandbox's register the links of one agency, in another folder beside it."""
+    """Move a sandbox's register to another folder, and keep only the links of one agency."""
     made.rename(found)
     owner = {row["id"]: row["agency"] for row in read_rows(found / "services.csv")}
     links = {row["id"] for row in read_rows(found / "links.csv") if AGENCY in (row["provider"], owner[row["service"]])}

@@ -17,13 +17,13 @@ __all__ = ["ALONE", "STRANGE", "STRANGER", "send_rubbish", "send_unreadable"]
 
 ALONE = 300  # records of one side only
 STRANGE = 40  # exchanges that nobody declared
-STRANGER = "customs"  # whom AGENCY has no reason to ask
+STRANGER = "customs"  # AGENCY has no reason to ask it
 
 
 def records(
     number: int, *, age: float, client: str = "X/GOV/1", service: str = "X/GOV/2", side: str = "Client"
 ) -> list[str]:
-    """One side of exchanges between two members that began so many seconds ago, as lines."""
+    """Return one side of exchanges between two members as lines. The exchanges began ``age`` seconds ago."""
     begun = int((time.time() - age) * 1000)
     who: dict[str, str] = {}
     for role, member in (("client", client), ("service", service)):
@@ -46,8 +46,9 @@ def records(
 
 
 async def send_rubbish(nats, logs: Path, register: Path) -> None:
-    """Put on the bus what cannot be read, and what comes days too late; and into a log of exchanges, with some that no
-    link of the register is for.
+    """Publish an unreadable message and one that is days too late, and write rubbish into a log of exchanges.
+
+    Some of the exchanges belong to no link of the register.
     """
     member = {row["agency"]: row["member"] for row in read_rows(register / "members.csv")}
     asked = {"client": member[AGENCY], "service": member[STRANGER]}
@@ -69,7 +70,7 @@ async def send_rubbish(nats, logs: Path, register: Path) -> None:
 
 
 async def send_unreadable(nats, number: int) -> None:
-    """Put so many messages on the bus that are no measurements, and wait until they are stored."""
+    """Publish ``number`` messages that are no measurements, and wait until they are stored."""
     where = measurement_subject("main", 0)
     async with nats.connect("prober") as bus:
         for _ in range(number - 1):

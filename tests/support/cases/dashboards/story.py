@@ -44,7 +44,7 @@ __all__ = [
 SPOOL_BYTES = 16_384
 ACKNOWLEDGED_IN = "histogram_quantile(0.5, sum by (le) (rate(peyvand_publish_seconds_bucket[4s])))"
 SPOILT = 2  # the number of a security server
-LEARNED = 24  # slots of exchanges after which their detector knows what is usual, where seven are a week
+LEARNED = 24  # slots of exchanges that teach the detector what is usual; seven slots make a week here
 PILED = 2000  # messages: more than a scorer reads at once
 SLOW = "social-insurance-job-support-appeal-criminal-record"
 EXPIRED = "social-insurance-allowance-replace-death-record"
@@ -84,7 +84,7 @@ BLIND = "all targets are gone, the control targets and security servers too"
 
 @dataclass
 class Story:
-    """The begin and end of each fault by its name, and the address of Prometheus."""
+    """The start and end of each fault by its name, and the address of Prometheus."""
 
     components: Components
     prometheus: str
@@ -102,7 +102,7 @@ class Story:
         self.ended[what] = time.time()
 
     def value(self, query: str) -> float:
-        """The value of the first series of an answer; -1 without any."""
+        """Return the value of the first series of an answer, or -1 if there is none."""
         answer = ask(self.prometheus, "query", query=query) or {"result": []}
         return float(answer["result"][0]["value"][1]) if answer["result"] else -1.0
 
@@ -177,7 +177,7 @@ async def told(nats, folder: Path):
                 await story.until(f'sum(peyvand_exchanges{{consumer="{AGENCY}",result="ok"}})')
                 await story.until('count(peyvand_link_stage == 5) == sum(peyvand_links{state="live"})')
                 await story.until(f"time() - {serving:.0f} + 0 * max(up)", LEARNED * SLOT)
-                await story.slots(1)  # rates forget how it began
+                await story.slots(1)  # until rates no longer cover the startup
                 story.calm = time.time()
                 await story.slots(2)
 
@@ -190,7 +190,7 @@ async def told(nats, folder: Path):
                 async with story.fault(BROKEN):
                     command(faults, BREAKS)
                     await story.until("count(peyvand_link_reason)", len(BREAKS))
-                    # While logs of exchanges come in: what is done now shows on other panels.
+                    # Meanwhile exchange logs arrive. These faults show on other panels.
                     async with story.fault(RUBBISH):
                         caller.link = "no-link-of-this-name"
                         watch.cancel()
@@ -209,13 +209,13 @@ async def told(nats, folder: Path):
                             components.resume("prober")
                             await asyncio.sleep(0.05)
                         await story.scrapes()
-                        await story.hangs()  # what is under way then overruns its slot
+                        await story.hangs()  # so that a probe in flight overruns its slot
                         components.pause("prober")
                         stood = time.time()
                         await story.slots(4)
-                        # Until so much is unknown that there is no index: that depends on how many slots were known before.
+                        # Until too much is unknown for an index. How long that takes depends on the slots known before.
                         await story.until('absent(peyvand_index{kind="government",window="28"})')
-                        # As long by the clock: a scorer that was behind counts four slots sooner, and no slot is leapt then.
+                        # Also by the clock: a lagging scorer counts four slots sooner, and then no slot is leapt.
                         await asyncio.sleep(max(0.0, stood + 4 * SLOT - time.time()))
                         components.resume("prober")
                         await story.until("sum(peyvand_probe_leapt_slots_total)")
@@ -229,7 +229,7 @@ async def told(nats, folder: Path):
                     await story.until('peyvand_findings{kind="bus_failures",state="open"}')
                     await story.until(f'peyvand_agency_findings{{agency="{AGENCY}"}}')
                 async with story.fault(BUS):
-                    for _ in range(60):  # so slow, and for so long, that most messages of a rate's span feel it
+                    for _ in range(60):  # slow for so long that it affects most messages in a rate's span
                         nats.pause()
                         await asyncio.sleep(0.3)
                         slow = story.value(ACKNOWLEDGED_IN) > 0.1
@@ -254,7 +254,7 @@ async def told(nats, folder: Path):
                     components.start("second", "--prober", "two", "--inflight", 1, *reads, module="services.prober")
                     await story.until("sum(peyvand_probe_shed_total)")
                     await story.until("min(peyvand_probe_peers)", 2)
-                    # It looks every other second how far it is behind, and may have read them by then.
+                    # The scorer measures its lag every two seconds, and may have read the messages by then.
                     for _ in range(5):
                         components.pause("scorer")
                         components.pause("archive")

@@ -1,4 +1,4 @@
-"""Folders of frozen rounds made by hand: signed and listed as real ones, with little in them. Not a test."""
+"""Folders of frozen rounds made by hand: signed and listed like real ones, but small. Not a test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["KEY", "MEASUREMENTS", "write_round"]
 KEY = SigningKey.generate("archive.example")
 MEASUREMENTS = "evidence/sealed/kind=measurement/day=2026-03-01/shard=00.parquet"
 _SECRET = b"http://127.0.0.1:7500/tax/clearance deed-tax"
-"""What only those may read who see every link."""
+"""Content that only callers who see every link may read."""
 
 _GOVERNMENT = Indicator(
     kind=IndicatorKind.GOVERNMENT,
@@ -48,7 +48,7 @@ _GOVERNMENT = Indicator(
 
 
 def write_round(out: Path, name: str, *, more: dict[str, bytes] | None = None, **changes: object) -> Path:
-    """Write a round into a folder of rounds and return its own; ``changes`` are to what it says of itself."""
+    """Write a round into a folder of rounds and return its folder. ``changes`` replace fields of its description."""
     frozen = FrozenRound(
         id=name,
         title_en=f"Round {name}",

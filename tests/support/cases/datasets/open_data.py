@@ -1,4 +1,4 @@
-"""A dataset with a mark in each field that open data must not show, and numbers published out of its evidence. Not a test."""
+"""A dataset with a mark in each field that open data must not show, and indicators published from it. Not a test."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def write_marked_register(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Published:
-    """A dataset, its register, what was published last on each day, and the structure at the end."""
+    """A dataset, its register, the last indicators of each day, and the structures at the end."""
 
     address: str
     register: Register
@@ -152,7 +152,7 @@ class Published:
 
 
 def publish(folder: Path, *, slots: int = 132, every: int = 6) -> Published:
-    """Measure and publish for so many slots, from a midnight on; days that are over are sealed."""
+    """Measure and publish for so many slots from a midnight on, and seal the days that are over."""
     register = load_register(write_marked_register(folder / "register"))
     storage, policy = LocalStorage(folder / "dataset"), register.policy
     days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
@@ -212,7 +212,7 @@ def _exchanged(start: int) -> ExchangeSummary:
 
 
 def export(out: Path, archive: str, *words: str) -> str:
-    """What the command prints; its error is raised."""
+    """Run the command and return its output. Raises its PeyvandError."""
     done = CliRunner().invoke(app, ["opendata", "export", str(out), "--archive", archive, *words])
     if isinstance(done.exception, PeyvandError):
         raise done.exception

@@ -33,9 +33,9 @@ SLOT = 300
 HOUR = 3600
 
 FEBRUARY, FRIDAY, SATURDAY, SUNDAY = "2026-02-28", "2026-03-06", "2026-03-07", "2026-03-08"
-"""Days of evidence. The first is a Saturday too, of another month; the last is not sealed."""
+"""Days of evidence. The first is also a Saturday, in another month. The last is not sealed."""
 SLOTS = 24
-"""Of each day, from ten to twelve."""
+"""The slots of each day, from ten to twelve."""
 VANTAGES = ("north", "south")
 
 MEMBERS = """\
@@ -77,7 +77,7 @@ FAULTS = (
     Fault(SATURDAY, "transfer-civil", ("north",), range(12, 24), Reason.VANTAGE_BLIND),
     Fault(SATURDAY, "transfer-civil", ("south",), range(12, 24), Reason.SHED),
 )
-"""What was not OK: on Saturday the tax office is down from ten to eleven, and the civil registry from eleven to twelve."""
+"""What was not OK. On Saturday the tax office is down from ten to eleven, the civil registry from eleven to twelve."""
 
 CERTIFICATES = {
     (FEBRUARY, "birth-tax", "north"): "2026-03-01",
@@ -90,7 +90,7 @@ CERTIFICATES = {
     (SATURDAY, "deed-civil", "north"): "2026-03-25",
     (SATURDAY, "transfer-civil", "north"): "2026-04-30",
 }
-"""The day on which the certificate expires that was seen. Others were not."""
+"""The day on which an observed certificate expires. No others were observed."""
 
 
 def at(day: str, hour: float = 0.0) -> int:
@@ -103,7 +103,7 @@ def moment(day: str, hour: float = 0.0) -> datetime:
 
 
 def measured(register: Register, day: str, slot: int, target: Target, vantage: str) -> Measurement:
-    """What a vantage measures of a target in a slot after ten o'clock: from 100 milliseconds on, each slot one longer."""
+    """Return a vantage's measurement of a target in a slot after ten. Latency is 100 ms, and 1 ms more in each slot."""
     faults = (fault for fault in FAULTS if (fault.day, fault.target) == (day, target.id) and vantage in fault.vantages)
     reason = next((fault.reason for fault in faults if slot in fault.slots), Reason.OK)
     start, expiry = at(day, 10) + slot * SLOT, CERTIFICATES.get((day, target.id, vantage))
@@ -124,7 +124,7 @@ def measured(register: Register, day: str, slot: int, target: Target, vantage: s
 
 
 def batches(register: Register, before: Register) -> Iterator[tuple[float, list[Measurement]]]:
-    """Batches with when they were stored: one of each vantage and slot, one twice, one late, one early, one not sealed."""
+    """Yield batches and their storage times: one per vantage and slot, and a repeated, late, early and unsealed one."""
     targets = [*map(Target, register.links), Target("portal", endpoint=True)]
     for day in (FEBRUARY, FRIDAY, SATURDAY, SUNDAY):
         for slot in range(SLOTS):
@@ -159,7 +159,7 @@ EXCHANGES = (
     (FRIDAY, "GOV/M/3/TAX", "GOV/M/3/TAX/own", 7, {"count": 9, "ok": 9}),
     (FRIDAY, "GOV/M/3/CUSTOMS", "GOV/M/1/listMethods", 8, {"count": 1000, "bus_failures": 1000, "meta": True}),
 )
-"""Summaries of exchanges, the second a revision of the first that comes days after the day was sealed."""
+"""Summaries of exchanges. The second is a revision of the first, and comes days after the day was sealed."""
 
 GOVERNMENT, OTHER = (IndicatorKind.GOVERNMENT, 28, "a" * 64), "b" * 64
 INDICATORS: tuple[tuple[str, float, IndicatorKind, int, str, float | None], ...] = (
@@ -182,11 +182,11 @@ FINDINGS = (
     (4, "2026-03-05", SATURDAY, Review.DISMISSED),
     (6, SATURDAY, SATURDAY, Review.OPEN),
 )
-"""What was said of findings: number, when they began, when it was said, and what."""
+"""Messages about findings: number, day of the beginning, day of the message, review."""
 
 
 def write_other_kinds(storage: LocalStorage, days: EvidenceDays) -> None:
-    """Write segments of what is not measured, as of a message for each row."""
+    """Write segments of exchanges, indicators and findings, with one message for each row."""
     tables: dict[Kind, list[pa.Table]] = {EXCHANGE: [], INDICATOR: [], FINDING: []}
     for sequence, (day, client, service, revision, counts) in enumerate(EXCHANGES, 1):
         summary = ExchangeSummary(client, service, at(day, 10), revision, **counts)  # type: ignore[arg-type]  # numbers and a flag
@@ -208,7 +208,7 @@ Rows = list[tuple[object, ...]]
 
 @dataclass(frozen=True)
 class Made:
-    """The dataset, the register in force, and what was measured."""
+    """The dataset, the register in force, and the measurements."""
 
     folder: Path
     register: Register
@@ -229,7 +229,7 @@ class Made:
         ]
 
     def unknown(self) -> Rows:
-        """Measurements of each vantage, and the share that is unknown."""
+        """Return the number of measurements of each vantage, and the share that is unknown."""
         vantages = Counter(row.vantage for row in self.in_time())
         unknown = Counter(row.vantage for row in self.in_time() if row.outcome is Outcome.UNKNOWN)
         return [
@@ -243,7 +243,7 @@ class Made:
 
 
 def make(folder: Path) -> Made:
-    """A dataset with the register in force and one from before, by which another agency answers a link."""
+    """Make a dataset with the register in force and an older one, in which another agency answers a link."""
     register = load_register(write_register(folder / "register", members_csv=MEMBERS))
     links = {**register.links, "deed-tax": replace(register.links["deed-tax"], provider="customs")}
     before = with_versions(replace(register, links=links))

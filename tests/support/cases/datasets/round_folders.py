@@ -1,4 +1,4 @@
-"""A frozen round of a small register, and the dataset that it is frozen out of. Not a test."""
+"""A frozen round of a small register, and the dataset that it is frozen from. Not a test."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def frozen(dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path_fac
 
 
 def sign_again(folder: Path, key: SigningKey) -> None:
-    """Sign what a folder holds now, as the holder of the key may."""
+    """Sign the present content of a folder, as the holder of the key can."""
     storage = LocalStorage(folder)
     sums = sums_of(storage)
     storage.write(SUMS, sums.encode())

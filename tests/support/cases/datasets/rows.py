@@ -92,7 +92,7 @@ def summaries(seed: int, rows: int = 5) -> list[ExchangeSummary]:
 
 
 def published(seed: int, as_of: int = START) -> Indicator:
-    """A random indicator, with and without what may be unset."""
+    """Return a random indicator. Some seeds leave optional fields unset."""
     rng = np.random.default_rng(seed)
     low, point, high = np.sort(rng.random(3)).tolist()
     known = seed % 2 == 1
@@ -141,7 +141,7 @@ def found(seed: int, since: int = START) -> Finding:
 
 
 def seal_a_day(folder: Path, key: SigningKey, *, sequence: int = 1) -> str:
-    """Seal a day of one message in a dataset, and return it."""
+    """Seal a day of one message in a dataset, and return the day."""
     storage, days = LocalStorage(folder), EvidenceDays("Asia/Tehran", 3600.0 + sequence, SLOT)
     write_segments(storage, MEASUREMENT, [measured(sequence, sequence=sequence)], sequence, sequence, days)
     day = days.day_of(START)
@@ -150,7 +150,10 @@ def seal_a_day(folder: Path, key: SigningKey, *, sequence: int = 1) -> str:
 
 
 def sealed_example(folder: Path) -> dict[str, str]:
-    """A dataset of a sealed day with its keys: ``dataset``, ``key`` in public, its file ``signer``, and ``signs`` of a witness."""
+    """Make a dataset of one sealed day with its keys.
+
+    Return the address ``dataset``, the public ``key``, its file ``signer``, and ``signs``, the key file of a witness.
+    """
     key, signs, signer = SigningKey.generate("archive.example", LOG), folder / "witness.key", folder / "archive.key"
     signer.write_text(key.text(), "utf-8")
     signs.write_text(SigningKey.generate("court.example", WITNESS).text(), "utf-8")

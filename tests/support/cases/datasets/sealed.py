@@ -1,4 +1,4 @@
-"""A dataset of some days of evidence of a small register, sealed but for the last."""
+"""A dataset of some days of evidence of a small register, sealed except for the last day."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.support.cases.scoring import START_OF_STREAM, Stored
 
 __all__ = ["sealed_dataset"]
 
-_MESSAGES = 50  # of a segment
+_MESSAGES = 50  # per segment
 
 
 def sealed_dataset(folder: Path, register: Register, messages: Sequence[Stored], key: SigningKey) -> LocalStorage:
-    """Take messages of a stream into a dataset as the archive does, and seal the days that are over with the last."""
+    """Write a stream's messages to a dataset as the archive does. Seal the days that are over at the last one."""
     storage = LocalStorage(folder)
     policy = register.policy
     days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)

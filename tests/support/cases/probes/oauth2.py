@@ -22,7 +22,7 @@ SECRET = "s3cr3t: valüe"
 
 @pytest.fixture(autouse=True)
 def secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our client's secret is in the variable that its reference names."""
+    """Put our client's secret into the variable that its reference names."""
     monkeypatch.setenv("TEST_CLIENT_SECRET", SECRET)
 
 
@@ -35,7 +35,7 @@ async def environment() -> AsyncIterator[ProbeEnvironment]:
 
 
 def oauth2(server: Server, **changed: str) -> Auth:
-    """Return auth by the issuer behind this server."""
+    """Return auth with tokens from the issuer on this server."""
     given = {"token_url": server.url("/token"), "client_id": "mon itor", "client_secret": "env:TEST_CLIENT_SECRET"}
     return Auth("oauth2", **(given | changed))
 

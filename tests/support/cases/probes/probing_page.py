@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "probing.md").read_text(encoding="utf-8")
 
 @dataclass(frozen=True)
 class Example:
-    """One YAML block of the page: its definitions, and where they go."""
+    """One YAML block of the page: its definitions, their target and its parameters."""
 
     text: str
     target: str

@@ -1,4 +1,4 @@
-"""Probes of kind tcp and what they talk. Not a test."""
+"""Probes of kind tcp and the lines that they exchange. Not a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls of X-Road that are made three times. Not a test."""
+"""X-Road probes that are prepared once and run three times. Not a test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLIENT = "IR/GOV/1001/portal"
 
 
 async def thrice(url: str, definition: Probe, params: Mapping[str, object] | tuple[()] = ()) -> None:
-    """Probe one target three times, prepared once."""
+    """Prepare a probe of one target once, and run it three times."""
     environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
     try:
         attempts, item = ProbeRunner(environment, structlog.get_logger()), assignment(url, definition, params=params)

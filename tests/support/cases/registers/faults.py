@@ -13,7 +13,7 @@ __all__ = ["faults"]
 
 
 def faults(directory: Path) -> list[str]:
-    """Return the faults of a register, its path taken off."""
+    """Return the faults of a register directory, without its path."""
     with pytest.raises(InputError) as refused:
         load_register(directory)
     return [str(fault).removeprefix(f"{directory}/") for fault in refused.value.faults]

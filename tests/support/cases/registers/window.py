@@ -1,4 +1,4 @@
-"""Rows of measurements of a small register, taken into evidence. Not a test."""
+"""Measurements of a small register, and evidence that ingests them. Not a test."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def pulling(tmp_path):
 
 
 def broken(change):
-    """An answer of one record with something changed."""
+    """Return an answer of one record whose compressed content is changed."""
     envelope = soap(
         "<om:getSecurityServerOperationalDataResponse><om:recordsCount>1</om:recordsCount>"
         "</om:getSecurityServerOperationalDataResponse>"
@@ -94,7 +94,7 @@ def broken(change):
 
 
 def ailing(book, bad, ill):
-    """A server whose answers fail if they hold any of these seconds."""
+    """Return a server whose answers fail if they cover any of these seconds."""
 
     async def answers(request, writer):
         envelope = etree.fromstring(request.body)

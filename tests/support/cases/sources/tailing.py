@@ -1,4 +1,4 @@
-"""A source of log files that looks when the test lets it. Not a test."""
+"""A source of log files that looks at them only when the test lets it. Not a test."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Followed:
 
 
 def is_open(folder):
-    """Names of the files of a folder that this process has open, including those that are gone."""
+    """Return the names of a folder's files that this process has open, including deleted ones."""
     links = []
     for descriptor in Path("/proc/self/fd").iterdir():
         try:

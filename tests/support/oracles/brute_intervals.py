@@ -1,4 +1,4 @@
-"""The intervals of a case by going through every slot by hand (docs/method.md §6)."""
+"""The intervals of a case, computed slot by slot (docs/method.md §6)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOTHING = (0.0, 0.0, 0.0)
 
 
 class Brute:
-    """The intervals of a case by going through its slots, its links one by one."""
+    """The intervals of a case, computed slot by slot and link by link."""
 
     def __init__(self, case: Case, bus: str | None) -> None:
         self.case, self.register = case, case.register
@@ -60,7 +60,7 @@ class Brute:
         return self.verdicts.get((False, link["id"], slot), -1)
 
     def states_in(self, slot: int) -> Iterator[tuple[object, int]]:
-        """Return the cause of a failed slot."""
+        """Yield the state of each cause in a slot: -1 unknown, 0 up, 1 down."""
         bus = self.verdicts.get((True, self.bus_name, slot), -1) if self.bus_name else -1
         bus_down = 0 <= bus < 5
         yield ("bus", ""), -1 if bus < 0 else int(bus_down)
@@ -88,12 +88,12 @@ class Brute:
         return {
             name: interval_oracle.sums(
                 [[self.states[slot][name] for slot in day] for day in days], self.hours, 1
-            )  # slots are of an hour or longer
+            )  # slots last an hour or longer
             for name in names
         }
 
     def bus(self) -> Interval:
-        """Bound the bus's loss."""
+        """Return the loss of the bus with its bounds."""
         return interval_oracle.bus(self.window_sums["bus", ""], self.record_sums["bus", ""])
 
     def weights(self, links: list[dict[str, Any]]) -> dict[str, float]:
@@ -106,7 +106,7 @@ class Brute:
         }
 
     def weight(self, kind: str, link: dict[str, Any], within: dict[str, float]) -> float:
-        """Return what a link weighs in a set of this kind."""
+        """Return the weight of a link in a set of this kind."""
         value = next(one["weight"] for one in self.register["services"] if one["id"] == link["service"])
         return {"link": 1.0, "service": within[link["id"]]}.get(kind, value * within[link["id"]])
 
@@ -129,12 +129,12 @@ class Brute:
         return [slot for slot in slots if self.states[slot]["own", link["id"]] >= 0]
 
     def failed(self, link: dict[str, Any], slots: list[int]) -> float:
-        """Return the share of those slots in which the link failed."""
+        """Return the share of these known slots in which the link failed."""
         known = self.known(link, slots)
         return sum(self.stage(link, slot) < 5 for slot in known) / len(known)
 
     def met(self, link: dict[str, Any]) -> int:
-        """Count the slots in which a live link surely met the bus's downtime, day by day."""
+        """Count the slots in which a live link certainly met the downtime of the bus, day by day."""
         total = 0
         for slots in self.by_day(self.window):
             down = sum(self.states[slot]["bus", ""] == 1 for slot in slots)
@@ -145,7 +145,7 @@ class Brute:
         return total
 
     def guard(self, kind: str, links: list[dict[str, Any]]) -> tuple[float, float, float]:
-        """Guard a set by its days."""
+        """Return the guard of a set from its daily losses."""
         daily = []
         for slots in self.by_day(self.record):
             within = self.weights([link for link in self.links if oracle.in_force(self.register, link, slots[0])])
@@ -157,7 +157,7 @@ class Brute:
         return interval_oracle.guard_of(daily, len(self.window) * self.hours / 24)
 
     def spread(self, in_force: list[dict[str, Any]]) -> float:
-        """Return how far the losses of the observed links are apart."""
+        """Return the spread of the losses of the observed links."""
         within = self.weights(in_force)
         rows = []
         for link in in_force:

@@ -1,7 +1,7 @@
-"""The index by brute force, in exact rationals, to check the library against.
+"""Compute the index by brute force, in exact rationals, to check the library.
 
-It imports nothing of the services and goes slot by slot, so that it shares neither code nor cleverness with what it
-checks. Everything goes in as plain rows and comes out as Fractions:
+It imports nothing of services/ and goes slot by slot, so that it shares neither code nor optimisations with the
+library. Input is plain rows, output is Fractions:
 
 register = {
     "government": "id", "timezone": "Asia/Tehran", "epoch": 1700000000, "slot_seconds": 300, "threshold": Fraction(4, 5),
@@ -43,7 +43,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Result:
-    """One indicator. ``estimate`` is the point before the publish threshold, None when nothing at all is known."""
+    """One indicator. ``estimate`` is the point before the publish threshold, None when nothing is known."""
 
     point: Fraction | None
     estimate: Fraction | None
@@ -58,14 +58,14 @@ class Result:
 
 
 def decimal(weight: float | Fraction) -> Fraction:
-    """Return a weight as a register writes it: 0.1 is a tenth, which no double is."""
+    """Return a weight as a register writes it: 0.1 is exactly a tenth, unlike the double."""
     return Fraction(str(weight))
 
 
 def pairs_of_measurements(
     register: Register, measurements: Iterable[Measurement], *, days: int, end_slot: int
 ) -> dict[tuple[str, str], Result]:
-    """Compute every pair of agencies (kind ``pair``) and of sectors (``sectors``), ids with a space between, in the same way."""
+    """Compute every pair of agencies (kind ``pair``) and of sectors (``sectors``). A space divides the two ids."""
     return _Index(register, verdicts(register, measurements), window(register, days, end_slot)).pairs()
 
 
@@ -77,7 +77,7 @@ def index_of_measurements(
 
 
 def index(register: Register, verdicts: Verdicts, *, days: int, end_slot: int) -> dict[tuple[str, str], Result]:
-    """Compute every indicator, by (kind, id), from slot verdicts; what is N/A is not there."""
+    """Compute every indicator, by (kind, id), from slot verdicts. Those that are N/A are left out."""
     return _Index(register, verdicts, window(register, days, end_slot)).everything()
 
 
@@ -95,7 +95,7 @@ class _Index:
             for link in self.links
         }
         self.in_force = [link for link in self.links if self.stages[link["id"]]]
-        # Of the slots in which it was live: their share c, and the shares of those known that reached each stage.
+        # The share c of slots in which it was live, and among the known ones of these, the share at each stage.
         self.connected: dict[str, Fraction] = {}
         self.profiles: dict[str, tuple[Fraction, ...] | None] = {}
         for link in self.in_force:
@@ -157,7 +157,7 @@ class _Index:
         return results
 
     def imputed(self) -> dict[str, tuple[Fraction, ...] | None]:
-        """The shares of each link's slots at stages 0 … 5, its own or imputed; None where there is nothing to impute from."""
+        """Return shares of each link's slots at stages 0 … 5, its own or imputed, None if not imputable."""
         _, omega = self.weights()
         of_services, of_providers, of_all = (
             self.means(key, weight)
@@ -182,7 +182,7 @@ class _Index:
         return found
 
     def means(self, key: str | None, weight: Mapping[str, Fraction]) -> dict[str, tuple[Fraction, ...] | None]:
-        """The mean of the measured links that have each value of this key, weighed by the time that each was live."""
+        """Return the mean of the measured links by value of this key, weighted by the time that each was live."""
         groups: dict[str, list[tuple[Fraction, tuple[Fraction, ...] | None]]] = {}
         for link in self.in_force:
             rows = groups.setdefault(str(link[key]) if key else "", [])
@@ -261,7 +261,7 @@ class _Index:
         )
 
     def joint(self, service: str) -> tuple[int, int, int]:
-        """Slots with a link of the service in force, those where all such links were OK, and those where one was known not OK."""
+        """Count slots with links of the service in force, those with all of them OK, those with one known not OK."""
         slots = up = down = 0
         links = [link for link in self.links if link["service"] == service]
         for slot in self.slots:

@@ -1,4 +1,4 @@
-"""Intervals by the text of docs/method.md §6, one number at a time, to check the arrays against.
+"""Compute intervals as docs/method.md §6 says, one number at a time, to check the library's arrays.
 
 It imports nothing of the project. A cause is given by its days: lists of slots, each -1 unknown, 0 up or 1 down.
 """
@@ -26,9 +26,9 @@ class Sums:
 
 
 def sums(days: Days, slot_hours: float, pause: int) -> Sums:
-    """Sum a span of days in hours. ``pause`` slots up end an outage; days that one outage links are a chain."""
+    """Sum a span of days in hours. An outage ends after ``pause`` slots up. Days that an outage links are a chain."""
     known = [(day, state) for day, slots in enumerate(days) for state in slots if state >= 0]
-    outages: list[list[int]] = []  # the days of each outage's slots
+    outages: list[list[int]] = []  # the day of each slot, by outage
     up = pause
     for day, state in known:
         if state == 0:
@@ -40,7 +40,7 @@ def sums(days: Days, slot_hours: float, pause: int) -> Sums:
         up = 0
     chains: list[list[list[int]]] = []
     for outage in outages:
-        # Outages of one day are in one chain, and so are those of the days that an outage joins.
+        # A chain holds the outages of one day, and those of the days that an outage joins.
         if chains and chains[-1][-1][-1] == outage[0]:
             chains[-1].append(outage)
         else:
@@ -51,7 +51,7 @@ def sums(days: Days, slot_hours: float, pause: int) -> Sums:
 
 
 def pooled(record: Iterable[Sums]) -> tuple[float, float, float]:
-    """m₀ and M₀ of a class of causes, and the shape of their outages' lengths."""
+    """Return m₀ and M₀ of a class of causes, and the shape of their outages' lengths."""
     record = list(record)
     total = sum(one.down for one in record) + 2
     mean = (sum(one.down**2 / max(one.outages, 1) for one in record) + 4) / total
@@ -65,13 +65,13 @@ def pooled(record: Iterable[Sums]) -> tuple[float, float, float]:
 
 
 def g(probability: float, shape: float) -> float:
-    """The gamma quantile of this shape over the shape."""
+    """Return the gamma quantile of this shape, divided by the shape."""
     shape = max(shape, 0.03)
     return float(gammaincinv(shape, probability)) / shape
 
 
 def bounds(loss: float, variance: float, more: float, more_square: float) -> tuple[float, float]:
-    """Bounds of a loss of at most one half."""
+    """Return the bounds of a loss of at most one half."""
     odds = loss / (1 - loss)
     variance, more, more_square = variance / (1 - loss) ** 4, more / (1 - loss) ** 2, more_square / (1 - loss) ** 4
     raised = odds + more
@@ -91,7 +91,7 @@ class Cause:
 
 
 def cause(window: Sums, record: Sums, pool: tuple[float, float, float]) -> Cause:
-    """The sums of a cause over the window."""
+    """Return a cause's loss over the window, with its variance."""
     if window.known == 0:
         return Cause(0, 0, (0, 0), (0, 0))
     loss = window.down / window.known
@@ -106,7 +106,7 @@ def cause(window: Sums, record: Sums, pool: tuple[float, float, float]) -> Cause
 def set_of(
     loss: float, weights: Mapping[object, float], causes: Mapping[object, Cause], guard: tuple[float, float, float]
 ) -> tuple[float, float, float]:
-    """Loss and bounds of a set of links, of whose weight these shares depend on these causes."""
+    """Return loss and bounds of a set of links. ``weights`` are the shares of its weight that depend on each cause."""
     variance = max(sum(weight**2 * causes[name].variance for name, weight in weights.items()), guard[0])
 
     def largest(side: str, power: int) -> float:
@@ -119,7 +119,7 @@ def set_of(
 
 
 def spread(rows: Sequence[tuple[float, float]]) -> float:
-    """The spread between observed links, each with its ωc and its loss."""
+    """Return the spread between observed links. Each row is the ωc and the loss of a link."""
     total, square = sum(weight for weight, _ in rows), sum(weight**2 for weight, _ in rows)
     if sum(weight > 0 for weight, _ in rows) < 2:
         return inf
@@ -133,7 +133,10 @@ def unobserved(
     unseen: Mapping[object, Sequence[float]],
     tau: float,
 ) -> tuple[float, float, float]:
-    """Bounds of a set with its unobserved links, by provider, whose ωc these are; those of the observed are ``seen``."""
+    """Return loss and bounds of a set with its unobserved links.
+
+    ``unseen`` holds the ωc of unobserved links by provider, ``seen`` those of observed links.
+    """
     y, low, high = of_set
     of_provider = [sum(some) for some in unseen.values()]
     whole = sum(seen) + sum(of_provider)
@@ -148,7 +151,7 @@ def unobserved(
 
 
 def with_bus(of_set: tuple[float, float, float], of_bus: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Loss and bounds with the bus's."""
+    """Return the loss and bounds of a set combined with those of the bus."""
     y, low, high = of_set
     b, bus_low, bus_high = of_bus
     loss = 1 - (1 - y) * (1 - b)
@@ -158,7 +161,7 @@ def with_bus(of_set: tuple[float, float, float], of_bus: tuple[float, float, flo
 
 
 def bus(window: Sums, record: Sums) -> tuple[float, float, float]:
-    """Loss and bounds of the bus."""
+    """Return the loss and bounds of the bus."""
     mean = (record.down + 3) / (record.outages + 1)
     mean_up = (record.known - record.down + 3) / (record.outages + 1)
     square = max(3 * mean**2, record.squares / max(record.outages, 1))
@@ -182,9 +185,9 @@ def bus(window: Sums, record: Sums) -> tuple[float, float, float]:
 
 
 def guard_of(daily: Sequence[float | None], days: float) -> tuple[float, float, float]:
-    """The guard: variance and lag-1 autocovariance of daily losses, and what one more bad day would add.
+    """Return the guard: variance with lag-1 autocovariance of daily losses, and the effect of one more bad day.
 
-    A day about which nothing is known (None) is left out, and so is a pair of days with one such.
+    An unknown day (None) is left out, and so is a pair of days with such a day.
     """
     known = [one for one in daily if one is not None]
     if len(known) < 2:

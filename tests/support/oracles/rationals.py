@@ -10,25 +10,25 @@ __all__ = ["fraction_sum", "known_slots", "profile_of", "weighted_mean"]
 
 
 def fraction_sum(parts: Iterable[Fraction]) -> Fraction:
-    """The sum of fractions, by their common denominator."""
+    """Return the sum of fractions, by their common denominator."""
     parts = list(parts)
     common = lcm(*(part.denominator for part in parts))  # adding fractions one by one takes five times as long
     return Fraction(sum(part.numerator * (common // part.denominator) for part in parts), common)
 
 
 def known_slots(stages: list[int | None]) -> int:
-    """How many slots are known."""
+    """Return the number of known slots."""
     return sum(stage is not None for stage in stages)
 
 
 def profile_of(stages: list[int | None]) -> tuple[Fraction, ...] | None:
-    """Shares of the known slots at stages 0 … 5; None when none is known."""
+    """Return the shares of the known slots at stages 0 … 5, or None when none is known."""
     known = known_slots(stages)
     return tuple(Fraction(stages.count(stage), known) for stage in range(6)) if known else None
 
 
 def weighted_mean(rows: Sequence[tuple[Fraction, tuple[Fraction, ...] | None]]) -> tuple[Fraction, ...] | None:
-    """The mean of profiles by weight; None when none is known."""
+    """Return the weighted mean of profiles, or None when none is known."""
     weighed = [(weight, profile) for weight, profile in rows if weight and profile is not None]
     total = fraction_sum(weight for weight, _ in weighed)
     if not weighed:

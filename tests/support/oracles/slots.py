@@ -34,9 +34,9 @@ def window(register: Register, days: int, end_slot: int) -> list[int]:
 
 
 def verdicts(register: Register, measurements: Iterable[Measurement], delayed: Iterable[Measurement] = ()) -> Verdicts:
-    """Judge each slot that was measured: the best of each vantage, then the lower median over vantages.
+    """Judge each measured slot: the earliest known measurement of each vantage, then the lower median over vantages.
 
-    Of measurements that were stored ``delayed`` none counts where another one of the vantage and slot was not.
+    Measurements that were stored too late (``delayed``) count only if the vantage has no others of the slot.
     """
     heard = {(False, link["id"]): link["vantages"] for link in register["links"]}
     heard |= {(True, endpoint["id"]): endpoint["vantages"] for endpoint in register["endpoints"]}

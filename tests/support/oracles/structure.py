@@ -1,6 +1,7 @@
-"""The structure by brute force, in exact rationals: plain loops over links and pairs, importing nothing of the project.
+"""Compute the structure by brute force, in exact rationals, with plain loops over links and pairs.
 
-It takes registers and measurements as tests/support/oracles/index.py does; ``bus`` names the links that go over the data bus.
+It imports nothing of services/. Registers and measurements are those of tests/support/oracles/index.py. ``bus`` names
+the links that go over the data bus.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def structure(
     end_slot: int,
     bus: Collection[str] = (),
 ) -> dict[str, Any] | None:
-    """Return every measure by its name, shares as Fractions; None when nothing in force weighs anything."""
+    """Return every measure by its name, shares as Fractions, or None when no link in force has weight."""
     verdicts = oracle.verdicts(register, measurements)
     found = oracle._Index(register, verdicts, oracle.window(register, days, end_slot))
     index = oracle.index(register, verdicts, days=days, end_slot=end_slot)

@@ -1,6 +1,6 @@
-"""What really happened, by the sandbox's own logs, and what Peyvand reports of it over gRPC.
+"""Read what happened from the sandbox's own logs, and what Peyvand reports about it over gRPC.
 
-Nothing here uses services/: the register's rows are read as any auditor would read the files.
+Nothing here uses services/: the register is read from its files, as an auditor would do.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ UNKNOWN = 1  # OUTCOME_UNKNOWN; every other outcome is stage + 2
 
 
 def read_rows(folder: Path, name: str) -> list[dict[str, str]]:
-    """The rows of one CSV file of a register directory."""
+    """Return the rows of one CSV file of a register directory."""
     with (folder / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -39,7 +39,7 @@ def _day(text: str) -> date | None:
 
 
 def read_register(folder: Path) -> dict[str, Any]:
-    """The register directory as plain rows for the oracle."""
+    """Return the register directory as plain rows for the oracle."""
     policy = yaml.safe_load((folder / "policy.yaml").read_text("utf-8"))
     return {
         "government": policy["government"]["id"],
@@ -71,7 +71,7 @@ def read_register(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Truth:
-    """The sandbox's truth log: the stage of every link in every slot; an absent slot was OK."""
+    """The sandbox's truth log: the stage of every link in every slot. A missing slot was OK."""
 
     slot_seconds: int
     first_slot: int
@@ -94,7 +94,7 @@ def read_answers(path: Path) -> set[tuple[str, int]]:
 
 
 def _rows(path: Path) -> list[Any]:
-    """Return the rows of a log; a last line that is being written is left out."""
+    """Return the rows of a log, without an incomplete last line."""
     return [json.loads(line) for line in path.read_text("utf-8").rpartition("\n")[0].splitlines()]
 
 
@@ -106,7 +106,7 @@ class Client:
         self.stub = indicator_service_pb2_grpc.IndicatorServiceStub(self.channel)
 
     def government(self, window: int = 28) -> indicator_pb2.Indicator | None:
-        """The government's indicator, or None until there is one."""
+        """Return the government's indicator, or None until there is one."""
         request = indicator_service_pb2.GetIndicatorRequest(
             kind=indicator_pb2.IndicatorKind.INDICATOR_KIND_GOVERNMENT, window_days=window
         )
@@ -145,7 +145,7 @@ class Client:
         return self.slots(link, slot, slot_seconds)[0]
 
     def slots(self, link: str, slot: int, slot_seconds: int) -> Sequence[indicator_service_pb2.Slot]:
-        """The same in a list, which is empty when the api does not have that slot."""
+        """Return the same as a list, which is empty when the api does not have that slot."""
         answer = self.stub.GetLink(
             indicator_service_pb2.GetLinkRequest(
                 link=link,
@@ -157,7 +157,7 @@ class Client:
         return answer.slots
 
     def verdicts(self, link: str, first: int, end: int, slot_seconds: int) -> dict[int, int | None]:
-        """The stage per slot in [first, end) of one link; None where unknown."""
+        """Return the stage per slot in [first, end) of one link, None where unknown."""
         answer = self.stub.GetLink(
             indicator_service_pb2.GetLinkRequest(
                 link=link,
@@ -179,7 +179,7 @@ class Client:
 def assert_the_index_counts_each_verdict_once(
     client: Client, register: dict[str, Any], live: list[str], first: int, slot_seconds: int
 ) -> None:
-    """Read verdicts and index of the same as_of: the index is the brute force's over exactly those verdicts."""
+    """Read verdicts and index of one as_of, and assert that brute force makes the same index of these verdicts."""
     for _ in range(10):
         government = client.government()
         assert government is not None

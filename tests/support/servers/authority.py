@@ -54,7 +54,7 @@ class Authority:
         key: Key | None = None,
         purposes: tuple[x509.ObjectIdentifier, ...] = (),
     ) -> Authority:
-        """Issue an intermediate authority, with a new key unless one is given, limited to ``purposes`` if there are any."""
+        """Issue an intermediate authority, with a new key unless one is given, limited to any ``purposes``."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         return Authority(_certificate(name, key, self, ca=True, days=days, purposes=purposes), key, self.folder)
 
@@ -66,9 +66,10 @@ class Authority:
         self_signed: bool = False,
         alternatives: bytes = b"",
     ) -> Path:
-        """The file of a server's key and its certificate for ``names``, valid between two days from now, and ``chain``.
+        """Write a file with a server's key, its certificate for ``names`` and ``chain``, and return its path.
 
-        ``alternatives`` is the content of a SubjectAlternativeName, instead of names.
+        ``days`` is the validity in days from now. ``alternatives`` is the content of a SubjectAlternativeName, instead
+        of names.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = None if self_signed else self
@@ -81,7 +82,7 @@ class Authority:
         return path
 
     def again(self, days: tuple[float, float], issuer: Authority | None = None) -> Authority:
-        """The same authority, name and key in another certificate, self-signed or signed by an issuer."""
+        """Return the same authority, name and key in another certificate, self-signed or signed by an issuer."""
         name = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
         return Authority(_certificate(str(name), self.key, issuer, ca=True, days=days), self.key, self.folder)
 
@@ -93,7 +94,7 @@ class Authority:
         self_signed: bool = False,
         alternatives: bytes = b"",
     ) -> ssl.SSLContext:
-        """A server's TLS with a certificate for ``names``, valid between two days from now, with ``chain`` presented."""
+        """Return a server's TLS context with the certificate that ``server`` makes of these arguments."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         file = self.server(*names, days=days, chain=chain, self_signed=self_signed, alternatives=alternatives)
         context.load_cert_chain(file)
@@ -106,9 +107,9 @@ class Authority:
         name: str = "client",
         alternatives: Sequence[x509.GeneralName] = (),
     ) -> tuple[Path, Path]:
-        """The files of a client's certificate and key, valid between two days from now, with ``chain`` presented.
+        """Write files of a client's certificate, with ``chain``, and of its key, and return their paths.
 
-        ``name`` is its common name.
+        ``days`` is the validity in days from now, ``name`` the common name.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         own = _certificate(name, key, self, days=days, client_names=alternatives)
@@ -120,7 +121,7 @@ class Authority:
         return paths
 
     def revoking(self, *certificates: Path, days: float = 1) -> bytes:
-        """A revocation list, in PEM, of certificates in these files, to be renewed in some days."""
+        """Return a revocation list, in PEM, of the certificates in these files. It must be renewed in ``days`` days."""
         now = datetime.now(UTC)
         builder = x509.CertificateRevocationListBuilder(self.certificate.subject, now, now + timedelta(days=days))
         for path in certificates:
@@ -131,7 +132,7 @@ class Authority:
 
 
 def _day(now: datetime, days: float) -> datetime:
-    """The moment this many days from now; for infinity, the last possible one."""
+    """Return the moment this many days from now, or the last possible one for infinity."""
     return datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) if isinf(days) else now + timedelta(days=days)
 
 

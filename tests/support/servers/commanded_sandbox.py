@@ -1,7 +1,7 @@
 """A sandbox whose faults a test commands while it runs: `python -m tests.support.servers.commanded_sandbox FILE …`.
 
-FILE holds what ``command`` wrote last, in effect from the next slot on; without it nothing is wrong. Beside it stands the
-second that ``spoil`` wrote last. What follows are the settings of the sandbox.
+FILE holds the faults that ``command`` wrote last, in effect from the next slot on. Without it there are no faults. A
+file beside it holds the second that ``spoil`` wrote last. The settings of the sandbox follow FILE.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ C = TypeVar("C", bound=FreshConnection)
 
 
 class DeafTransport(asyncio.Transport):
-    """Accepts everything, keeps what was sent, and is its own socket. ``reads`` is set while it would read."""
+    """Accepts everything, keeps what was sent, and is its own socket. ``reads`` is set while reading is not paused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class DeafTransport(asyncio.Transport):
 def fed(
     make: Callable[[asyncio.Future[None]], C], pieces: Iterable[bytes] = (), *, closes: bool = False
 ) -> tuple[C, bytes]:
-    """Feed a connection with pieces, each when it is done with the one before; return it and what it has sent."""
+    """Feed a connection with pieces, each once it has processed the last one. Return it and what it has sent."""
 
     async def feed() -> tuple[C, bytes]:
         connection, transport = make(asyncio.get_running_loop().create_future()), DeafTransport()

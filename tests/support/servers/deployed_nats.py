@@ -42,7 +42,7 @@ def prepare(folder: Path, hosts: str) -> None:
 
 @dataclass
 class Deployed:
-    """One or three nodes of a configuration of deploy/nats, with other paths and ports only."""
+    """One or three nodes of a configuration of deploy/nats. Only paths and ports differ."""
 
     folder: Path
     config: str
@@ -53,7 +53,7 @@ class Deployed:
     running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # Servers of a cluster know each other by names; a single one is reached by its address alone.
+        # Servers of a cluster know each other by name. A single server is reached only by its address.
         prepare(self.folder / "secrets", "127.0.0.1" if self.nodes == 1 else "127.0.0.1 localhost")
         self.ports = [free_port() for _ in range(self.nodes)]
         self.routes = [free_port() for _ in range(self.nodes)]
@@ -110,7 +110,7 @@ class Deployed:
         return [find_server(), *flags, "-c", str(self._config(node))], environ
 
     def fault(self, node: int = 0) -> str:
-        """The errors of nats-server about the configuration; empty when it is valid."""
+        """Return the errors of nats-server about the configuration, empty when it is valid."""
         command, environ = self._command(node, "-t")
         checked = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
         return checked.stderr if checked.returncode else ""
@@ -121,7 +121,7 @@ class Deployed:
             self.running[node] = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
 
     def stop(self, node: int) -> None:
-        """End a node with SIGTERM."""
+        """Stop a node with SIGTERM."""
         process = self.running.pop(node)
         process.terminate()
         process.wait()
@@ -135,7 +135,7 @@ class Deployed:
     def reload(self) -> None:
         """Make every node reload its users.
 
-        Twice, as peyvand-nats.service does: a new account's imports work from the reload after the one that adds it.
+        They reload twice, as peyvand-nats.service does: a new account's imports work only after a second reload.
         """
         self.take_users()
         for _ in range(2):
@@ -148,7 +148,7 @@ class Deployed:
                 time.sleep(0.02)
 
     def take_users(self) -> None:
-        """Give every node the users as they are now, which it reads when it starts or is reloaded."""
+        """Give every node the current users, which it reads at startup and on reload."""
         for node in range(self.nodes):
             self._take_users(node)
 
@@ -190,13 +190,13 @@ def deployed(folder: Path, config: str, nodes: int = 1) -> Iterator[Deployed]:
 
 
 def component(servers: Deployed, user: str, name: str, *flags: str) -> tuple[Sequence[str], dict[str, str]]:
-    """The command and the environment of one component that runs as a user of the bus."""
+    """Return the command and the environment of one component that runs as a user of the bus."""
     environ = {**servers.environ, "PEYVAND_CREDENTIALS": str(servers.secrets / "users" / user)}
     return [str(PEYVAND), name, *flags], environ
 
 
 async def initialised(admin: Bus, *, replicas: int | None = None) -> None:
-    """Make every stream, once the servers have elected a leader."""
+    """Create every stream, once the servers have elected a leader."""
     while True:
         try:
             await initialise_streams(admin, replicas=replicas)

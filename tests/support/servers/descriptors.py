@@ -17,7 +17,8 @@ _FIRST: Final = 3
 def no_descriptor_left() -> Iterator[None]:
     """Let this process open no descriptor until the context ends.
 
-    The limit is of a descriptor's number, not of how many there are: what another thread closes meanwhile helps nobody.
+    The limit is on the number of a descriptor, not on how many are open. So a descriptor that another thread closes
+    meanwhile cannot be reused.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FIRST, hard))

@@ -146,7 +146,7 @@ async def naming(
 
     datagrams = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     listener: asyncio.Server | None = None
-    while listener is None:  # until one port is free for both
+    while listener is None:  # until a port is free for both
         datagrams.close()
         datagrams = socket.socket(datagrams.family, socket.SOCK_DGRAM)
         datagrams.bind((host, 0))

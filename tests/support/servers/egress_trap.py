@@ -1,7 +1,7 @@
 """A trap at addresses that the egress rules must block, such as that of a metadata service.
 
-It stands at 127.0.0.66, which the rules then refuse as they refuse 169.254.169.254. It listens on every address of this
-machine at its port and counts who connects.
+It stands at 127.0.0.66, which the rules then refuse like 169.254.169.254. It listens on every address of this machine
+at its port, and records the address of each connection.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ NAMES = {
     "127.0.0.66": [FORBIDDEN],
     "0": ["0.0.0.0"],
 }
-"""Even a name server that reads numbers as addresses opens nothing."""
+"""Names include numbers: even a name server that reads these as addresses must open nothing."""
 
 
 @dataclass

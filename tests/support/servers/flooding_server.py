@@ -1,4 +1,4 @@
-"""A server on loopback that sends much, or never stops, from threads of its own: it costs the prober's loop nothing."""
+"""A server on loopback that sends much, or without end, from its own threads, so the prober's loop is not slowed."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def flooding(opening: bytes, flood: bytes = b"", *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Run a server that says ``opening`` and then ``flood`` again and again; return its port.
+    """Run a server that sends ``opening`` and then ``flood`` again and again. Yields its port.
 
-    Floods are sent many at once, over TLS each in a record of its own.
+    Many floods are sent at once, except over TLS, where each is sent in its own record.
     """
     sent = flood if tls else flood * max(1, _SENT_AT_ONCE // max(1, len(flood)))
     with _Server(opening, sent, tls) as server:

@@ -1,4 +1,4 @@
-"""What HTTP/2 servers send, as bytes."""
+"""The frames that HTTP/2 servers send, as bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LARGEST = 16_384
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """A frame (RFC 9113, 4.1)."""
+    """Return a frame (RFC 9113, 4.1)."""
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
@@ -18,7 +18,7 @@ SETTINGS = frame(4, 0, 0)
 
 
 def grpc_answer(*messages: bytes) -> bytes:
-    """The whole answer to a gRPC call that is OK, whatever it asks for; it must fit into the client's first window."""
+    """Return a whole OK answer to any gRPC call. It must fit into the client's initial window."""
     body = b"".join(b"\0" + len(message).to_bytes(4, "big") + message for message in messages)
     encoder = Encoder()
     headers = encoder.encode([(":status", "200"), ("content-type", "application/grpc")])

@@ -87,7 +87,7 @@ class _Sparing(reflection.ReflectionServicer):
 
 
 def _describing(server: GrpcServer, version: str, *, sparing: bool) -> grpc.GenericRpcHandler:
-    """Reflection of this version. Both versions have the same messages."""
+    """Return a handler for reflection of this version. Both versions have the same messages."""
     servicer = (_Sparing if sparing else reflection.ReflectionServicer)((SERVICE, "grpc.health.v1.Health"))
 
     async def describe(requests: Any, context: Any) -> AsyncIterator[Any]:
@@ -118,7 +118,7 @@ async def grpc_serving(
     compression: grpc.Compression | None = None,
     port: int = 0,
 ) -> AsyncIterator[GrpcServer]:
-    """Run a gRPC server. ``serving`` are the statuses of its health check, ``reflects`` is the version of its reflection."""
+    """Run a gRPC server. ``serving`` are statuses of its health check, ``reflects`` the version of its reflection."""
     listener = grpc.aio.server(compression=compression)
     if pem is None:
         port = listener.add_insecure_port(f"127.0.0.1:{port}")
@@ -145,7 +145,7 @@ async def grpc_serving(
 
 
 def descriptor_set(path: Path, *, imports: bool = True) -> str:
-    """``file:PATH`` of the descriptors of IndicatorService, with all files they import."""
+    """Return ``file:PATH`` of the descriptors of IndicatorService, with all files that they import."""
     found: dict[str, FileDescriptor] = {}
 
     def collect(file: FileDescriptor) -> None:

@@ -102,7 +102,7 @@ class _Talk(asyncio.Protocol):
         self.handler = handler
         self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self.moved = asyncio.Event()
-        self.transport: asyncio.Transport | None = None  # until a handshake stands
+        self.transport: asyncio.Transport | None = None  # until the handshake is done
         self.asked: Asked | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

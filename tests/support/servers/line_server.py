@@ -104,8 +104,8 @@ async def talking(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Asy
 def says_in_turn(*answers: bytes, tls: ssl.SSLContext | None = None, then: str = "wait", asked: int = 0) -> Handler:
     """A handler that sends the first answer at once, unless it is empty, then one for each line it receives.
 
-    ``asked`` is how many bytes it hears instead of a line. With ``tls`` it goes over to TLS after that. In the end it
-    waits, closes or resets, as ``then`` says.
+    ``asked`` is the number of bytes that it reads instead of a line. With ``tls`` it switches to TLS after the answers.
+    In the end it waits, closes or resets, as ``then`` says.
     """
 
     async def handle(connection: Connection) -> None:

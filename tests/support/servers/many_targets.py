@@ -1,7 +1,7 @@
-"""Runs ten thousand targets for the prober: `python -m tests.support.servers.many_targets` prints two ports and serves until killed.
+"""Serve ten thousand targets for the prober: `python -m tests.support.servers.many_targets` runs until it is killed.
 
-On the first every connection is answered; on the second connections are accepted and nothing is ever said. Both listen on
-all of 127.0.0.0/8, so that no pair of addresses runs out of ports.
+It prints two ports. On the first, every connection is answered. On the second, connections are accepted and nothing is
+ever sent. Both listen on all of 127.0.0.0/8, so that no pair of addresses runs out of ports.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BACKLOG = 4096
 
 class _Answering(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's derive from no class of asyncio
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports derive from no class of asyncio
         self._request = b""
 
     def data_received(self, data: bytes) -> None:

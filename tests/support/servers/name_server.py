@@ -17,11 +17,11 @@ from services.prober.transport.resolver import Resolver
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """Answers from a table of addresses (IPv4 and IPv6) and aliases, with NXDOMAIN for other names; or never, when mute.
+    """Answers from a table of addresses and aliases, with NXDOMAIN for other names, or never when ``mute``.
 
-    While ``rcode`` is set, every answer has this code and no records; answers come ``delay`` seconds late.
-    Counts questions by name and type. With ``changing`` a name has its first address the first time it is asked for, its
-    second the next time, and its last one from then on.
+    While ``rcode`` is set, every answer has this code and no records. Answers come ``delay`` seconds late. ``asked``
+    lists the questions by name and type. With ``changing``, each question for a name gets its next
+    address, and the last one from then on.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""A provider of identities (OpenID Connect) as a process: `python -m tests.support.servers.openid_provider PORT SECRET`.
+"""An OpenID Connect provider as a process: `python -m tests.support.servers.openid_provider PORT SECRET`.
 
-It asks nobody: `/as?sub=…&role=…` says who signs in from then on. It checks what a provider must: the client and its secret, PKCE,
-and that a code is used once. What else `/as` is given stands in the token in place of the provider's own claims. Below `/bare` is a
-provider that says nothing of itself but its name.
+It has no form: `/as?sub=…&role=…` says who signs in from then on. It checks what a provider must: the client and its
+secret, PKCE, and that a code is used once. Other parameters of `/as` replace the provider's own claims in the token.
+Below `/bare` is a provider that publishes nothing about itself but its name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A small HTTP proxy on loopback, a process of its own: it forwards requests and opens tunnels by CONNECT.
+"""A small HTTP proxy on loopback, as its own process, which forwards requests and opens tunnels by CONNECT.
 
-``python -m tests.support.servers.proxy_server PORT USERNAME:PASSWORD`` listens on a free port for PORT 0, demands credentials
-unless they are empty, and writes its port, then the first line of every request. Every host is this machine, whatever a name server says, but refused.test, to which it
-does not want to connect.
+``python -m tests.support.servers.proxy_server PORT USERNAME:PASSWORD`` listens on PORT, or on a free port for 0. It
+demands credentials unless they are empty. It writes its port, then the first line of every request. Every host is this
+machine, whatever a name server says, except refused.test, to which it refuses to connect.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Proxy:
 
 @asynccontextmanager
 async def proxying(credentials: str = "", port: int = 0) -> AsyncIterator[Proxy]:
-    """Run a proxy, which demands these ``credentials`` (NAME:PASSWORD) if there are any. At the end ``lines`` has all."""
+    """Run a proxy that demands ``credentials`` (NAME:PASSWORD), if any. Its ``lines`` are complete at the end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "tests.support.servers.proxy_server", str(port), credentials),
@@ -106,7 +106,7 @@ def _answer(status: str, headers: str = "") -> bytes:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes, and its end."""
+    """Pass on all data, and the end of the stream."""
     with suppress(ConnectionError):
         while data := await reader.read(1 << 16):
             writer.write(data)

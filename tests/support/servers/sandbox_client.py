@@ -13,7 +13,10 @@ __all__ = ["Seen", "ask"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a client saw: ``end`` is refused, tls, hung, closed or answered; ``seconds`` of the loop's clock from connecting on."""
+    """What a client saw.
+
+    ``end`` is refused, tls, hung, closed or answered. ``seconds`` is the time since connecting by the loop's clock.
+    """
 
     end: str
     seconds: float

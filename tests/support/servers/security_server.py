@@ -1,6 +1,7 @@
-"""A stand-in for a security server that speaks the operational monitoring protocol as X-Road's own does: the answer is
-multipart with gzip, at most ``limit`` records and the rest of their last second, nothing younger than a minute by its own
-clock, and faults in SOAP.
+"""A stand-in for a security server that speaks X-Road's operational monitoring protocol.
+
+As with a real one, the answer is multipart with gzip. It has at most ``limit`` records and the rest of their last
+second, and nothing younger than a minute by its own clock. Faults are in SOAP.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def multipart(envelope: bytes, attachment: bytes, boundary: str = "xroadTest") -
 class Logbook:
     """What a security server has logged, and how it answers. ``records`` carry monitoringDataTs in seconds.
 
-    ``behind`` is how far its clock is behind, ``too_early`` the fault code for seconds that have not passed; ``ill``
-    answers in its place for as long as it returns something.
+    ``behind`` is the lag of its clock in seconds, ``too_early`` the fault code for seconds that have not passed.
+    ``ill`` answers in its place for as long as it returns something.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)

@@ -1,7 +1,8 @@
 """An archive whose bus has another clock: `python -m tests.support.servers.shifted_archive FILE …`.
 
-FILE holds seconds that are added to the time of the bus, and since when: what was stored before keeps its time. A day is then
-over when a test says so, and the archive looks every fifth of a second whether one is. What follows are the settings of the archive.
+FILE holds the seconds that are added to the time of the bus, and the moment of that change. Messages stored before it
+keep their time. So a day is over when a test says so, and the archive checks for that every fifth of a second. The
+settings of the archive follow FILE.
 """
 
 from __future__ import annotations

@@ -27,18 +27,18 @@ def _command() -> Any:
 
 
 def settings_of(component: str) -> set[str]:
-    """The settings that a component reads: the shared ones and its own."""
+    """Return the settings that a component reads: the shared ones and its own."""
     return {setting.name for setting in fields(Settings) if component in (owners_of(setting.name) or {component})}
 
 
 def unknown_variables(component: str, names: Iterable[str]) -> list[str]:
-    """Which of these PEYVAND_* variables a component does not read."""
+    """Return those of these PEYVAND_* variables that a component does not read."""
     known = {environment_variable(name) for name in settings_of(component)}
     return [name for name in names if name not in known]
 
 
 def faults(words: Sequence[str]) -> list[str]:
-    """The parts of a command line, without its first word `peyvand`, that do not exist. A word may end in `=VALUE`."""
+    """Return the parts of a command line that do not exist. `peyvand` is left out; a word may end in `=VALUE`."""
     command, rest = _command(), list(words)
     while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
         name = rest.pop(0)
@@ -52,9 +52,9 @@ def faults(words: Sequence[str]) -> list[str]:
 
 
 def refused(words: Sequence[str]) -> str:
-    """The error of the command-line parser for these words, which follow `peyvand`; empty when it accepts them.
+    """Return the error of the command-line parser for these words, which follow `peyvand`; empty if it accepts them.
 
-    Components read their flags by themselves: whether those exist is for ``faults`` to say.
+    Components read their flags themselves; ``faults`` checks those.
     """
     if words and words[0] in COMPONENTS:
         return ""
@@ -88,7 +88,7 @@ def _leaf(words: Sequence[str]) -> tuple[Any, list[str]]:
 
 
 def command_lines(page: str) -> Iterator[list[str]]:
-    """Every command of a Markdown page as words: those in its blocks, and those in its text that begin with `peyvand`."""
+    """Yield every command of a Markdown page as words, from its blocks and from text that begins with `peyvand`."""
     spans = re.findall(r"`(peyvand [^`]+)`", page)
     blocks = "\n".join(re.findall(r"^ *```bash\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL))
     text = blocks.replace("\\\n", " ") + "\n" + "\n".join(" ".join(one.split()) for one in spans)

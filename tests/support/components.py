@@ -26,7 +26,7 @@ class Components:
         self.metrics: dict[str, str] = {}
 
     def start(self, name: str, *flags: object, module: str = "", args: tuple[str, ...] = ()) -> None:
-        """Start a component. ``module`` runs another module than that of the name, as if it were this component."""
+        """Start a component. ``module`` runs in place of the component's own module."""
         metrics = self.metrics.setdefault(name, f"127.0.0.1:{free_port()}")
         where = ("--nats", self._nats.url, "--credentials", self._nats.credentials, "--data", self._folder / name)
         words = (*args, *where, "--metrics", metrics, *flags)
@@ -50,7 +50,7 @@ class Components:
         return "\n".join(f"--- {file.name}\n{file.read_text()[-800:]}" for file in self._folder.glob("*.log"))
 
     async def until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait until a condition holds. Raise AssertionError with the logs after the deadline, or when a component has ended."""
+        """Wait until a condition holds. Raises AssertionError with the logs when late or a component has ended."""
 
         async def look() -> object:
             ended = [name for name, process in self.running.items() if process.poll() is not None]

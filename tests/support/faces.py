@@ -1,4 +1,4 @@
-"""A contract of import-linter: a sub-package is imported by its face, never behind it."""
+"""An import-linter contract: other packages import a sub-package itself, and none of its modules."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["FacesContract"]
 
 
 class FacesContract(Contract):
-    """Every `services.<package>.<sub-package>.<module>` is imported from within its sub-package only.
+    """Modules `services.<package>.<sub-package>.<module>` are imported only from within their sub-package.
 
-    ``packages`` are those whose sub-packages have faces.
+    ``packages`` are the packages whose sub-packages this holds for.
     """
 
     type_name = "faces"
@@ -19,7 +19,7 @@ class FacesContract(Contract):
     packages = fields.ListField(subfield=fields.StringField())
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002  # the signature of the base class
-        """Find imports that reach behind a face."""
+        """Find imports of a sub-package's modules from outside it."""
         reaching = [
             (importer, module)
             for package in self.packages  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Servers' configuration with every user in one account, as version 0.2.0 wrote it."""
+"""Server configuration with every user in one account, as version 0.2.0 wrote it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def flat_configuration(*, port: int, store: Path, users: Mapping[str, User], van
 
 
 def flat_users_file(accounts_file: str) -> str:
-    """Return the file of users that servers included before, with the users of one that has their accounts."""
+    """Return the older users file that servers included, with the users of an accounts file."""
     blocks = json.loads(accounts_file.partition("accounts: ")[2])
     users = [user for block in blocks.values() for user in block.get("users", ())]
     return f"authorization: {json.dumps({'users': users}, indent=2)}\n"

@@ -1,8 +1,8 @@
-"""Processes of components and commands, forked from a server that has imported their modules, which take a second of CPU.
+"""Processes of components and commands, forked from a server that has already imported their modules.
 
-Such a process is its own as under ``python -m``: its event loop, signals, limits, files and exit code. What a new
-interpreter alone shows (a module that a component does not import, what a library reads from the environment when it is
-loaded) is for tests that start `peyvand up` or ``sys.executable``.
+Importing takes a second of CPU. A forked process has its own event loop, signals, limits, files and exit code, as under
+``python -m``. Some faults show only in a new interpreter: a module that a component does not import, or a variable that
+a library reads from the environment when it is loaded. Tests for those start `peyvand up` or ``sys.executable``.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _NOTHING = Path(os.devnull)
 
 @cache
 def _server() -> ForkServerContext:
-    """Start the server of this test process, which ends with it."""
+    """Start the server of this test process. It ends with the process."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["__main__", "tests.support.preloaded", __name__])
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)  # the server imports what is there
+        patch.chdir(ROOT)  # the server imports modules from there
         patch.setenv("OPENBLAS_NUM_THREADS", "1")  # threads do not survive a fork
         forkserver.ensure_running()
     return context
@@ -73,7 +73,7 @@ class ForkedProcess:
         self.args = [module, *map(str, arguments)]
         files = (stdout, stdout if stderr is None else stderr)
         for file in files:
-            file.touch()  # readers find it at once
+            file.touch()  # so that readers find it at once
         self._process = _server().Process(
             target=_become, args=(module, self.args[1:], dict(environment), files), daemon=True
         )

@@ -1,6 +1,6 @@
-"""The messages of the console as they stand in its code, and its catalogues brought up to them.
+"""Collect the messages in the console's code, and bring its catalogues up to date with them.
 
-`python -m tests.support.messages` adds what a catalogue lacks, untranslated, and removes what nobody says any more.
+`python -m tests.support.messages` adds missing messages to each catalogue, untranslated, and removes unused ones.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _found(path: Path) -> Iterator[tuple[str, Message]]:
 
 @cache
 def messages() -> dict[Message, list[str]]:
-    """Return every message of templates, code and vocabularies, a pair where it has a plural, with where it is said."""
+    """Return every message of templates, code and vocabularies with its places. One with a plural is a pair."""
     said: dict[Message, list[str]] = {}
     paths = [*sorted(_CONSOLE.glob("templates/*.html")), *sorted(_CONSOLE.glob("*/*.py"))]
     for path in paths:

@@ -24,14 +24,14 @@ __all__ = ["WITH_US", "Configuration", "Nats", "port_of", "running_nats"]
 Configuration: TypeAlias = dict[str, Any]
 
 WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-"""What a command of a server begins with so that the kernel kills it when this process ends (util-linux; it turns into the server)."""
+"""The prefix of a server's command that lets the kernel kill the server when this process ends (util-linux)."""
 
 
 @dataclass
 class Nats:
     """A real nats-server that can be killed and started again on the same port and store.
 
-    ``health`` is HOST:PORT of its /healthz, which it has not when empty.
+    ``health`` is HOST:PORT of its /healthz. If empty, it has none.
     """
 
     folder: Path
@@ -100,7 +100,7 @@ class Nats:
 async def running_nats(
     folder: Path, vantage: str = "main", change: Callable[[Configuration], object] = lambda _: None
 ) -> AsyncIterator[Nats]:
-    """A real, initialised nats-server with one user per role, its files in a folder; ``change`` changes its configuration."""
+    """Run a real, initialised nats-server with one user per role. ``change`` edits its configuration."""
     server = Nats(folder, free_port())
     server.configure(vantage)
     file = folder / "nats.conf"
@@ -117,6 +117,6 @@ async def running_nats(
 
 
 def port_of(bus: Bus) -> int | None:
-    """The port of the server to which a client is connected."""
+    """Return the port of the server to which a client is connected."""
     url = bus.client.connected_url
     return None if url is None else url.port

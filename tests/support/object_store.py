@@ -1,4 +1,4 @@
-"""A real object store that speaks S3: OpenStack Swift, all of it on this host, with its files in one folder."""
+"""A real object store that speaks S3: OpenStack Swift on this host, with its files in one folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _USER, _SECRET = "test:tester", "testing"
 
 
 class ObjectStore:
-    """Four servers of Swift, each a process; the front speaks S3 and can be killed and started again."""
+    """Four Swift servers, each a process. The front speaks S3, and can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -34,7 +34,7 @@ class ObjectStore:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a client of S3 needs to know."""
+        """The environment variables of a client of S3."""
         return {
             "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{self._ports[_FRONT]}",
             "AWS_ACCESS_KEY_ID": _USER,
@@ -43,7 +43,7 @@ class ObjectStore:
         }
 
     def configure(self) -> None:
-        """Write the configuration of each server, and where each keeps what: here, once."""
+        """Write the configuration of each server, and the rings, which keep one copy on this host."""
         (self._folder / "devices" / "disk").mkdir(parents=True)
         for name in _KEPT:
             place = f"r1z1-127.0.0.1:{self._ports[name]}/disk"
@@ -52,13 +52,13 @@ class ObjectStore:
                 subprocess.run(ring, check=True, cwd=self._folder, capture_output=True)
             self._write(name, (f"{name}-server",), {f"app:{name}-server": {"use": f"egg:swift#{name}"}})
         filters = {f"filter:{name}": {"use": f"egg:swift#{name}"} for name in _PIPELINE}
-        filters["filter:cache"] |= {"use": "egg:swift#memcache", "memcache_servers": "127.0.0.1:1"}  # it works without
+        filters["filter:cache"] |= {"use": "egg:swift#memcache", "memcache_servers": "127.0.0.1:1"}  # works without one
         filters["filter:tempauth"][f"user_{_USER.replace(':', '_')}"] = f"{_SECRET} .admin"
         front = {"app:proxy-server": {"use": "egg:swift#proxy", "account_autocreate": "true"}}
         self._write(_FRONT, (*_PIPELINE, "proxy-server"), front | filters)
 
     def start(self) -> None:
-        """Start what does not run, and wait until the front answers. The kernel kills it when this process ends."""
+        """Start the servers that do not run, and wait for the front. The kernel kills them when this process ends."""
         for name in self._ports.keys() - self._processes.keys():
             command = [*WITH_US, program(f"swift-{name}-server", f"swift-{name}"), f"{name}.conf", "--verbose"]
             with (self._folder / f"{name}.log").open("ab") as log:
@@ -66,11 +66,11 @@ class ObjectStore:
         until(self._answers, f"the object store answered, see {self._folder}/*.log")
 
     def kill_front(self) -> None:
-        """Kill the server that speaks S3. What it has acknowledged is kept."""
+        """Kill the server that speaks S3. Acknowledged objects are kept."""
         self._kill(_FRONT)
 
     def kill(self) -> None:
-        """Kill all of it."""
+        """Kill all servers."""
         for name in list(self._processes):
             self._kill(name)
 
@@ -109,7 +109,7 @@ class ObjectStore:
 
 @contextmanager
 def running_object_store(folder: Path) -> Iterator[ObjectStore]:
-    """A started store, with its files in a new folder. Skips the test where Swift is not installed."""
+    """Run a store with its files in a new folder. Skips the test where Swift is not installed."""
     folder.mkdir(parents=True)
     store = ObjectStore(folder)
     store.configure()

@@ -1,8 +1,8 @@
 """An event loop whose clock stands still while the machine keeps it from running.
 
-Deadlines and schedules of what runs in this loop alone then come out the same on a busy machine as on an idle one. The
-clock counts how long the loop waited as it had planned to, and the CPU time of its thread; it does not count how long the
-operating system let other processes run first.
+Deadlines and schedules of code that runs only in this loop are then the same on a busy machine as on an idle one. The
+clock counts the time that the loop waited as planned, and the CPU time of its thread. It does not count the time in
+which the operating system let other processes run first.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _SPAN = 1000
 
 
 def _share() -> range:
-    """The port range of this process. Parallel test processes use disjoint ranges."""
+    """Return the port range of this process. Parallel test processes use disjoint ranges."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
     share = (_HIGHEST - _LOWEST) // _WORKERS
     return range(_LOWEST + worker * share, _LOWEST + (worker + 1) * share)
@@ -39,7 +39,7 @@ def _are_free(host: str, ports: Iterable[int]) -> bool:
 
 
 def _first_of(*offsets: int) -> int:
-    """A random port that is free, as are those at these offsets. No port of the span is returned again."""
+    """Return a random port that is free, as are those at these offsets. No port of the span is returned again."""
     share, room = _share(), max(offsets) + 1
     chance = random.SystemRandom()
     for _ in range(1000):
@@ -52,19 +52,19 @@ def _first_of(*offsets: int) -> int:
 
 
 def free_port() -> int:
-    """A free port outside the range of outgoing connections, so that it stays free until a process listens on it."""
+    """Return a free port outside the range of outgoing connections, so it stays free until a process listens on it."""
     return _first_of(0)
 
 
 def free_first_port() -> int:
-    """A port P such that P (gRPC), P+2 (bus), P+3 (its health) and P+11 to P+16 (/metrics) are free."""
+    """Return a port P such that P (gRPC), P+2 (bus), P+3 (its health) and P+11 to P+16 (/metrics) are free."""
     return _first_of(0, 2, 3, *range(11, 17))
 
 
 def free_base_port() -> int:
-    """A first port for a sandbox that overlaps with no other sandbox, even one that does not listen yet.
+    """Return a first port for a sandbox, which then overlaps with no other one, even one that does not listen yet.
 
-    They are given in turn, so that one comes again only when all others were given.
+    Ports are given out in turn, so one repeats only after all others.
     """
     for port in itertools.islice(_bases, 1000):
         if _are_free(SANDBOX_HOST, range(port, port + _SPAN)):

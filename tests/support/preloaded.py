@@ -1,4 +1,4 @@
-"""Imports every module of services, for the server that processes of tests are forked from (tests.support.forked)."""
+"""Import every module of services in the server that forks the processes of tests (tests.support.forked)."""
 
 from __future__ import annotations
 

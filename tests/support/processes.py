@@ -1,4 +1,4 @@
-"""What component processes serve over HTTP and what they log."""
+"""Read what component processes serve over HTTP and what they log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECONDS = 20.0
 
 
 def page(where: str, path: str) -> tuple[int, str]:
-    """Status and text of /metrics or /health at HOST:PORT; (0, "") without a complete answer."""
+    """Return status and text of /metrics or /health at HOST:PORT, (0, "") without a complete answer."""
     try:
         return _answer(f"http://{where}{path}")
     except (OSError, HTTPException):
@@ -35,7 +35,7 @@ def _answer(url: str) -> tuple[int, str]:
 
 
 def state(pid: int) -> str:
-    """The state of a process, a letter of proc(5): T is stopped. Z also when it is gone."""
+    """Return the state of a process, a letter of proc(5): T is stopped. Z also means that it is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
     except OSError:
@@ -51,24 +51,24 @@ class Process:
     metrics: str
 
     def page(self, path: str) -> tuple[int, str]:
-        """Status and text of /metrics or /health; (0, "") while nothing answers."""
+        """Return status and text of /metrics or /health, (0, "") while nothing answers."""
         return page(self.metrics, path)
 
     def sample(self, name: str) -> float | None:
-        """The value of a series without labels; None when there is no such series."""
+        """Return the value of a series without labels, or None when there is no such series."""
         lines = self.page("/metrics")[1].splitlines()
         return next((float(line.split()[-1]) for line in lines if line.startswith(f"{name} ")), None)
 
     def logged(self) -> list[dict[str, Any]]:
-        """The complete lines it has logged, in order."""
+        """Return the complete lines that it has logged, in order."""
         written = self.log.read_bytes() if self.log.exists() else b""
         lines = written[: written.rfind(b"\n") + 1].decode().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def events(self) -> list[str]:
-        """The events of the lines it has logged."""
+        """Return the events of the lines that it has logged."""
         return [line["event"] for line in self.logged()]
 
     def lines(self, event: str) -> list[dict[str, Any]]:
-        """The lines of one event."""
+        """Return the lines of one event."""
         return [line for line in self.logged() if line.get("event") == event]

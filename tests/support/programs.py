@@ -14,7 +14,7 @@ __all__ = ["module", "program"]
 
 
 def program(name: str, package: str) -> str:
-    """The path of a program. ``package`` is the Debian package that has it."""
+    """Return the path of a program. ``package`` is the Debian package that has it."""
     path = shutil.which(name)
     if path is None:
         _miss(f"{name} is not installed: apt-get install {package}")

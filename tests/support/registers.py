@@ -1,5 +1,6 @@
-"""A small valid register directory, as other tests need one: 2 sectors, 4 agencies, 5 services, 8 links (one absent),
-2 endpoints, http probes. Not a test itself.
+"""A small valid register directory, which other tests use. Not a test itself.
+
+It has 2 sectors, 4 agencies, 5 services, 8 links (one absent), 2 endpoints and http probes.
 """
 
 from __future__ import annotations
@@ -176,7 +177,7 @@ LEGAL_BASES = "".join(
 
 
 def register_files(base: str = "http://127.0.0.1:7500") -> dict[str, str]:
-    """Return the files of the register by name; ``base`` is the URL all targets and control targets begin with."""
+    """Return the files of the register by name. ``base`` begins the URL of all targets and control targets."""
     return {
         "agencies.csv": AGENCIES,
         "services.csv": SERVICES,
@@ -190,8 +191,8 @@ def register_files(base: str = "http://127.0.0.1:7500") -> dict[str, str]:
 def write_register(path: Path, *, base: str = "http://127.0.0.1:7500", **changes: str | tuple[str, str] | None) -> Path:
     """Write the register into ``path`` and return ``path``.
 
-    ``changes`` are by file, with ``_`` for the dot (``links_csv=…``): a text replaces the whole file or adds one, a pair
-    (old, new) replaces every ``old`` in it (which must be there), None leaves the file out.
+    ``changes`` are by file, with ``_`` for the dot (``links_csv=…``). A text replaces the whole file or adds one. A
+    pair (old, new) replaces every ``old``, which must occur. None leaves the file out.
     """
     path.mkdir(parents=True, exist_ok=True)
     files: dict[str, str | None] = {**register_files(base)}

@@ -16,7 +16,7 @@ __all__ = ["fill", "small_disk"]
 
 @contextmanager
 def small_disk(folder: Path, mebibytes: int) -> Iterator[Path]:
-    """Mount a file system of this size. Skips the test where this user may not."""
+    """Mount a file system of this size. Skips the test where this user may not mount one."""
     folder.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
@@ -28,7 +28,7 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[Path]:
 
 
 def fill(folder: Path, *, left: int = 0) -> Path:
-    """Write a file that leaves so many bytes free; return it."""
+    """Write a file that leaves so many bytes free, and return its path."""
     ballast = folder / "ballast"
     with ballast.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free - left)

@@ -25,7 +25,7 @@ _ENDING_SECONDS = 60.0
 
 
 def _parent(pid: int) -> int | None:
-    """The parent of a process; None when the process has ended."""
+    """Return the parent of a process, or None when the process has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
@@ -34,7 +34,7 @@ def _parent(pid: int) -> int | None:
 
 
 def _component(pid: int) -> str:
-    """The component that a child process of `peyvand up` runs, or the name of its program; empty when it has ended."""
+    """Return the component that a child of `peyvand up` runs, or its program's name; empty when it has ended."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
     except OSError:
@@ -61,7 +61,7 @@ class System:
 
     @property
     def api(self) -> str:
-        """Where gRPC listens."""
+        """The address at which gRPC listens."""
         return f"127.0.0.1:{self.first_port}"
 
     @property
@@ -109,27 +109,27 @@ class System:
             )
 
     def metrics(self, component: str) -> str:
-        """HOST:PORT of a component's /metrics and /health."""
+        """Return HOST:PORT of a component's /metrics and /health."""
         return f"127.0.0.1:{self.first_port + COMPONENTS[component]}"
 
     def page(self, component: str, path: str) -> tuple[int, str]:
-        """Status and text of /metrics or /health; (0, "") while nothing answers."""
+        """Return status and text of /metrics or /health, (0, "") while nothing answers."""
         return page(self.metrics(component), path)
 
     def children(self) -> dict[str, int]:
-        """Process id by component name, nats-server included."""
+        """Return process ids by component name, nats-server included."""
         parent = None if self.process is None else self.process.pid
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
         names = {pid: _component(pid) for pid in pids if _parent(pid) == parent}
         return {name: pid for pid, name in names.items() if name}
 
     def log(self, name: str) -> str:
-        """The output so far of a component, of nats-server, or of the command itself ("up")."""
+        """Return the output so far of a component, of nats-server, or of the command itself ("up")."""
         path = self.output if name == "up" else self.data / "logs" / f"{name}.log"
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
     def until(self, condition: Callable[[], object], *, what: str, seconds: float = DEADLINE) -> None:
-        """Wait until a condition holds. Raise AssertionError with the logs after the deadline, or when the system has ended."""
+        """Wait until a condition holds. Raises AssertionError with the logs when late, or when the system has ended."""
 
         def logs() -> str:
             return "\n".join(f"--- {name}\n{self.log(name)[-1500:]}" for name in ("up", "nats-server", *COMPONENTS))
@@ -150,7 +150,7 @@ class System:
         )
 
     def stop(self) -> int:
-        """End it as Ctrl-C does and return its exit code. Processes that do not end are killed, with an AssertionError."""
+        """Stop it as Ctrl-C does and return its exit code. Raises AssertionError after killing what does not end."""
         if self.process is None:
             return 0
         process, children = self.process, self.children()

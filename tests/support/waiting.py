@@ -1,4 +1,4 @@
-"""Wait for what a test needs, however slow the machine is."""
+"""Wait until conditions of a test hold, however slow the machine is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEADLINE = 120.0
 
 _PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _PAUSES_A_LOOK = 4
-"""What is waited for, and other tests, have most of the machine: looking takes a fifth of the time of a wait."""
+"""A pause is this many times as long as the look before it, so that others have most of the machine."""
 T = TypeVar("T")
 What = str | Callable[[], str]
 
@@ -27,7 +27,7 @@ async def eventually(look: Callable[[], Awaitable[T | None]], what: What, second
 @overload
 async def eventually(look: Callable[[], T | None], what: What, seconds: float = DEADLINE) -> T: ...
 async def eventually(look: Callable[[], Any], what: What, seconds: float = DEADLINE) -> Any:
-    """Return what ``look`` returns, once that is true. ``what`` describes what was waited for."""
+    """Return the value of ``look`` once it is true. ``what`` describes what was waited for."""
     end = time.monotonic() + seconds
     while True:
         began = time.monotonic()
@@ -42,7 +42,7 @@ async def eventually(look: Callable[[], Any], what: What, seconds: float = DEADL
 
 
 async def answered(request: Callable[[], Awaitable[T]]) -> T:
-    """Return what the bus answers to a request, which is repeated while no server is able to answer it."""
+    """Return the bus's answer to a request, which is repeated while no server can answer it."""
     async with asyncio.timeout(DEADLINE):
         while True:
             try:
@@ -52,7 +52,7 @@ async def answered(request: Callable[[], Awaitable[T]]) -> T:
 
 
 def until(look: Callable[[], T | None], what: What, seconds: float = DEADLINE) -> T:
-    """Return what ``look`` returns, once that is true, in code that is not a coroutine."""
+    """Return the value of ``look`` once it is true, in code that is not a coroutine."""
     end = time.monotonic() + seconds
     while True:
         began = time.monotonic()
@@ -64,7 +64,7 @@ def until(look: Callable[[], T | None], what: What, seconds: float = DEADLINE) -
 
 
 def _pause(looked: float) -> float:
-    """Return the seconds to wait after a look that took so many."""
+    """Return the seconds to pause after a look that took ``looked`` seconds."""
     return min(max(_PAUSE, _PAUSES_A_LOOK * looked), _LONGEST_PAUSE)
 
 

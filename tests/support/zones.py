@@ -1,7 +1,7 @@
 """A time zone made for a test, so that midnight comes when the test needs it, whatever the time of day.
 
-Real zones are whole quarters of hours from UTC. A day closes when its last slot can be admitted no more, some seconds after
-a whole hour of grace: under a real zone a test would see that happen only if it were started at the right second.
+Real zones are whole quarters of hours from UTC. A day closes when its last slot can no longer be admitted, some
+seconds after a whole hour of grace. Under a real zone a test would see that only if it began at the right second.
 """
 
 from __future__ import annotations
@@ -40,6 +40,6 @@ def zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zone]:
 
 
 def _content(east: int) -> bytes:
-    """A file of one offset, in seconds east of UTC, without a change ever (RFC 9636, version 1)."""
+    """Return a zone file with one offset, in seconds east of UTC, that never changes (RFC 9636, version 1)."""
     counts = struct.pack(">6l", 0, 0, 0, 0, 1, 4)  # one kind of local time, its name of four bytes
     return b"TZif" + bytes(16) + counts + struct.pack(">lbb", east, 0, 0) + b"TST\0"

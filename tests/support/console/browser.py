@@ -21,10 +21,10 @@ __all__ = ["browser", "serving"]
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    """A browser; a test that needs one is skipped without chromium, except under CI=true."""
+    """A browser. A test that needs one is skipped without chromium, except under CI=true."""
     path = program("chromium", "chromium")
     async with async_playwright() as playwright:
-        # Tests run as root in places, where chromium has no sandbox of its own.
+        # Tests may run as root, where chromium has no sandbox of its own.
         opened = await playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox"])
         yield opened
         await opened.close()

@@ -1,4 +1,4 @@
-"""The console over a real api whose state is made by hand, asked without a socket between. Not a test."""
+"""The console over a real api with a state made by hand, called without a socket. Not a test."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def numbers_of(page: str) -> list[float]:
 
 @dataclass
 class Console:
-    """A console and what it is made of; ``clock`` is its time in seconds."""
+    """A console and its parts. ``clock`` is its time in seconds."""
 
     api: Api
     feed: EditionFeed
@@ -81,7 +81,7 @@ class Console:
 
 @pytest.fixture(scope="session")
 def register(tmp_path_factory):
-    """The register of these tests, with everything that people write in one."""
+    """The register of these tests, with everything that people write into a register."""
     return load_register(
         write_register(
             tmp_path_factory.mktemp("console") / "register",
@@ -114,7 +114,7 @@ def _history(api: Api) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def frozen_rounds(tmp_path_factory):
-    """A folder with three frozen rounds: one, another that corrects it, and a provisional one that is newer."""
+    """A folder with three frozen rounds: an original, its correction, and a newer provisional one."""
     folder = tmp_path_factory.mktemp("frozen") / "rounds"
     write_round(folder, "2026-spring")
     write_round(folder, "2026-spring-2", corrects="2026-spring", why="An agency was listed twice.")
@@ -130,7 +130,7 @@ def rounds(frozen_rounds, tmp_path):
 
 @pytest.fixture
 async def make_console(empty_api, rounds, monkeypatch) -> AsyncIterator[Callable[..., Any]]:
-    """Makes consoles over the api, given what an operator decides. They wait for it, however busy the machine is."""
+    """A function that makes consoles with an operator's settings. They wait for the api on a busy machine."""
     monkeypatch.setattr(answers, "GATHER_SECONDS", DEADLINE)
     monkeypatch.setattr(link, "_TREND_SECONDS", DEADLINE)
     opened: list[Any] = []

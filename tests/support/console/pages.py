@@ -27,13 +27,13 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        """Whether it is Shell, Python or SQL; without a language, whether it begins as a command does."""
+        """Whether it is Shell, Python or SQL, or has no language and begins like a command."""
         commands = not self.language and self.text.startswith(("make ", "$ "))
         return commands or self.language in ("bash", "sh", "shell", "python", "sql")
 
 
 def pages() -> list[str]:
-    """Every page that is to be acted by, from the repository's root."""
+    """Return every page of the root and of docs/, relative to the repository's root."""
     return sorted([page.name for page in ROOT.glob("*.md")] + [f"docs/{page.name}" for page in ROOT.glob("docs/*.md")])
 
 

@@ -12,5 +12,5 @@ TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.DOTALL)
 
 
 async def text_of(console: Console, path: str) -> str:
-    """The words of a page, one space apart."""
+    """Return the words of a page, one space apart."""
     return " ".join(TAGS.sub(" ", (await console.get(path)).text).split())

@@ -1,7 +1,8 @@
 """Real Prometheus and Alertmanager with the files of deploy/prometheus, and a webhook that records notifications.
 
-The files are those that are deployed. Only places are put in, and durations scaled, as slots here are shorter than the five
-minutes that the rules are meant for: `for`, `keep_firing_for`, ranges and Alertmanager's waits, all by the same factor.
+The files are those that are deployed. Only addresses are filled in and durations scaled, because slots here are shorter
+than the five minutes that the rules assume. `for`, `keep_firing_for`, ranges and Alertmanager's waits are all scaled by
+the same factor.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ __all__ = ["Alerting", "alerting", "deployed", "scaled"]
 _FOLDER = ROOT / "deploy" / "prometheus"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"((?:for|_wait|_interval): |\[)(\d+)([smhd])(?=\]|\s|$)", re.MULTILINE)
-_LEAST_RANGE = 4.0  # seconds: a rate needs some scrapes, which come each second
+_LEAST_RANGE = 4.0  # seconds: a rate needs some scrapes, which happen every second
 
 
 def scaled(text: str, factor: float) -> str:
@@ -53,7 +54,7 @@ class Alerting:
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def alerts(self, **labels: str) -> list[tuple[str, dict[str, Any]]]:
-        """(path, alert) of every firing alert with these labels that the webhook received."""
+        """Return (path, alert) of every firing alert with these labels that the webhook received."""
         return [
             (path, alert)
             for path, message in list(self.told)
@@ -62,7 +63,7 @@ class Alerting:
         ]
 
     def asked(self, query: str) -> list[dict[str, Any]] | None:
-        """The result of a query; None while Prometheus does not answer."""
+        """Return the result of a query, or None while Prometheus does not answer."""
         answer = ask(self.prometheus, "query", query=query)
         return None if answer is None else answer["result"]
 
@@ -127,7 +128,7 @@ def _alertmanager(folder: Path, where: str) -> Iterator[None]:
 
 @contextmanager
 def alerting(folder: Path, places: Mapping[str, str], *, factor: float) -> Iterator[Alerting]:
-    """Prometheus, Alertmanager and a webhook; ``places`` is HOST:PORT of /metrics by component."""
+    """Run Prometheus, Alertmanager and a webhook. ``places`` is HOST:PORT of /metrics by component."""
     manager = f"127.0.0.1:{free_port()}"
     told: list[tuple[str, dict[str, Any]]] = []
     jobs = {**{job: [place] for job, place in places.items()}, "alertmanager": [manager]}

@@ -46,7 +46,7 @@ def prometheus(config: Path, *flags: str) -> Iterator[str]:
 
 
 def ask(where: str, path: str, **query: object) -> Any:
-    """The data of an answer; None while Prometheus does not answer. Raises PrometheusError for a rejected query."""
+    """Return the data of an answer, or None without an answer. Raises PrometheusError for a rejected query."""
     try:
         with urlopen(f"http://{where}/api/v1/{path}?{urlencode(query, doseq=True)}", timeout=_SECONDS) as answer:
             return json.load(answer)["data"]

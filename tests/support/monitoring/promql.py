@@ -25,7 +25,7 @@ def _selectors(text: str) -> Iterator[promql_parser.VectorSelector]:
 
 
 def _grouped(text: str) -> Iterator[str]:
-    """Labels of by, without, on, ignoring, group_left and group_right."""
+    """Yield the labels of by, without, on, ignoring, group_left and group_right."""
     for node in _nodes(text):
         modifier = getattr(node, "modifier", None)
         if modifier is None:
@@ -52,7 +52,7 @@ def labels_of(name: str, recorded: Mapping[str, Collection[str]]) -> set[str] | 
 
 
 def faults(text: str, recorded: Mapping[str, Collection[str]] | None = None) -> list[str]:
-    """Why an expression can have no result: unknown metrics, labels that a metric lacks, jobs that are no component."""
+    """Return why an expression can have no result: unknown metrics, labels that a metric lacks, unknown jobs."""
     known: set[str] = set()
     found = []
     jobs = {row.component for row in TABLE.values()} - {EVERY}

@@ -31,8 +31,8 @@ __all__ = ["Block", "decode_block", "encoded"]
 class Block:
     """One value of the bucket: indicators that share as_of and versions, and the evidence behind their links.
 
-    ``structures`` and ``traffic``, a window each, are the government's; ``reconciliations`` are of links. Decoded indicators
-    hold their band of ``ranks``.
+    ``structures`` and ``traffic`` are the government's, one for each window. ``reconciliations`` are those of links.
+    Decoded indicators hold their band of ``ranks``.
     """
 
     indicators: tuple[Indicator, ...]

@@ -22,7 +22,7 @@ _STAMPS = ("requestInTs", "requestOutTs", "responseInTs", "responseOutTs")
 
 
 def record(at: int = 1_700_000_000_000, /, **changes: Any) -> dict[str, Any]:
-    """A client's record of an exchange that began at a moment (ms) and took 120 ms, changed by keyword; None removes a field."""
+    """Return a client's record of a 120 ms exchange that began ``at`` (ms). Keywords change fields (None: remove)."""
     whole = {
         "monitoringDataTs": at // 1000 + 1,
         "securityServerType": "Client",
@@ -46,6 +46,6 @@ def record(at: int = 1_700_000_000_000, /, **changes: Any) -> dict[str, Any]:
 
 
 def both_sides(at: int = 1_700_000_000_000, /, **changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The two sides of one exchange; the producer's clock is 5 ms ahead and the network takes 20 ms each way."""
+    """Return both sides of one exchange. The producer's clock is 5 ms ahead; the network takes 20 ms each way."""
     stamps = dict(zip(_STAMPS, (at + 35, at + 40, at + 90, at + 95), strict=True))
     return record(at, **changes), record(at, **stamps, **changes, securityServerType="Producer")

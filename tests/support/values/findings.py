@@ -1,4 +1,4 @@
-"""Findings as values, for tests of what shows them."""
+"""Findings as values, for tests of code that shows them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def finding(
     since: int = SINCE,
     **changes: Any,
 ) -> Finding:
-    """Return a finding, unless changed of a flow that stopped."""
+    """Return a finding, by default of a flow that stopped."""
     usual: dict[str, Any] = {
         "found_at": since + 7_200,
         "ended_at": None,

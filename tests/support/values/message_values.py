@@ -1,4 +1,4 @@
-"""Decode messages of peyvand.v1 into the values they were made of."""
+"""Decode messages of peyvand.v1 into the values that they were made from."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def volume_from_message(message: block_pb2.ExchangeVolume) -> ExchangeVolume:
-    """What one pair of agencies exchanged."""
+    """Return what one pair of agencies exchanged."""
     return ExchangeVolume(
         message.consumer,
         message.provider,
@@ -46,7 +46,7 @@ def volume_from_message(message: block_pb2.ExchangeVolume) -> ExchangeVolume:
 
 
 def reconciliation_from_message(one: reconciliation_pb2.Reconciliation) -> Reconciliation:
-    """One link's exchanges beside its probes."""
+    """Return one link's exchanges beside its probes."""
     volume = one.volume
     return Reconciliation(
         link=one.link,
@@ -74,7 +74,7 @@ def reconciliation_from_message(one: reconciliation_pb2.Reconciliation) -> Recon
 
 
 def traffic_from_message(one: reconciliation_pb2.Traffic) -> Traffic:
-    """All exchanges of one window."""
+    """Return all exchanges of one window."""
     return Traffic(
         window_days=one.window_days,
         exchanges=one.exchanges,
@@ -89,7 +89,7 @@ def traffic_from_message(one: reconciliation_pb2.Traffic) -> Traffic:
 
 
 def structure_from_message(message: indicator_pb2.Structure) -> Structure:
-    """A structure with its provenance."""
+    """Return a structure with its provenance."""
     return Structure(
         window_days=message.window_days,
         pairs_required=message.pairs_required,
@@ -139,7 +139,7 @@ def _or_none(value: float) -> float | None:
 
 
 def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
-    """The indicator a message carries."""
+    """Return the indicator that a message carries."""
     losses, strict = message.losses, message.strict
     return Indicator(
         kind=IndicatorKind(message.kind),

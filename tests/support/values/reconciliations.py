@@ -13,7 +13,7 @@ LAST_HOUR = 1_789_992_000
 
 
 def disagreeing(link: str = "deed-civil", window_days: int = 28) -> Reconciliation:
-    """A shared link whose logs are far worse than its probes, and whose volume is unusual: every field is filled."""
+    """Return a shared link whose logs are far worse than its probes and whose volume is unusual; every field is set."""
     return Reconciliation(
         link=link,
         window_days=window_days,
@@ -33,12 +33,12 @@ def disagreeing(link: str = "deed-civil", window_days: int = 28) -> Reconciliati
 
 
 def silent(link: str = "deed-tax", window_days: int = 28) -> Reconciliation:
-    """A link without any exchange."""
+    """Return a link without any exchange."""
     return Reconciliation(link, window_days, 0, shared=False, silent=True, as_of=LOOKED_AT)
 
 
 def traffic(window_days: int = 28) -> Traffic:
-    """Traffic with a long history; one percent of it belongs to no agency."""
+    """Return traffic with a long history. One percent of it belongs to no agency."""
     undeclared = (Undeclared("_unmapped", "customs", 20, 19),)
     return Traffic(
         window_days,

@@ -30,7 +30,7 @@ def _say(text: str) -> None:
 
 
 def _all(asked: argparse.Namespace, rounds: Sequence[Round]) -> tuple[list[Run], list[str]]:
-    """Run one installation after another until anything is found; return what happened to each, and what was found."""
+    """Run one installation after another until there are findings. Return the runs and the findings."""
     runs, findings = list[Run](), list[str]()
     end = time.monotonic() + asked.minutes * 60
     for part in installations(rounds, asked.renew):
@@ -41,7 +41,7 @@ def _all(asked: argparse.Namespace, rounds: Sequence[Round]) -> tuple[list[Run],
 
 
 def _once(asked: argparse.Namespace, rounds: Sequence[Round], end: float) -> tuple[Run, list[str]]:
-    """Run the rounds that begin in time in a folder of their own, and judge; the folder stays when anything was found."""
+    """Run the rounds that begin in time in a new folder, and judge them. The folder stays if there are findings."""
     folder = Path(tempfile.mkdtemp(prefix="peyvand-chaos-"))
     in_time = takewhile(lambda _: time.monotonic() < end, rounds)
     done = asyncio.run(run(folder, asked.seed, in_time, _abilities(asked), say=_say))
@@ -77,7 +77,7 @@ def _report(rounds: Sequence[Round], runs: Sequence[Run], findings: Sequence[str
 
 
 async def _smallest(asked: argparse.Namespace, rounds: Sequence[Round]) -> list[int]:
-    """Return the numbers of few faults of an installation that still fail."""
+    """Return the numbers of a few faults of an installation that still make it fail."""
 
     async def fails(faults: Sequence[Fault]) -> bool:
         kept = _of(asked, [fault.number for fault in faults])
@@ -114,7 +114,7 @@ def _part(text: str) -> tuple[int, int]:
 
 
 def main() -> int:
-    """Run a campaign. Returns 1 when anything was found."""
+    """Run a campaign. Returns 1 if there are findings."""
     parser = argparse.ArgumentParser("make chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", type=int, default=30, help="how many (default: 30)")
@@ -149,7 +149,7 @@ def main() -> int:
     first, parts = asked.part
     rounds = _of(asked, only)[first - 1 :: parts]
     logs.configure_logging("chaos", "error")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # everything that was started is ended
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all started processes end
     began = time.monotonic()
     runs, findings = _all(asked, rounds)
     happened = rounds[: sum(len(one.recoveries) for one in runs)]

@@ -1,4 +1,4 @@
-"""One run of a schedule over an installation: what was done, when it was over, and what was left behind."""
+"""Run a schedule of faults over an installation, and collect what happened and what was left behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.oracles.witness import Client
 from tests.support.waiting import DEADLINE, eventually
 
 RECOVERY_SECONDS = 60.0
-"""What recovery may take: a tenth of two slots of five minutes. The slots here are shorter than a start of Python."""
+"""The longest recovery allowed: a tenth of two slots of five minutes. Slots here are shorter than Python's startup."""
 
 STUCK_SECONDS = 120.0
 """After this long without recovery the run ends."""
@@ -37,16 +37,16 @@ _ASK_SECONDS = 0.5
 _BLINDS = ("prober", power.MACHINE)
 """Victims whose faults may leave slots unmeasured."""
 _SPOOLED_SECONDS = 60.0
-"""How old what is in a damaged file of a spool may be, where the bus has no time to acknowledge it."""
+"""The greatest age of data in a damaged file of a spool, when the bus had no time to acknowledge it."""
 
 _SETTLED_SLOTS = 3
 _ACKNOWLEDGED_SECONDS = 2.0
-"""After this long whatever the bus has stored is acknowledged."""
+"""After this long everything that the bus has stored is acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How long after the last of these faults everything was well again; None when it was not."""
+    """The seconds from the end of the last of these faults to full recovery, None without recovery."""
 
     faults: Round
     seconds: float | None
@@ -62,13 +62,13 @@ class Run:
     recoveries: list[Recovery] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     blind: list[tuple[float, float]] = field(default_factory=list)
-    """When the prober may have missed slots: it was down, or lost what it had not yet on disk."""
+    """Spans in which the prober may have missed slots: it was down, or lost data that was not yet on disk."""
     astray: list[tuple[float, float]] = field(default_factory=list)
-    """When the prober's clock was wrong, and what it showed then: it measured in another slot than it said."""
+    """Spans in which the prober's clock was wrong, and those that it showed: it named another slot than it measured."""
     answers: list[indicator_pb2.Indicator] = field(default_factory=list)
     record: Record = field(default_factory=Record)
     before: list[Acknowledged] = field(default_factory=list)
-    """What was acknowledged before the messages were read."""
+    """The messages that were acknowledged before the streams were read."""
     messages: dict[str, list[StoredMessage]] = field(default_factory=dict)
     verdicts: dict[str, dict[int, int | None]] = field(default_factory=dict)
     indicators: list[indicator_pb2.Indicator] = field(default_factory=list)
@@ -97,7 +97,7 @@ async def run(
         else:
             try:
                 await _gather(world, one)
-            except AssertionError as error:  # of what was waited for
+            except AssertionError as error:  # from a wait
                 one.wrong.append(str(error))
         asking.cancel()
         one.exits = [f"{process.name}: {line}" for process in world.processes.values() for _, line in process.exits]
@@ -105,7 +105,7 @@ async def run(
 
 
 async def _ask(world: World, one: Run) -> None:
-    """Note every index that the api publishes."""
+    """Record every index that the api publishes."""
     client = Client(f"127.0.0.1:{world.ports['grpc']}")
     while True:
         with suppress(grpc.RpcError):
@@ -116,7 +116,7 @@ async def _ask(world: World, one: Run) -> None:
 
 
 async def _strike(world: World, one: Run, faults: Round, say: Callable[[str], None]) -> None:
-    """Make the faults of a round happen, and wait until everything is well again."""
+    """Inject the faults of a round, and wait until everything has recovered."""
     began = await asyncio.gather(*(_inject(world, one, fault) for fault in faults))
     over = time.time()
     blinded = [
@@ -136,7 +136,7 @@ async def _strike(world: World, one: Run, faults: Round, say: Callable[[str], No
 
 
 async def _inject(world: World, one: Run, fault: Fault) -> float:
-    """Make a fault happen; return when it began. It is over then."""
+    """Inject a fault and wait until it is over. Return when it began."""
     await asyncio.sleep(fault.after)
     began = time.time()
     if wrong := await CLASSES[fault.kind].inject(world, fault):
@@ -148,7 +148,7 @@ async def _inject(world: World, one: Run, fault: Fault) -> float:
 
 
 async def _prober_is_back(world: World) -> float:
-    """Return when the prober serves."""
+    """Wait until the prober serves, and return the time."""
     with suppress(AssertionError):
         await world.serving("prober")
     return time.time()
@@ -173,20 +173,20 @@ async def _gather(world: World, one: Run) -> None:
             one.messages[stream] = found
     last = one.messages[MEASUREMENTS][-1].sequence
     await eventually(lambda: _archived(world) >= last, "everything was archived after the last fault", DEADLINE)
-    # A disk that forgets ends with the installation.
+    # A disk that forgets is gone after the installation.
     for part in ("measurement", "late/measurement"):
         with suppress(FileNotFoundError):  # nothing may be late
             await asyncio.to_thread(shutil.copytree, world.dataset / "open" / part, one.archived / part)
     one.until_sealed = {one.archived / file.relative_to(world.dataset / "open") for file in world.until_sealed}
     await asyncio.sleep(_ACKNOWLEDGED_SECONDS)
-    # In a thread, for what the api asks of the bus passes through this loop.
+    # In a thread, because the api's requests to the bus pass through this loop.
     one.verdicts = await asyncio.to_thread(
         lambda: {link: world.client.verdicts(link, one.first_slot, end, SLOT) for link in world.links}
     )
 
 
 def _archived(world: World) -> int:
-    """Return up to which message the measurements are in the archive's dataset."""
+    """Return the sequence of the last message whose measurements are in the archive's dataset."""
     position = read_position(LocalStorage(world.dataset), MEASUREMENT)
     return 0 if position is None else position.sequence
 

@@ -1,11 +1,11 @@
-"""Clocks of processes that can be stepped, by libfaketime: those of components (nats-server is linked without a C library)."""
+"""Step the clocks of component processes by libfaketime (nats-server is linked without a C library)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 CACHE_SECONDS = 1
-"""How long a process goes on by what it read last: to read the file at each call takes two thirds of what a collector takes."""
+"""How long a process uses the value that it read last. Reading it at each call takes 2/3 of a collector's time."""
 
 
 def _library() -> Path | None:
@@ -18,7 +18,7 @@ def why_not() -> str:
 
 
 def environment(clock: Path) -> dict[str, str]:
-    """Return the variables of a process whose clock is the machine's and what a file says. Its monotonic clock stays."""
+    """Return the variables of a process whose clock (except the monotonic one) a file sets ahead of the machine's."""
     return {
         "LD_PRELOAD": str(_library()),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
@@ -29,7 +29,7 @@ def environment(clock: Path) -> dict[str, str]:
 
 
 def step(clock: Path, seconds: float) -> None:
-    """Set a clock so many seconds ahead of the machine's, or behind it."""
+    """Set a clock so many seconds ahead of the machine's, or behind it if negative."""
     new = clock.with_suffix(".new")
     new.write_text(f"{seconds:+.3f}\n", "utf-8")
     new.rename(clock)

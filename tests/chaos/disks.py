@@ -1,4 +1,4 @@
-"""Mounts disks that forget (faults/mounted_disk.py), one for each process that keeps something."""
+"""Mount disks that forget (faults/mounted_disk.py), one for each process that stores data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges a run by what must hold whatever happened: nothing lost, nothing twice, every known verdict true, the index recomputed."""
+"""Judge a run by what must always hold: nothing lost or doubled, every known verdict true, the index reproducible."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.oracles.witness import read_truth
 
 _SHOWN = 5
 _KNOWN_SECONDS = 120.0
-"""How long the bus knows a message that it has stored."""
+"""How long the bus recognises a message that it has stored."""
 _TIMING = slot_timing(SLOT)
 
 
@@ -60,8 +60,9 @@ def _tracebacks(logs: Path) -> Iterator[str]:
 
 
 def _lost_or_doubled(run: Run) -> Iterator[str]:
-    """Every acknowledged message is in its stream once, by its content. What a prober sends again is stored again after the two
-    minutes in which the bus knows it, and counts once.
+    """Yield a finding unless every acknowledged message is in its stream once, by its content.
+
+    The bus recognises a message for two minutes. One that a prober sends again later is stored again, and counts once.
     """
     for stream in (MEASUREMENTS, EXCHANGES):
         stored = {(message.subject, message.data) for message in run.messages[stream]}
@@ -84,9 +85,9 @@ Message = tuple[str, bytes]
 
 
 def _not_replaced(unasked: Iterable[Message], acknowledged: Iterable[Message]) -> Iterator[Message]:
-    """Yield messages of EXCHANGES with a summary that was neither replaced by a later one nor sent again in another message.
+    """Yield messages of EXCHANGES with a summary that was not replaced by a later one and not sent again.
 
-    A collector that was not answered, and started again, sends what waits in other messages than before.
+    A collector that got no answer and was restarted sends waiting summaries in other messages than before.
     """
     latest: dict[tuple[str, str, int], ExchangeSummary] = {}
     for _, content in acknowledged:
@@ -103,7 +104,7 @@ def _not_replaced(unasked: Iterable[Message], acknowledged: Iterable[Message]) -
 
 
 def _stored_again(messages: Iterable[StoredMessage]) -> Iterator[StoredMessage]:
-    """Yield messages that were stored again while the bus must have known them."""
+    """Yield messages that were stored again while the bus should have recognised them."""
     last: dict[tuple[str, bytes], float] = {}
     for message in messages:
         content = message.subject, message.data
@@ -113,9 +114,7 @@ def _stored_again(messages: Iterable[StoredMessage]) -> Iterator[StoredMessage]:
 
 
 def _archived(run: Run) -> Iterator[str]:
-    """The archive has every row of the stream once, but for segments whose damage it notices when it seals their day: the stream
-    still has their messages then.
-    """
+    """Yield a finding unless the archive has every row of the stream once."""
     files = run.archived.rglob("*.parquet")
     rows: Counter[tuple[object, ...]] = Counter()
     until_sealed = set[int]()
@@ -149,8 +148,9 @@ def _archived(run: Run) -> Iterator[str]:
 
 
 def _untrue(run: Run) -> Iterator[str]:
-    """Every known verdict is the sandbox's. Nothing was measured in a slot only where the prober was disturbed: elsewhere it says why
-    the slot is unknown.
+    """Yield a finding unless known verdicts are the sandbox's, and slots went unmeasured only by a disturbed prober.
+
+    An undisturbed prober reports why a slot is unknown.
     """
     truth, late = read_truth(run.folder / "sandbox" / "truth.ndjson"), _late(run.folder / "logs" / "sandbox.log")
     told = [(link, slot, stage) for link, of in run.verdicts.items() for slot, stage in of.items() if slot not in late]
@@ -176,17 +176,17 @@ def _untrue(run: Run) -> Iterator[str]:
 
 
 def _is_belated(row: Measurement) -> bool:
-    """Whether a probe began in its slot, but so late, on a busy machine, that the sandbox may have been in the state of the next one."""
+    """Return whether a probe (on a busy machine) began so late that the sandbox may have been in the next slot."""
     return row.time is not None and row.time > row.slot_start + SLOT - _TIMING.timeout
 
 
 def _touch(spans: Iterable[tuple[float, float]], slot: int) -> bool:
-    """Whether any span touches a slot or one beside it."""
+    """Return whether any span touches a slot or one beside it."""
     return any(began < (slot + 2) * SLOT and ended > (slot - 1) * SLOT for began, ended in spans)
 
 
 def _late(log: Path) -> set[int]:
-    """Return the slots in which the sandbox, by its own log, did not do in time what its truth says: the machine was too busy."""
+    """Return the slots in which a too busy sandbox, by its own log, did not do in time what its truth says."""
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
     late = [line for line in lines if line["event"] == "truth served late"]
     return {slot for line in late for slot in range(line["from_slot"] - 1, line["to_slot"] + 1)}

@@ -1,4 +1,7 @@
-"""Hosts of a cluster: network namespaces on one bridge, which end with this process (the bridge is removed at the end)."""
+"""Hosts of a cluster as network namespaces on one bridge.
+
+The namespaces end with this process. ``close`` removes the bridge too.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def _run(*words: object) -> None:
 
 
 class Hosts:
-    """So many hosts, each with an address of its own; this host is on the same network."""
+    """So many hosts, each with its own address. This machine is on the same network."""
 
     def __init__(self, count: int = NODES) -> None:
         self._bridge = f"pv{os.getpid()}"
@@ -57,7 +60,7 @@ class Hosts:
         return f"{_NETWORK}.{number + 1}"
 
     def within(self, number: int) -> Sequence[str]:
-        """Return the words with which a command begins that runs on a host."""
+        """Return the prefix of a command that is to run on a host."""
         return ("nsenter", f"--net=/proc/{self._holders[number].pid}/ns/net")
 
     def unplug(self, number: int) -> None:
@@ -69,7 +72,7 @@ class Hosts:
         _run("ip", "link", "set", f"{self._bridge}-{number}", "up")
 
     def part(self, one: int, other: int, *, both: bool) -> None:
-        """Let one host reach the other no more, in both directions or in one."""
+        """Keep one host from reaching the other, in both directions or in one."""
         for sender, receiver in ((one, other), (other, one))[: 2 if both else 1]:
             _run(*self.within(sender), "ip", "route", "add", "blackhole", f"{self.address(receiver)}/32")
 
@@ -79,7 +82,7 @@ class Hosts:
             _run(*self.within(sender), "ip", "route", "del", "blackhole", f"{self.address(receiver)}/32")
 
     def close(self) -> None:
-        """Remove all of it."""
+        """Remove the hosts and the bridge."""
         for holder in self._holders:
             holder.kill()
             holder.wait()

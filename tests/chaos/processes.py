@@ -1,4 +1,7 @@
-"""Processes of an installation: started again whenever they end, as `peyvand up` and systemd do, unless a fault holds them down."""
+"""Processes of an installation, restarted whenever they end unless a fault holds them down.
+
+`peyvand up` and systemd restart them likewise.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _RESTART_SECONDS = 0.5
 
 
 class Managed:
-    """One process. ``exits`` are its ends that no fault caused: the time and the last line that it wrote."""
+    """One process. ``exits`` lists the ends that no fault caused: the time and the last line that it wrote."""
 
     def __init__(
         self, name: str, command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None
@@ -44,7 +47,7 @@ class Managed:
         self._process = self.spawn()
 
     def spawn(self, *flags: str) -> subprocess.Popen[bytes]:
-        """Start one more process of the same command; the caller takes care of it."""
+        """Start one more process of the same command. The caller must end it."""
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [*self.command, *flags],
@@ -75,7 +78,7 @@ class Managed:
             self._process.wait()
 
     async def end(self, seconds: float) -> None:
-        """End it as an operator does, by SIGTERM; kill it when it has not ended in time."""
+        """Stop it as an operator does, by SIGTERM, and kill it if it does not end in time."""
         self._killed = True
         self.signal(signal.SIGTERM)
         if self._process is not None:

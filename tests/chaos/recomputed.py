@@ -1,4 +1,4 @@
-"""The index once more: by the code that scores live, to the last bit, and by brute force in exact rationals."""
+"""Recompute the index: by the code that scores live, to the last bit, and by brute force in exact rationals."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.oracles import index as oracle
 from tests.support.oracles.witness import EXACT, UNKNOWN, read_register
 
 _RECOMPUTED = 60
-"""How many of the indexes that the api published are computed again: each takes all evidence up to then."""
+"""How many of the published indexes are recomputed. Each takes all evidence up to then."""
 _SHOWN = 5
 _PROMPT_SECONDS = SLOT / 2 + 2
 """How long after its slot a measurement is stored in time: half a slot and a flush."""
 
 
 def not_recomputed(run: Run, register: Register) -> Iterator[str]:
-    """Every published index comes out of the stream again, to the last bit."""
+    """Yield a finding unless the stream reproduces the published indexes (a sample of them), to the last bit."""
     lines = [_lines(message) for message in run.messages[MEASUREMENTS]]
     last = run.indicators[0]
     read = run.messages[MEASUREMENTS][-1].sequence
@@ -54,7 +54,7 @@ def _lines(message: StoredMessage) -> MeasurementLines:
 def _computed(
     register: Register, lines: Sequence[MeasurementLines], like: indicator_pb2.Indicator
 ) -> list[indicator_pb2.Indicator]:
-    """Return the indicators of all kinds by the code of the indicator, of the moment and evidence of a published one."""
+    """Compute the indicators of all kinds with the library, for the moment and evidence of a published one."""
     sequence = int(like.evidence_sequence)
     counted = admitted(register, lines, up_to=sequence)
     snapshot = score_batches(
@@ -64,7 +64,7 @@ def _computed(
 
 
 def not_as_by_oracle(run: Run) -> Iterator[str]:
-    """The last index is that of the acknowledged measurements by an independent count in exact rationals."""
+    """Yield a finding unless an independent count of the acknowledged measurements gives the last index."""
     last = run.indicators[0]
     acknowledged = {one.payload: one for one in run.record.acknowledged if one.stream == MEASUREMENTS}
     stored = {message.data: message.time for message in run.messages[MEASUREMENTS]}
@@ -95,7 +95,7 @@ def not_as_by_oracle(run: Run) -> Iterator[str]:
 
 
 def _counts(row: Measurement, stored: float, grace: float) -> bool:
-    """Whether a row was stored neither too late nor too early, and probed in its slot (docs/method.md §2)."""
+    """Return whether a row was stored neither too late nor too early, and probed in its slot (docs/method.md §2)."""
     in_time = row.slot_start - SLOT <= stored <= row.slot_start + SLOT + _PROMPT_SECONDS + grace
     return in_time and (row.time is None or row.slot_start - 1 <= row.time <= row.slot_start + 1.5 * SLOT)
 

@@ -1,4 +1,4 @@
-"""What a run asked and was answered: publications that the bus acknowledged, and the answers of the api."""
+"""Record the publications of a run that the bus acknowledged, by a proxy between components and bus."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.support.ports import free_port
 
 _CHUNK = 1 << 16
 _CONNECT_SECONDS = 2.0
-_TICK = 1e-6  # between two writes that were delayed, which keeps their order
+_TICK = 1e-6  # between two delayed writes, to keep their order
 _JUDGED = (MEASUREMENTS, EXCHANGES)
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A message that the bus said, at ``time``, to have stored."""
+    """A message that the bus acknowledged at ``time``."""
 
     time: float
     stream: str
@@ -39,9 +39,9 @@ class Record:
 
 
 class RecordingProxy:
-    """A way to the bus that notes what is published through it and acknowledged.
+    """A proxy to the bus that records what is published through it and acknowledged.
 
-    ``upstream`` returns the address of a server; ``delay`` are seconds by which everything comes later.
+    ``upstream`` returns the address of a server. ``delay`` is the seconds by which all data is delayed.
     """
 
     def __init__(self, record: Record, upstream: Callable[[], tuple[str, int]]) -> None:
@@ -54,7 +54,7 @@ class RecordingProxy:
 
     @property
     def url(self) -> str:
-        """What a component takes for the bus."""
+        """The URL that a component uses as that of the bus."""
         return f"nats://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
@@ -62,7 +62,7 @@ class RecordingProxy:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
 
     async def stop(self) -> None:
-        """End every connection."""
+        """Stop listening and end every connection."""
         if self._server is not None:
             self._server.close()
         for link in self._links:
@@ -75,7 +75,7 @@ class RecordingProxy:
         link.add_done_callback(self._links.discard)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Join a client to the server until either ends; then both ends are aborted, as when a server is killed."""
+        """Join a client to the server until either ends. Then abort both connections, as when a server is killed."""
         writers = [writer]
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):

@@ -1,4 +1,7 @@
-"""A schedule of faults, drawn from a seed. A fault depends on the seed and its number alone, so that any of them can be left out."""
+"""Draw a schedule of faults from a seed.
+
+A fault depends only on the seed and its number, so that any of them can be left out.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ _SPREAD_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to whom: ``action`` of a class of faults on ``victim``.
+    """One fault: the ``action`` of a class (``kind``) on a ``victim``.
 
-    It begins ``after`` seconds in its round and lasts ``seconds``, where that is not over at once. ``where`` narrows it down, such
-    as to a file.
+    It begins ``after`` seconds into its round and lasts ``seconds``, unless it is over at once. ``where`` narrows it
+    down, for example to a node.
     """
 
     kind: str
@@ -40,7 +43,7 @@ Round = Sequence[Fault]
 
 
 def draw(seed: int, count: int, classes: Mapping[str, Draw], *, only: Collection[int] = ()) -> list[Round]:
-    """Return ``count`` faults in rounds, of the classes in turn; of them those with a number in ``only``, if that is not empty."""
+    """Return ``count`` faults in rounds, of the classes in turn. Keep only numbers in ``only``, unless it is empty."""
     rounds = _rounds(seed, _faults(seed, count, classes))
     if not only:
         return rounds
@@ -48,7 +51,7 @@ def draw(seed: int, count: int, classes: Mapping[str, Draw], *, only: Collection
 
 
 def installations(rounds: Sequence[Round], most: int) -> Iterator[list[Round]]:
-    """Yield the rounds of each installation: as many as have ``most`` faults together, at least one."""
+    """Yield the rounds of each installation, with ``most`` faults at most, but at least one round."""
     part: list[Round] = []
     for one in rounds:
         if part and sum(map(len, part)) + len(one) > most:
@@ -68,7 +71,7 @@ def _faults(seed: int, count: int, classes: Mapping[str, Draw]) -> Iterator[Faul
 
 
 def _rounds(seed: int, faults: Iterator[Fault]) -> list[Round]:
-    """Put faults together, no two of one victim."""
+    """Group faults into rounds, no two with the same victim in one round."""
     chance = random.Random(f"{seed} rounds")
     rounds: list[list[Fault]] = [[]]
     room = chance.randint(1, _MOST_AT_ONCE)

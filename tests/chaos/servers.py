@@ -43,7 +43,7 @@ class BusServers:
 
     @property
     def replicas(self) -> int:
-        """How many copies of a stream there are."""
+        """The number of copies of a stream."""
         return len(self.names)
 
     def store(self, name: str) -> Path:
@@ -77,7 +77,7 @@ class BusServers:
         return self.folder / f"{name}.conf"
 
     def _joined(self, text: str, number: int) -> str:
-        """Return the configuration of a server that is one of a cluster."""
+        """Return the configuration of a server in a cluster."""
         assert self._hosts is not None
         routes = [f"nats-route://{self._hosts.address(other)}:{_ROUTES}" for other in range(NODES)]
         cluster = {

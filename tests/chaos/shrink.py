@@ -1,4 +1,4 @@
-"""Delta debugging: the fewest faults that still fail (Zeller and Hildebrandt, 2002), within a number of attempts."""
+"""Find a few faults that still fail, by delta debugging (Zeller and Hildebrandt, 2002)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 async def shrink(whole: Sequence[T], fails: Callable[[Sequence[T]], Awaitable[bool]], *, attempts: int) -> list[T]:
-    """Return a part of ``whole`` that still fails and is small: nothing in it can be left out, unless the attempts ran out."""
+    """Return a small part of ``whole`` that still fails. Nothing in it can be left out, unless ``attempts`` ran out."""
     kept, parts = list(whole), 2
     while len(kept) > 1 and attempts > 0:
         size = -(-len(kept) // parts)

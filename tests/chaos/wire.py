@@ -1,4 +1,4 @@
-"""The NATS protocol as a proxy sees it: operations with their payloads, out of the bytes of one direction."""
+"""Parse the NATS protocol as a proxy sees it: operations with a payload, from the bytes of one direction."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _SIZED = {b"PUB": 1, b"HPUB": 2, b"MSG": 1, b"HMSG": 2}
-"""Operations with a payload, and how many sizes end their line: that of the whole, with headers their own before it."""
+"""Operations with a payload, and the number of sizes that end their line: that of headers, if any, and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A PUB, HPUB, MSG or HMSG with its ``subject``, the subject that a ``reply`` is wanted on ("" for none), and its payload."""
+    """A PUB, HPUB, MSG or HMSG: its ``subject``, the subject for a ``reply`` ("" for none), its headers and payload."""
 
     name: str
     subject: str
@@ -21,13 +21,13 @@ class Operation:
 
 
 class Reader:
-    """Cuts bytes into operations; those without a payload are passed over."""
+    """Splits bytes into operations, and skips those without a payload."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Operation]:
-        """Take in bytes as they come; yield each operation that they complete."""
+        """Add received bytes, and yield each operation that they complete."""
         self._buffer += data
         while (end := self._buffer.find(b"\r\n")) >= 0:
             words = bytes(self._buffer[:end]).split()

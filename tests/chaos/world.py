@@ -41,13 +41,13 @@ BUS = "bus"
 COMPONENTS = ("prober", "collector", "scorer", "archive", "api", "console")
 VICTIMS = (BUS, *COMPONENTS)
 KEEPERS = (BUS, "prober", "collector", "scorer", "archive")
-"""Those that keep something on a disk."""
+"""The victims that store data on a disk."""
 
 SLOT = 2
-"""Seconds of a slot: the shortest that the sandbox plays."""
+"""Seconds of a slot, the shortest that the sandbox supports."""
 
 _PUNCTUAL = ["chrt", "--rr", "1"] if shutil.which("chrt") and os.geteuid() == 0 else []
-"""What the sandbox's command begins with so that it answers in time however busy the machine is: else its truth is none."""
+"""Prefix of the sandbox's command, so that it answers in time on a busy machine. Otherwise its truth would be false."""
 
 _LOOK_SECONDS = 0.2
 _START_SECONDS = 180.0
@@ -55,7 +55,7 @@ _START_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What an installation is run on for the sake of its faults: disks that forget, clocks that step, a cluster of three hosts."""
+    """What an installation needs for its faults: disks that forget, clocks that step, a cluster of three hosts."""
 
     disks: bool = False
     clocks: bool = False
@@ -78,7 +78,7 @@ class World:
     until_sealed: set[Path] = field(default_factory=set)
     """Segments that were damaged when they were too old to be read at startup. The archive notices when it seals their day."""
     lacking: str = ""
-    """What was not well yet when it was looked last."""
+    """What was not healthy at the last check."""
     hosts: Hosts | None = None
     servers: BusServers = field(init=False)
     register: Register = field(init=False)
@@ -113,15 +113,15 @@ class World:
         return list(by_consumer.values())
 
     def process_of(self, victim: str, number: int) -> str:
-        """Return the name of the process that the fault of this number is about: of the bus, one of its servers."""
+        """Return the name of the process that the fault of this number hits; for the bus, one of its servers."""
         return self.servers.names[number % len(self.servers.names)] if victim == BUS else victim
 
     def folder_of(self, name: str) -> Path:
-        """Return where a process keeps what it keeps."""
+        """Return the folder where a process stores its data."""
         return self.servers.store(name) if name in self.servers.names else self.folder / name
 
     async def start(self, stack: AsyncExitStack) -> None:
-        """Start everything and wait until an index is published; ``stack`` ends it."""
+        """Start everything and wait until an index is published. ``stack`` ends everything."""
         if self.abilities.network:
             self.hosts = Hosts()
             stack.callback(self.hosts.close)
@@ -191,7 +191,7 @@ class World:
         self.processes[name].start()
 
     async def _keep_writable(self, name: str) -> None:
-        """Have a server started again whose disk was full, as `peyvand up` does."""
+        """Restart a server whose disk was full, as `peyvand up` does."""
         restart = partial(self.processes[name].signal, signal.SIGTERM)
         await keep_writable(self.servers.health(name), self.servers.store(name), restart)
 
@@ -209,7 +209,7 @@ class World:
     async def recovered(self, since: float, *, seconds: float) -> float | None:
         """Wait until a whole slot that began after ``since`` is published and was measured, and everything serves.
 
-        Return when that was; None when it was not within ``seconds``.
+        Return the time of that, or None if it did not happen within ``seconds``.
         """
         first = math.ceil(since / SLOT)
         until = time.time() + seconds
@@ -221,7 +221,7 @@ class World:
         return None
 
     def _lacks(self, first: int) -> str:
-        """Return what is not well yet, "" if everything is: a whole slot from ``first`` on is published, and everything serves."""
+        """Return what is not healthy yet, "" once a whole slot from ``first`` on is published and everything serves."""
         down = [name for name, process in self.processes.items() if not process.running]
         if down:
             return f"{', '.join(down)} does not run"

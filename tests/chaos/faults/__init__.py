@@ -1,4 +1,4 @@
-"""Classes of faults by name: each draws one, makes it happen, and says where this machine does not allow it."""
+"""Classes of faults by name: each draws a fault, injects it, and says why this machine does not allow it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.chaos.world import World
 
 @dataclass(frozen=True, slots=True)
 class FaultClass:
-    """``inject`` returns what went wrong with the fault itself, "" if nothing; ``why_not`` why the class cannot be had here."""
+    """``inject`` returns what went wrong with the fault itself, or "". ``why_not`` says why it is impossible here."""
 
     draw: Draw
     inject: Callable[[World, Fault], Awaitable[str]]

@@ -1,4 +1,4 @@
-"""Clocks of components that are wrong for a while."""
+"""Faults of clocks: the clock of a component is wrong for a while."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def seconds_of(fault: Fault) -> float:
 
 
 async def inject(world: World, fault: Fault) -> str:
-    """Step a clock, and back."""
+    """Step a clock, and step it back."""
     clock = world.clocks[fault.victim]
     step(clock, seconds_of(fault))
     try:

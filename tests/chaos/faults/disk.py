@@ -1,7 +1,7 @@
 """A disk in memory that knows what was synced: after a power cut the rest is gone, kept, or torn. Pure.
 
-It forgets as a journalling file system may: names change in order, and any sync makes all earlier changes of names durable;
-content is durable when its own file was synced. What was not is kept in pages, each by chance.
+It forgets as a journalling file system may. Names change in order, and any sync makes all earlier changes of names
+durable. Content is durable once its own file is synced. Of other content each page is kept by chance.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _ERRORS = {NO_SPACE: errno.ENOSPC, INPUT_OUTPUT: errno.EIO, READ_ONLY: errno.ERO
 
 @dataclass(eq=False)
 class Node:
-    """A file, or a folder where ``content`` is None; ``synced`` is what a power cut leaves for certain."""
+    """A file, or a folder where ``content`` is None; ``synced`` is the content as of the last sync."""
 
     content: bytearray | None
     mode: int
     synced: bytearray = field(default_factory=bytearray)
     changed: float = field(default_factory=time.time)
     _since: tuple[int, int] = (0, 0)
-    """Between these bytes the content was written since it was synced."""
+    """The range of bytes that was written since the last sync."""
 
     @property
     def is_folder(self) -> bool:
@@ -35,7 +35,7 @@ class Node:
         return self.content is None
 
     def torn(self, chance: random.Random) -> bytes:
-        """Return what may be left of the content: its old or new size, and of each page the old or the new state."""
+        """Return content that a power cut may leave: its old or new size, with each page in its old or new state."""
         assert self.content is not None
         new = bytes(self.content)
         if new == self.synced:
@@ -46,7 +46,7 @@ class Node:
         return b"".join((chance.choice((old_padded, new_padded)))[start : min(start + PAGE, size)] for start in pages)
 
     def write(self, data: bytes, offset: int) -> None:
-        """Write into a file, after zeros where it is shorter."""
+        """Write into a file. A gap before ``offset`` is filled with zeros."""
         assert self.content is not None
         begin = min(offset, len(self.content))
         self.content[begin : offset + len(data)] = bytes(offset - begin) + data
@@ -61,7 +61,10 @@ class Node:
         self._written(begin, size)
 
     def sync(self) -> None:
-        """Make the content durable. Only what changed is copied: a server syncs files of megabytes after each message."""
+        """Make the content durable.
+
+        Only the changed range is copied, because a server syncs files of megabytes after each message.
+        """
         if self.content is not None:
             begin, end = self._since
             del self.synced[len(self.content) :]
@@ -87,7 +90,7 @@ class Disk:
         self._since: list[Names] = []  # the names after each change that is not durable yet
 
     def node(self, path: str) -> Node:
-        """Return what has a name."""
+        """Return the node with this name."""
         found = self.names.get(path)
         if found is None:
             raise OSError(errno.ENOENT, path)
@@ -118,7 +121,7 @@ class Disk:
         self._changed()
 
     def rename(self, old: str, new: str) -> None:
-        """Give a node another name, in place of what has it."""
+        """Rename a node, and replace any node of the new name."""
         self._refuse(room=False)
         self.node(old)
         self.names.pop(new, None)
@@ -148,7 +151,7 @@ class Disk:
             self._since = []
 
     def cut_power(self, chance: random.Random) -> None:
-        """Lose what was not synced: names are as after some change since, content is torn."""
+        """Lose unsynced data: names go back to one of their states since the last sync, and content is torn."""
         self.names = dict(chance.choice([self._durable, *self._since]))
         self._durable, self._since = dict(self.names), []
         for node in set(self.names.values()):

@@ -1,4 +1,4 @@
-"""Disks that are full, broken or read-only for a while."""
+"""Faults of disks: a disk is full, broken or read-only for a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of ours that are damaged while their process is down, and buckets that lose their keys."""
+"""Faults of files: a file is damaged while its process is down, or a bucket loses its keys."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _AGE_SECONDS = 3.0
 """How old an old copy is."""
 
 _ATTEMPTS = 10
-"""How often an operator tries what the bus refuses: each attempt takes seconds while it is down."""
+"""How often an operator retries a request that the bus refuses. Each attempt takes seconds while it is down."""
 
 _OWN = ("lock", PART, DAMAGED)
-"""Endings of files that are not read: a lock, what a crash has left, and what was set aside."""
+"""Endings of files that are not read: locks, leftovers of a crash, and files that were set aside."""
 
 
 def _truncated(content: bytes, chance: random.Random) -> bytes:
@@ -63,11 +63,11 @@ def draw(chance: random.Random) -> Fault:
 
 
 async def inject(world: World, fault: Fault) -> str:
-    """Damage one file of the victim, chosen by chance among those that it has; or purge a bucket."""
+    """Damage one file of the victim, chosen by chance, or purge a bucket."""
     if fault.victim in _BUCKETS:
         return await _purge(world, fault.victim)
     if fault.victim == "prober":
-        # A spool is empty while the bus takes everything.
+        # A spool is empty while the bus accepts everything.
         for name in world.servers.names:
             world.processes[name].signal(signal.SIGSTOP)
         try:
@@ -118,7 +118,7 @@ def _read_at_startup(files: Sequence[Path], like: Path) -> list[Path]:
 
 
 async def _purge(world: World, bucket: str) -> str:
-    """Remove everything in a bucket, as somebody with the seed of admin may by mistake. A register is then published again."""
+    """Empty a bucket, as somebody with the seed of admin may by mistake. Then publish a lost register again."""
     async with world.servers.connect("admin") as bus:
         for _ in range(_ATTEMPTS):
             with suppress(nats.errors.Error, TimeoutError):  # while its servers are down, or have no leader

@@ -1,6 +1,6 @@
-"""``python -m tests.chaos.faults.mounted_disk FOLDER``: mounts a disk that forgets, and does what lines of its input say.
+"""``python -m tests.chaos.faults.mounted_disk FOLDER`` mounts a disk that forgets, and obeys the lines of its input.
 
-A line is a state of the disk (well, full, eio, readonly), or ``cut SEED``. Each is answered by a line once it has been done.
+A line is a state of the disk (well, full, eio, readonly), or ``cut SEED``. Each is answered by a line when done.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BLOCKS = 1 << 22
 
 
 class MountedDisk(mfusepy.Operations):  # type: ignore[misc]  # the package has no types
-    """The disk as operations of FUSE, made by one thread at a time."""
+    """The disk as FUSE operations, which run one at a time."""
 
     use_ns = True
 

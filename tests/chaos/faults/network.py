@@ -1,7 +1,7 @@
-"""Partitions of a cluster of three, by network namespaces, and slow ways from components to it.
+"""Faults of the network: partitions of a cluster of three by network namespaces, and slow connections to it.
 
-Delays between the servers would need the kernel's netem, which few sandboxes have: a server that is stopped for a while stands for
-them.
+Delays between the servers would need the kernel's netem, which few sandboxes have. A server that is stopped for a while
+takes their place.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def draw(chance: random.Random) -> Fault:
 
 
 async def inject(world: World, fault: Fault) -> str:
-    """Part the network for a while."""
+    """Partition the network, or delay a component's connection, for a while."""
     if fault.action == "delay":
         world.proxies[fault.victim].delay = float(fault.where.split()[1])
         await asyncio.sleep(fault.seconds)

@@ -11,13 +11,13 @@ from tests.chaos.world import KEEPERS, World
 
 NAME = "power"
 MACHINE = "machine"
-"""The victim that stands for all processes at once, all servers of the bus among them."""
+"""The victim that stands for all processes at once, including all servers of the bus."""
 
 __all__ = ["MACHINE", "NAME", "draw", "inject", "why_not"]
 
 
 def draw(chance: random.Random) -> Fault:
-    """Draw a fault: two of three are of the whole machine."""
+    """Draw a fault. Two of three cut the power of the whole machine."""
     return Fault(NAME, "cut", MACHINE if chance.randrange(3) else chance.choice(KEEPERS))
 
 

@@ -1,4 +1,4 @@
-"""Processes that are killed, stopped, ended, or started twice on one folder."""
+"""Faults of processes: one is killed, stopped, ended, or started twice on one folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STOPS = (1.0, 2.0, 3.0, 5.0, 8.0)
 _LONG_STOPS = (20.0, 60.0)
 _LONG_ONE_IN = 25
 _DOUBLE_SECONDS = 20.0
-"""How long a second instance may take to refuse: a start of Python, on a busy machine."""
+"""How long a second instance may take to refuse: a startup of Python on a busy machine."""
 
 
 def draw(chance: random.Random) -> Fault:
@@ -30,7 +30,7 @@ def draw(chance: random.Random) -> Fault:
 
 
 async def inject(world: World, fault: Fault) -> str:
-    """Make it happen; return what went wrong with it, "" if nothing did. The fault is over then, its consequences may not be."""
+    """Inject the fault. Return what went wrong with it, or "". The fault is then over; its consequences may not be."""
     process = world.processes[world.process_of(fault.victim, fault.number)]
     match fault.action:
         case "kill":
@@ -55,7 +55,7 @@ async def _start_twice(process: Managed, name: str) -> str:
         code = await asyncio.to_thread(second.wait, _DOUBLE_SECONDS)
     except subprocess.TimeoutExpired:
         if not process.running or len(process.exits) > ends:
-            return ""  # a cut had ended the first, so that this one took its place
+            return ""  # a power cut had ended the first, so this one took its place
         return f"a second {name} runs on the folder of the first"
     finally:
         second.kill()

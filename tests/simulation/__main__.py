@@ -14,7 +14,7 @@ from tests.simulation.month import Month, simulate
 from tests.simulation.shape import MOST
 
 _SHOWN = 5
-"""Faults of a month that are printed; the others follow from these, or are shown by its seed alone."""
+"""The number of faults printed per month. The others often follow from these."""
 
 
 def _say(text: str) -> None:
@@ -37,7 +37,7 @@ def _summary(months: int, failed: list[int], counts: Counter[str], cpu: float) -
 
 
 def main() -> int:
-    """Simulate. Returns 1 when anything was found."""
+    """Run the simulation. Returns 1 if it found faults."""
     parser = argparse.ArgumentParser("make simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="how many (default: 200)")
     parser.add_argument("--first", type=int, default=0, help="the first of them (default: 0)")

@@ -1,4 +1,4 @@
-"""The archive as it runs, with streams of exchanges and indicators that are empty."""
+"""The real archive, with empty streams of exchanges and indicators."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEY = SigningKey.generate("simulation.test")
 
 
 class Archive(Component):
-    """The archive as it runs, with streams of exchanges and indicators that are empty."""
+    """The real archive, with empty streams of exchanges and indicators."""
 
     def __init__(self, world: World, rng: random.Random) -> None:
         super().__init__(world, "archive", rng)
@@ -33,7 +33,7 @@ class Archive(Component):
         world.record.durable[self.name] = self.durable
 
     def durable(self) -> StreamPosition | None:
-        """Return up to where the dataset has the stream."""
+        """Return the position up to which the dataset has the stream."""
         found = read_position(self.world.storage, MEASUREMENT)
         return None if found is None else StreamPosition(found.stream, found.created, found.sequence)
 
@@ -49,12 +49,12 @@ class Archive(Component):
         await together(archive.seal(), *(archive.read(one, needed) for one in archive.archivers))
 
     async def stop(self) -> None:
-        """End it as SIGTERM does: it writes what it has read."""
+        """Stop it as SIGTERM does: it writes what it has read."""
         if self.runs and self._archive is not None:
             self.kill(DAY)
             await self._archive.flush()
 
 
 def storage_of(shape: Shape, disk: Disk) -> Storage:
-    """Return where the archive of a simulation keeps its dataset."""
+    """Return the storage where the archive of a simulation keeps its dataset."""
     return LocalStorage(disk.root / "archive" / "dataset") if shape.on_files else MemoryStorage(disk, "archive")

@@ -1,4 +1,4 @@
-"""Judges the dataset of a simulation by every message that the stream stored, and what it says of its batches."""
+"""Judge the dataset of a simulation by every message that the stream stored, and its accounts of batches."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.simulation.record import Entry
 
 _COLUMNS = ("link", "endpoint", "vantage", "slot_start", "outcome", "stored", "sequence")
 _NAMED = 20
-"""So many holes of a run are named; of more only the number is said."""
+"""A manifest names this many holes of a run. For more it gives only their number."""
 
 
 def archive_faults(world: World) -> Iterator[str]:
-    """Yield what is wrong with a dataset that must have everything: as sentences."""
+    """Yield, as sentences, what is wrong with a dataset that must be complete."""
     sealed = [manifest for _, manifest in manifests(LogFiles(world.storage).leaves())]
     days = [manifest.day for manifest in sealed]
     if days != sorted(set(days)):
@@ -51,7 +51,7 @@ def archive_faults(world: World) -> Iterator[str]:
 
 
 def _messages(world: World, sealed: list[Manifest]) -> dict[Any, list[float]]:
-    """Return by sequence and content of each message that is in the dataset when it was stored: of each copy."""
+    """Return when each copy of each message in the dataset was stored, by the message's sequence and content."""
     storage = world.storage
     tables = [
         read_sealed(storage, file, _COLUMNS) for day in sealed for file in day.files if file.kind == MEASUREMENT.name
@@ -70,7 +70,7 @@ def _messages(world: World, sealed: list[Manifest]) -> dict[Any, list[float]]:
 
 
 def _accounts(world: World, sealed: list[Manifest], archived: Mapping[Entry, float]) -> Iterator[str]:
-    """Yield where the manifests do not name the batches that are missing, and no others."""
+    """Yield where the manifests do not name exactly the batches that are missing."""
     policy = world.register.policy
     days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
     came: dict[str, dict[int, float]] = defaultdict(dict)

@@ -1,4 +1,4 @@
-"""A bus in memory with the faults of a real one: acknowledgements are lost, messages come late, twice and in another order."""
+"""A bus in memory with the faults of a real one: lost acknowledgements, and messages late, twice or out of order."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from services.core.errors import BusError
 
 MAX_AGE = 7 * 86_400.0
 DUPLICATE_SECONDS = 120.0
-"""For so long a stream knows the ids of messages."""
+"""How long a stream remembers the ids of messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """How often, of the calls of a healthy bus, one meets each fault."""
+    """The share of the calls of a healthy bus that meet each fault."""
 
     lost: float = 0.0
     unacknowledged: float = 0.0
@@ -39,12 +39,12 @@ class Stream:
 
     @property
     def last(self) -> int:
-        """The last sequence; the one before the first when it is empty."""
+        """The last sequence, or the one before the first when it is empty."""
         return self.first + len(self.messages) - 1
 
 
 class Bus:
-    """All streams. ``stored`` is called for each message that is stored, ``destroyed`` before some are gone."""
+    """All streams. ``stored`` is called for each message that is stored, ``destroyed`` before messages are removed."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, rng: random.Random, trouble: Trouble) -> None:
         self.trouble = trouble
@@ -65,18 +65,18 @@ class Bus:
         return self._loop.time() + self.clock_ahead
 
     def begin_anew(self, name: str) -> None:
-        """Replace a stream by a new one without messages."""
+        """Replace a stream with a new one without messages."""
         stream = self.streams[name]
         self.destroyed(stream.created, stream.messages)
         self.streams[name] = Stream(self._moment())
 
     def forget_ids(self) -> None:
-        """Forget which messages there were, as after the election of another leader."""
+        """Forget the ids of messages, as after the election of another leader."""
         for stream in self.streams.values():
             stream.ids.clear()
 
     def expire(self, name: str) -> Stream:
-        """Return a stream without what is too old."""
+        """Remove the messages of a stream that are too old, and return it."""
         stream = self.streams[name]
         oldest = self.now - MAX_AGE
         gone = 0
@@ -90,7 +90,7 @@ class Bus:
         return stream
 
     def store(self, name: str, subject: str, payload: bytes, message_id: str) -> int:
-        """Store a message, unless the stream still knows its id; return its sequence."""
+        """Store a message, unless the stream still knows its id. Return its sequence."""
         stream = self.expire(name)
         known = stream.ids.get(message_id)
         if known and self._loop.time() - known[1] < DUPLICATE_SECONDS:
@@ -137,7 +137,7 @@ class Client:
 
     @property
     def connected(self) -> bool:
-        """Whether the bus is there."""
+        """Whether the bus can be reached."""
         return self._name not in self._bus.down
 
     async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:
@@ -145,7 +145,7 @@ class Client:
         bus, name = self._bus, "MEASUREMENTS"
         await self._reach(timeout)
         fate = bus.fate()
-        if fate == "late":  # after the sender gave up: what it sends meanwhile comes first
+        if fate == "late":  # after the sender gave up, and after what it sends meanwhile
             bus.later(900.0, name, subject, payload, message_id)
         if fate in ("lost", "late"):
             await self._give_up(timeout)
@@ -169,7 +169,7 @@ class Client:
         timeout: float = 5.0,
         since: datetime | None = None,
     ) -> list[StoredMessage]:
-        """Return up to ``limit`` stored messages from a sequence on, or from the first one stored at ``since`` or later."""
+        """Return up to ``limit`` messages from a sequence on, or from the first one stored at ``since`` or later."""
         assert pattern == ">"
         await self._reach(timeout)
         held = self._bus.expire(stream)

@@ -1,4 +1,4 @@
-"""Components of a simulation as processes: they are killed, fail, and begin again."""
+"""Components of a simulation as processes that are killed, fail and restart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.simulation.shape import Shape, Truth
 
 
 class Deaf:
-    """Takes everything and does nothing."""
+    """Accepts every call and does nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return nullcontext if name == "time" else self
@@ -35,7 +35,7 @@ class Deaf:
 
 @dataclass(eq=False)
 class World:
-    """What all components of one simulation share."""
+    """The objects that all components of one simulation share."""
 
     loop: asyncio.AbstractEventLoop
     shape: Shape
@@ -48,7 +48,7 @@ class World:
 
 
 class _Log:
-    """Notes what a component logs, by the virtual clock."""
+    """Records what a component logs, by the virtual clock."""
 
     def __init__(self, world: World, who: str) -> None:
         self._world, self._who = world, who
@@ -63,7 +63,7 @@ class _Log:
 
 
 class Component(ABC):
-    """One process: its ``work`` runs until it is killed or fails, and begins again some time later."""
+    """One process. Its ``work`` runs until it is killed or fails, and restarts some time later."""
 
     def __init__(self, world: World, name: str, rng: random.Random) -> None:
         self.world, self.name, self.rng = world, name, rng
@@ -73,7 +73,7 @@ class Component(ABC):
         """How far its clock is ahead, in seconds."""
         self.log: Any = _Log(world, name)
         self.failure: BaseException | None = None
-        """What no component may end with."""
+        """The error with which it ended, if no component may end with that."""
         self._accept = False
         self._down = 0.0
         self._main: asyncio.Task[None] | None = None
@@ -83,11 +83,11 @@ class Component(ABC):
 
     @property
     def runs(self) -> bool:
-        """Whether it is there at this moment."""
+        """Whether it runs now."""
         return self._main is not None and not self._main.done()
 
     def kill(self, down: float) -> None:
-        """End it at once, for so many seconds."""
+        """End it at once, and keep it down for so many seconds."""
         if self._main is not None and not self._main.done():
             self._down = max(self._down, down)
             self._main.cancel()
@@ -101,7 +101,7 @@ class Component(ABC):
         return self.world.loop.time() + self.ahead
 
     async def live(self) -> None:
-        """Run it, again and again, until cancelled, or until it ends with what no component may end with."""
+        """Run it again and again, until cancelled, or until it ends with an error that no component may end with."""
         while self.failure is None:
             accept, self._accept = self._accept, False
             self._main = asyncio.create_task(self.work(accept))
@@ -120,7 +120,7 @@ class Component(ABC):
         timer.cancel()
 
     def start(self) -> None:
-        """Begin again at once, if it is down."""
+        """Restart it at once, if it is down."""
         if self._rested is not None and not self._rested.done():
             self._rested.set_result(None)
 
@@ -132,7 +132,7 @@ class Component(ABC):
         match error:
             case None | KilledError():
                 return self.rng.choice([10.0, 600.0, 7200.0])
-            case GapError():  # its operator reads why, and lets it go on
+            case GapError():  # its operator reads why, and lets it continue
                 self.told(str(error))
                 self._accept = True
                 return self.rng.uniform(600.0, 40_000.0)
@@ -142,18 +142,18 @@ class Component(ABC):
         return 0.0
 
     def told(self, sentence: str) -> None:  # noqa: B027  # few components have anything to take in
-        """Take in the sentence that it ended with: what that names may be lost."""
+        """Read the message with which it ended: what that names may be lost."""
 
     @abstractmethod
     async def work(self, accept: bool) -> None:  # as the setting
-        """Do what it does."""
+        """Run the component."""
 
     def release(self) -> None:  # noqa: B027  # not every component holds something
-        """Do what the system does for a process that has ended."""
+        """Release what the system releases for a process that has ended."""
 
 
 async def first_of(*tasks: asyncio.Task[Any]) -> None:
-    """Wait until one of the tasks has ended, and end the others; in the same order every time, which asyncio.wait does not promise."""
+    """Wait until one of the tasks has ended, and cancel the others, always in the same order (unlike asyncio.wait)."""
     done = asyncio.Event()
     for task in tasks:
         task.add_done_callback(lambda _: done.set())

@@ -1,7 +1,7 @@
 """Disks that forget what was not synced, fail for a while, and end a process between two of its operations.
 
-Files lie in a folder for each component. What a component changed in a folder since it last synced that folder can be undone: some
-of it, the latest first, is gone after a power cut.
+Each component has a folder for its files. Changes in a folder since its last sync can be undone: after a power cut some
+of them are gone, the latest first.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from services.core.errors import StateError
 
 
 class KilledError(BaseException):
-    """The process was ended by kill -9; no handler of errors may notice."""
+    """The process was ended by kill -9; no error handler may notice."""
 
 
 class Disk:
-    """All that lies below ``root``, in a folder for each component.
+    """All files below ``root``, in a folder for each component.
 
-    A component in ``failing`` is refused every write, with the number of an error. ``kill_after`` are how many operations a
-    component does before it is killed.
+    Every write of a component in ``failing`` is refused, with this error number. ``kill_after`` says how many
+    operations a component does before it is killed.
     """
 
     def __init__(self, root: Path, rng: random.Random) -> None:
@@ -52,7 +52,7 @@ class Disk:
             raise OSError(self.failing[owner], os.strerror(self.failing[owner]))
 
     def cut_power(self) -> int:
-        """Undo some of what was not synced; return how many operations."""
+        """Undo some operations that were not synced, and return how many."""
         undone = 0
         for _, operations in sorted(self._unsynced.items()):
             kept = self._rng.randint(0, len(operations))
@@ -66,7 +66,7 @@ class Disk:
         return undone
 
     def lose(self, folder: Path) -> None:
-        """Replace a folder by an empty one, as with another disk: nothing of the old one ever comes back."""
+        """Replace a folder with an empty one, as with another disk: nothing of the old one ever comes back."""
         shutil.rmtree(folder)
         folder.mkdir()
         for path in [path for path in self._unsynced if path.is_relative_to(folder)]:
@@ -119,7 +119,7 @@ _replace, _unlink = Path.replace, Path.unlink
 
 
 class MemoryStorage:
-    """A dataset in memory, as an object store keeps it: a file is there when ``write`` has returned, or half of the time."""
+    """A dataset in memory, like an object store. A write that was interrupted may or may not have taken effect."""
 
     def __init__(self, disk: Disk, owner: str) -> None:
         self.address = f"memory:{owner}"

@@ -22,7 +22,7 @@ HOUR = 3600.0
 
 @dataclass(eq=False)
 class Faults:
-    """Lets them happen to the components of a world."""
+    """Injects the faults into the components of a world."""
 
     world: World
     probers: list[Prober]
@@ -62,7 +62,7 @@ class Faults:
             self.world.loop.call_at(moment, self._happen, name, calls[name])
 
     def end(self) -> None:
-        """Let nothing fail any more."""
+        """End all faults."""
         world = self.world
         world.bus.down.clear()
         world.disk.failing.clear()
@@ -164,7 +164,7 @@ class Faults:
         record.excused["scorer"].update(self._nowhere_else())
 
     def _nowhere_else(self) -> set[Entry]:
-        """Return the messages that neither the stream nor a dataset has from which the scorer restores."""
+        """Return the messages that are neither in the stream nor in a dataset from which the scorer restores."""
         world = self.world
         stream, generation = world.bus.expire(MEASUREMENTS), len(world.record.generations) - 1
         held = (

@@ -1,6 +1,6 @@
-"""Judges a simulation by what really happened: the truth about the targets, and every message that the stream stored.
+"""Judge a simulation by what really happened: the truth about the targets, and every message that the stream stored.
 
-It shares the oracle of docs/method.md with other tests, and no code with what it judges.
+It shares the oracle of docs/method.md with other tests. Only the comparison bit for bit uses the code that it judges.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FIELDS = ("point", "lower", "upper", "known_share", "losses", "strict", "requir
 
 
 class Judge:
-    """Finds what is wrong, each fault as a sentence."""
+    """Finds faults, each as a sentence."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -47,7 +47,7 @@ class Judge:
             yield from self._untrue(_verdicts(scorer, scorer.scoring))
 
     def end(self, probers: Sequence[Prober], scorer: Scorer, archive: Archive | None) -> Iterator[str]:
-        """Yield what is wrong when everything must have come where it belongs."""
+        """Yield what is wrong at the end, when every message must have arrived."""
         record = self._world.record
         everybody: list[Component] = [*probers, scorer, *([archive] if archive else [])]
         for one in everybody:
@@ -95,9 +95,9 @@ class Judge:
                 yield f"slot {key[2]} of {key[1]} is {stage}, and was {true}"
 
     def _expected(self) -> tuple[dict[Key, int], dict[Key, int], set[Key]]:
-        """Return the verdicts of links that must be known, those that may be, and the keys that are sure in neither.
+        """Return the verdicts of links that must be known, those that may be, and the keys that are not sure in either.
 
-        Where a clock stepped back, it depends on the messages before a message whether that came in time.
+        Where a clock stepped back, whether a message came in time depends on the messages before it.
         """
         certain: Stored = ([], [])
         possible: Stored = ([], [])
@@ -126,20 +126,20 @@ class Judge:
         return oracle.verdicts(self._register, *certain) if excused else most, most, unsure
 
     def _delayed(self, row: Measurement, stored: float) -> bool:
-        """Whether a measurement that was stored then gives way to one that was not delayed (docs/method.md §2)."""
+        """Return whether a measurement stored then gives way to one that was not delayed (docs/method.md §2)."""
         return stored > row.slot_start + 1.5 * self._seconds + 2.0
 
     def _admits(self, row: Measurement, stored: float) -> bool:
-        """Whether a measurement counts that was stored then (docs/method.md §2)."""
+        """Return whether a measurement stored then counts (docs/method.md §2)."""
         start = row.slot_start
         in_time = start - self._seconds <= stored <= start + self._seconds + self._grace
         in_slot = row.time is None or start - 1.0 <= row.time <= start + 1.5 * self._seconds
         return in_time and in_slot and start >= self._world.shape.start
 
     def _index(self, scoring: Scoring, found: dict[Key, int], *, whole: bool) -> Iterator[str]:
-        """Yield where the index is not the oracle's.
+        """Yield where the index differs from the oracle's.
 
-        Where the ``whole`` stream counts, it must also be bit for bit the index of all messages counted at once.
+        If the ``whole`` stream counts, the index must also equal, bit for bit, that of all messages counted at once.
         """
         end = scoring.settled(self._world.loop.time())
         snapshot = compute_indicators(scoring.arrays, scoring.evidence, end_slot=end)

@@ -1,4 +1,4 @@
-"""Months of many seeds, in this process or in several."""
+"""Simulate the months of many seeds, in this process or in several."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHUNK = 20
 
 
 def simulate_many(seeds: Sequence[int], jobs: int, until: float) -> Iterator[Month]:
-    """Simulate the months of seeds in their order, without their logs, until a time of the steady clock."""
+    """Simulate the months of seeds in their order, without their logs, until a time of the monotonic clock."""
     chunks = [seeds[first : first + _CHUNK] for first in range(0, len(seeds), _CHUNK)]
     if jobs == 1:
         for chunk in chunks:
@@ -35,5 +35,5 @@ def _chunk(until: float, seeds: Sequence[int]) -> list[Month]:
 
 
 def silence_components() -> None:
-    """Leave out the logs of components, which the month keeps by itself."""
+    """Silence the logs of components, which a month records itself."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -1,4 +1,4 @@
-"""Simulates one month from its seed."""
+"""Simulate one month from its seed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ from tests.simulation.virtual_time import VirtualLoop
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """How one ended. ``faults`` are sentences with the moment; ``counts`` what happened how often; ``digest`` of all that happened."""
+    """The result of a month.
+
+    ``faults`` are sentences with the moment. ``counts`` is by event. ``digest`` is a hash of the log.
+    """
 
     seed: int
     faults: tuple[str, ...]
@@ -129,7 +132,7 @@ async def _live(world: World, rng: random.Random) -> list[str]:
 
 @contextmanager
 def _paces(shape: Shape, storage: Storage) -> Iterator[None]:
-    """Let components look around at the pace of the simulation's slots, which are long."""
+    """Let components poll at the pace of the simulation's slots, which are long."""
     seconds = float(shape.register["slot_seconds"])
     paces: dict[ModuleType, dict[str, object]] = {
         publisher: {"_RETRY_SECONDS": seconds / 10},
@@ -144,7 +147,7 @@ def _paces(shape: Shape, storage: Storage) -> Iterator[None]:
             "_SEAL_SECONDS": seconds,
             "_RETRY_SECONDS": seconds / 4,
         },
-        history: {"read_leaf": lru_cache(manifest.read_leaf)},  # what is read again and again is the same bytes
+        history: {"read_leaf": lru_cache(manifest.read_leaf)},  # the same bytes are read again and again
         segments: {"read": lru_cache(files.read)},
         restoring: {"open_storage": lambda _: storage},
         day_files: {"open_storage": lambda _: storage},

@@ -1,4 +1,4 @@
-"""What was published, stored and destroyed in a simulation, as the bus and the probers know it."""
+"""Record what was published, stored and destroyed in a simulation, as the bus and the probers know it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from services.core.model import Measurement, StreamPosition
 
 @dataclass(eq=False)
 class Entry:
-    """One message that the stream stored, in its ``generation``: how often the stream had begun anew before."""
+    """One message that the stream stored. ``generation`` is how often the stream was recreated before."""
 
     generation: int
     message: StoredMessage
 
     @cached_property
     def rows(self) -> list[Measurement]:
-        """What it says was measured."""
+        """The measurements in the message."""
         return list(decode_measurements(self.message.data))
 
     @cached_property
@@ -35,7 +35,7 @@ class Entry:
 
 @dataclass(eq=False)
 class Record:
-    """Everything that a judge needs to know; ``excused`` are messages that a component may lack, by its name."""
+    """Everything that a judge needs to know. ``excused`` are messages that a component may lack, by its name."""
 
     log: list[str] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
@@ -46,9 +46,9 @@ class Record:
     """The ids of messages that a full spool dropped."""
     excused: defaultdict[str, set[Entry]] = field(default_factory=lambda: defaultdict(set))
     durable: dict[str, Callable[[], StreamPosition | None]] = field(default_factory=dict)
-    """By component: reads from its files up to where it has the stream."""
+    """By component: reads from its files the position up to which it has the stream."""
     repairing: set[str] = field(default_factory=set)
-    """Components that have damaged files and have not begun again since."""
+    """Components that have damaged files and have not restarted since."""
     stored_ids: set[str] = field(default_factory=set)
 
     def note(self, moment: float, who: str, what: str) -> None:
@@ -57,11 +57,11 @@ class Record:
 
     @property
     def digest(self) -> str:
-        """A hash of all that happened."""
+        """A hash of everything that happened."""
         return sha256("\n".join(self.log).encode()).hexdigest()
 
     def stored(self, created: str, message_id: str, message: StoredMessage) -> None:
-        """Note a message that the stream stored."""
+        """Record a message that the stream stored."""
         if not self.generations or self.generations[-1] != created:
             self.generations.append(created)
         self.entries.append(Entry(len(self.generations) - 1, message))
@@ -69,7 +69,7 @@ class Record:
         self.note(message.time, "bus", f"stored {message.sequence} {message_id}")
 
     def destroyed(self, created: str, messages: Sequence[StoredMessage]) -> None:
-        """Excuse who has not taken in for good what is destroyed."""
+        """Excuse the components that have not yet durably read the messages that are destroyed."""
         if not messages:
             return
         gone = {message.sequence for message in messages}

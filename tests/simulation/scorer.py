@@ -1,4 +1,7 @@
-"""The scorer without exchanges: evidence, index, state on disk. Stubs stand for what only shows them: metrics, blocks, health."""
+"""The scorer without exchanges: evidence, index, state on disk.
+
+Stubs replace the parts that only show these: metrics, blocks, health.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ from tests.simulation.shape import DAY
 
 
 class _Published:
-    """Takes the index where it would be put on the bus."""
+    """Takes the index instead of publishing it on the bus."""
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
@@ -61,7 +64,7 @@ class Scorer(Component):
         world.record.durable[self.name] = self.durable
 
     def durable(self) -> StreamPosition | None:
-        """Return up to where its files have the stream."""
+        """Return the position up to which its files have the stream."""
         for name in MANIFESTS:
             path = self._store.folder / name
             if path.exists():
@@ -117,7 +120,10 @@ class Scorer(Component):
         )
 
     def told(self, sentence: str) -> None:
-        """Excuse what came before the stream has everything that could be in a damaged file: a slot may be measured a slot early."""
+        """Excuse messages about slots that the stream may not have in full, after evidence was damaged.
+
+        A slot may be measured a slot early.
+        """
         if "evidence is damaged" in sentence:
             record, seconds = self.world.record, self.world.shape.register["slot_seconds"]
             held = self.world.bus.streams[MEASUREMENTS].messages
@@ -130,7 +136,7 @@ class Scorer(Component):
         return (await self.client.stream_state(MEASUREMENTS)).now
 
     async def _save_often(self, scoring: Scoring, store: Store, lock: EvidenceLock) -> None:
-        """As services.scorer.session does."""
+        """Save every half slot, as services.scorer.session saves now and then."""
         while True:
             async with lock.lock:
                 update = scoring.save()

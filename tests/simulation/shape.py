@@ -1,4 +1,4 @@
-"""What one seed simulates: a small government, the truth about its links, and how often what fails."""
+"""Draw what one seed simulates: a small government, the truth about its links, and the number of each fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.oracles.index import midnight
 
 DAYS = 30
 SETTLING_DAYS = 3
-"""At the end nothing fails any more for so long, and everything must have come where it belongs."""
+"""At the end there are no faults for so long. After that every message must have arrived."""
 
 _ZONES = [("UTC", date(2026, 9, 1)), ("Asia/Tehran", date(2026, 9, 1)), ("Europe/Berlin", date(2026, 10, 10)),
           ("America/Havana", date(2026, 10, 15)), ("America/St_Johns", date(2026, 2, 20))]  # fmt: skip
@@ -25,7 +25,7 @@ DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is drawn from a seed before time begins: sizes, paces in seconds, and which faults there are at all."""
+    """What is drawn from a seed at first: sizes, intervals in seconds, and the faults that happen."""
 
     register: dict[str, Any]
     vantages: tuple[str, ...]
@@ -40,15 +40,15 @@ class Shape:
     spool_bytes: int
     trouble: Trouble
     faults: dict[str, int]
-    """How many of each fault there are in the month."""
+    """The number of each fault in the month."""
 
     @property
     def end(self) -> float:
-        """When the month is over."""
+        """The end of the month."""
         return self.start + DAYS * DAY
 
     def compiled(self) -> Register:
-        """Return the register as components take it."""
+        """Return the register in the form that components use."""
         register = register_of(self.register)
         vantages = tuple(Vantage(name) for name in self.vantages)
         policy = replace(register.policy, grace_hours=self.grace_hours, windows_days=(self.window,), vantages=vantages)
@@ -56,7 +56,7 @@ class Shape:
 
 
 def draw_shape(rng: random.Random) -> Shape:
-    """Draw one. Each fault is absent from many seeds, so that what some of them do together is not hidden by the others."""
+    """Draw a shape. Each fault is absent from many seeds, so that it does not hide the joint effects of others."""
     timezone, first = rng.choice(_ZONES)
     seconds = rng.choice([10_800, *[21_600] * 7, *[43_200] * 12])
     agencies = [{"id": f"a{number}", "sector": f"x{number % 2}"} for number in range(3)]
@@ -137,7 +137,7 @@ def _trouble(rng: random.Random) -> Trouble:
 
 
 class Truth:
-    """The stage that each target really reached in each slot."""
+    """The true stage of each target in each slot."""
 
     def __init__(self, shape: Shape, rng: random.Random) -> None:
         seconds = shape.register["slot_seconds"]

@@ -1,4 +1,4 @@
-"""A few simulated months, those that found something once among them. `make simulate` has many more."""
+"""A few simulated months, including those that once found a fault. `make simulate` runs many more."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ FOUND = {
     3803: "what a disk had refused to remove was sent again by a run weeks later",
     3825: "segments that had been removed were there again after a power cut, and their days were sealed late",
 }
-"""Seeds that found something, and what: see docs/robustness.md. They find it only while months are drawn as they are."""
+"""Seeds that found a fault, and which (docs/robustness.md). They find it only as long as months are drawn this way."""
 
 
 @pytest.mark.parametrize("seed", [*range(5), *FOUND])
 def test_a_month_with_faults_loses_and_invents_nothing(seed: int) -> None:
-    """Every verdict is true, every acknowledged measurement is in the scorer and in the archive once, the index is the oracle's."""
+    """Every verdict is true, scorer and archive have each acknowledged measurement once, the index is the oracle's."""
     assert simulate(seed).faults == ()
 
 
 def test_a_seed_is_one_history() -> None:
-    """The same seed gives the same month, event by event, in another process too, whatever hashes it gives to texts."""
+    """The same seed gives the same month, event by event, also in another process with other hashes of strings."""
     program = "import json; from tests.simulation.month import simulate; print(json.dumps(simulate(3).digest))"
     environment = {**os.environ, "PYTHONHASHSEED": "17", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     run = subprocess.run(

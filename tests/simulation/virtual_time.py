@@ -1,4 +1,4 @@
-"""An event loop on virtual time: nobody waits, and what runs in threads elsewhere runs here in its turn."""
+"""An event loop on virtual time: nothing waits, and calls in threads run in the loop instead."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 class StuckError(Exception):
-    """Nothing would ever happen any more."""
+    """Nothing is due any more, so the loop would wait forever."""
 
 
 class _Selector(selectors.DefaultSelector):
-    """Moves the clock on in place of waiting."""
+    """Advances the clock instead of waiting."""
 
     now = 0.0
 
@@ -31,9 +31,10 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock is moved to the next thing due. ``pause`` says how long a call in a thread takes, in seconds.
+    """A loop whose clock jumps to the next event. ``pause`` returns how long a call in a thread takes, in seconds.
 
-    Such a call has its effect at once and its result later, so that other tasks run in between, and in the same order every time.
+    Such a call takes effect at once and returns its result later, so that other tasks run in between, always in the
+    same order.
     """
 
     def __init__(self, start: float, pause: Callable[[], float]) -> None:
@@ -48,7 +49,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual.now
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]  # noqa: ARG002  # a coroutine in typeshed; there is no executor
-        """Call at once; the result comes later."""
+        """Call at once. The result comes later."""
         future: asyncio.Future[T] = self.create_future()
         try:
             result = func(*args)
@@ -60,7 +61,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def everywhere(self) -> Iterator[None]:
-        """Make this clock that of the process."""
+        """Make this clock the clock of the process."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(time, "time", self.time)
             patch.setattr(time, "monotonic", self.time)

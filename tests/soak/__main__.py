@@ -22,9 +22,9 @@ from tests.soak.chart import memory_chart
 from tests.support.paths import ROOT
 from tests.support.system import System
 
-_SLOTS_AN_HOUR = 12  # of 300 s, as a policy has them unless it says otherwise
+_SLOTS_AN_HOUR = 12  # of 300 s, the default of a policy
 _START_SECONDS = 300.0  # the first index comes after the first whole slot
-_WARM = 1 / 3  # of the run: caches fill, and libraries are loaded, before memory is expected to stay
+_WARM = 1 / 3  # of the run: caches fill and libraries are loaded before memory is expected to stay constant
 _PRIVATE = re.compile(r"^(?:RssAnon|RssShmem):\s+(\d+) kB$", re.MULTILINE)
 
 Samples = list[tuple[float, float]]
@@ -50,7 +50,7 @@ def _follow(system: System, slot: float, hours: float) -> dict[str, Samples]:
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> float:
-    """Return the growth in MiB an hour of samples (hours, MiB), the first third left out: the line of least squares."""
+    """Return the growth of samples (hours, MiB) in MiB per hour, by least squares without the first third."""
     hours, mib = np.array(samples[round(len(samples) * _WARM) :]).T
     return float(np.polyfit(hours, mib, 1)[0])
 
@@ -68,7 +68,7 @@ def _say(text: str) -> None:
 
 
 def main() -> int:
-    """Run. Returns 1 when a component grows by more than the limit."""
+    """Run the soak. Returns 1 when a component grows by more than the limit."""
     parser = argparse.ArgumentParser("make soak", description=__doc__)
     parser.add_argument("--hours", type=float, default=24.0, help="simulated hours, of 12 slots each (default: 24)")
     parser.add_argument("--slot", type=int, default=20, help="seconds that a slot takes (default: 20)")

@@ -36,6 +36,6 @@ def memory_chart(samples: Mapping[str, Sequence[tuple[float, float]]]) -> str:
         colour = _COLOURS[number % len(_COLOURS)]
         line = " ".join(f"{x(hour):.1f},{y(mib):.1f}" for hour, mib in ours)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        below = max(below + 13, y(ours[-1][1]) + 4)  # names stand one below the other
+        below = max(below + 13, y(ours[-1][1]) + 4)  # so that names do not overlap
         parts.append(f'<text x="{_LEFT + wide + 6}" y="{below:.1f}" fill="{colour}">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>\n"])

@@ -1,4 +1,4 @@
-"""The slope and the chart of a soak; `make soak` measures real components."""
+"""The slope and the chart of a soak. `make soak` measures real components."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STEADY = [(hour / 12, 100 + 0.5 * hour / 12) for hour in range(288)]
 
 
 def test_the_first_third_does_not_count() -> None:
-    """What a component takes while it warms up is no growth; what it takes steadily is told in MiB an hour."""
+    """Memory that a component takes while it warms up is no growth. Steady growth is given in MiB per hour."""
     assert slope(STEADY) == pytest.approx(0.5)
     assert slope([(hour, mib + (400 if hour > 4 else 0)) for hour, mib in STEADY]) == pytest.approx(0.5)
 

@@ -18,11 +18,11 @@ from tests.fuzz.all_readers import READERS
 from tests.support.paths import ROOT
 
 _EXECUTED = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
-_LONGER_SECONDS = 120  # that a process may take beyond its time, for its start and its last input
+_LONGER_SECONDS = 120  # more than its time that a process may take, for its startup and its last input
 
 
 def _fuzz(name: str, seconds: float, folder: Path) -> tuple[int, float, list[str]]:
-    """Fuzz one reader in a process of its own; return how many inputs it took, its processor seconds, and the findings."""
+    """Fuzz one reader in its own process. Return the number of inputs, the processor seconds, and the findings."""
     folder.mkdir(parents=True, exist_ok=True)
     found = folder / "findings.ndjson"
     found.unlink(missing_ok=True)
@@ -50,7 +50,7 @@ def _children_seconds() -> float:
 
 
 def _table(names: list[str], seconds: float, folder: Path) -> Iterator[tuple[str, int]]:
-    """Fuzz each reader; yield the lines of the table with how many findings each stands for."""
+    """Fuzz each reader. Yield the lines of the table with the number of findings in each."""
     yield f"{'reader':<36}{'inputs':>12}{'processor s':>14}{'findings':>10}", 0
     total, spent = 0, 0.0
     for name in names:
@@ -63,7 +63,7 @@ def _table(names: list[str], seconds: float, folder: Path) -> Iterator[tuple[str
 
 
 def main() -> int:
-    """Divide the time among the readers. Returns 1 when anything was found."""
+    """Divide the time among the readers. Returns 1 if there are findings."""
     parser = argparse.ArgumentParser("make fuzz", description=__doc__)
     parser.add_argument("readers", nargs="*", metavar="READER", help=f"which ones (default: all): {', '.join(READERS)}")
     parser.add_argument("--minutes", type=float, default=5.0, help="how long, all together (default: 5)")

@@ -1,4 +1,4 @@
-"""Damage for Hypothesis: inputs with a few bytes changed, cut, repeated or put in."""
+"""Damage for Hypothesis: inputs with a few bytes changed, cut, repeated or inserted."""
 
 from __future__ import annotations
 

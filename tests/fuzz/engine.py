@@ -1,6 +1,6 @@
-"""``python -m tests.fuzz.engine READER SECONDS FOLDER``: one reader fuzzed by one process, which the engine ends.
+"""``python -m tests.fuzz.engine READER SECONDS FOLDER`` fuzzes one reader in one process, which the engine ends.
 
-The engine is Atheris, guided by coverage; where it is not installed, Hypothesis damages the seeds. Findings go to
+The engine is Atheris, guided by coverage. Where it is not installed, Hypothesis damages the seeds. Findings go to
 ``FOLDER/findings.ndjson`` as they are found, once each, with the input in hexadecimal digits.
 """
 
@@ -28,7 +28,7 @@ except ImportError:
     atheris = None
 
 INSTRUMENTED = ("services", "peyvand", "h2", "hpack", "hyperframe", "dns", "yaml", "jsonschema", "jsonpath_rfc9535")
-"""Packages whose branches guide Atheris: ours, and those of pure Python that see outside text first."""
+"""Packages whose branches guide Atheris: ours, and those in pure Python that read outside text first."""
 
 _HANGS_SECONDS = 60  # an input that takes longer ends the process, and is a finding
 _MEMORY_MIB = 2048  # likewise an input that needs more
@@ -46,7 +46,7 @@ class Run:
         self._kinds: set[str] = set()
 
     def take(self, data: bytes) -> None:
-        """Have one input read."""
+        """Pass one input to the reader."""
         from tests.fuzz.reader import finding_of  # noqa: PLC0415 - after the start of instrumentation
 
         self.executions += 1
@@ -60,7 +60,7 @@ class Run:
 
 
 def _with_atheris(run: Run, seeds: Iterable[bytes], seconds: float, folder: Path) -> None:
-    """Fuzz until the time is over; the library then ends the process, and prints how many inputs there were."""
+    """Fuzz until the time is over. The library then ends the process, and prints the number of inputs."""
     corpus = folder / "corpus"
     corpus.mkdir(exist_ok=True)
     for number, seed in enumerate(seeds):

@@ -1,4 +1,4 @@
-"""Readers of outside text as the fuzzer calls them, and what counts as a finding. Pure but for the clock of the processor."""
+"""Readers of outside text as the fuzzer calls them, and its findings. Pure but for the clock of the processor."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one input did that it must not do; ``kind`` is the same for inputs with the same cause."""
+    """A fault that one input revealed. ``kind`` is the same for inputs with the same cause."""
 
     kind: str
     detail: str
 
 
 def finding_of(reader: Reader, data: bytes) -> Finding | None:
-    """Have an input read. Returns what is wrong; None when it was read, or refused as it must be."""
+    """Pass an input to a reader. Return the finding, or None if the input was read or properly refused."""
     started = process_time()
     try:
         reader.read(data)
@@ -48,7 +48,7 @@ def finding_of(reader: Reader, data: bytes) -> Finding | None:
 
 
 def _place(error: BaseException) -> str:
-    """Return the innermost line of ours that raised."""
+    """Return the innermost line of our code that raised."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if any(f"/{folder}/" in frame.filename for folder in _OURS)]
     frame = (ours or frames)[-1]

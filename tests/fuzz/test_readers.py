@@ -1,4 +1,4 @@
-"""Readers of outside text as `make fuzz` calls them: what they must read is read, and damage is no crash."""
+"""Readers of outside text as `make fuzz` calls them: valid input is read, and damaged input does not crash them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXAMPLES = 25
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=lambda reader: reader.name)
 def test_what_is_whole_is_read(reader: Reader) -> None:
-    """Each seed is read, not refused: the fuzzer starts from what works."""
+    """Each seed is read, not refused: the fuzzer starts from valid input."""
     seeds = list(reader.seeds())
     assert seeds
     for seed in seeds:
@@ -24,7 +24,7 @@ def test_what_is_whole_is_read(reader: Reader) -> None:
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=lambda reader: reader.name)
 def test_damage_is_no_finding(reader: Reader) -> None:
-    """Each reader reads or refuses what is damaged."""
+    """Each reader reads or refuses damaged input."""
     seeds = list(reader.seeds())
 
     @settings(max_examples=_EXAMPLES)

@@ -1,4 +1,4 @@
-"""Readers of what a target answers: descriptors, encoded bodies, DNS, STARTTLS, tokens."""
+"""Readers of the answers of targets: descriptors, encoded bodies, DNS, STARTTLS, tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers of what callers send to the api: every request, and page tokens."""
+"""Readers of the input of callers of the api: every request, and page tokens."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _METHODS = tuple(
     for method in service.methods
 )
 _QUERY = ("ListLinks", "country")
-_TURNS = 20  # of the event loop, within which an answer that needs no waiting is there
+_TURNS = 20  # of the event loop, enough for an answer that needs no waiting
 
 
 class _AbortedError(Exception):
@@ -97,7 +97,7 @@ def _handlers() -> tuple[grpc.GenericRpcHandler, ...]:
 
 
 class _Details:
-    """What gRPC tells of a call before its request."""
+    """What gRPC reports about a call before its request."""
 
     def __init__(self, method: str) -> None:
         self.method = method

@@ -1,4 +1,4 @@
-"""Readers of certificates: what a server presents, and files of authorities."""
+"""Readers of certificates: those that a server presents, and files of authorities."""
 
 from __future__ import annotations
 

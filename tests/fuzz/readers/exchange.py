@@ -1,4 +1,4 @@
-"""Readers of exchange logs and of what security servers answer."""
+"""Readers of exchange logs and of the answers of security servers."""
 
 from __future__ import annotations
 

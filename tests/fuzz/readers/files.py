@@ -78,7 +78,7 @@ def _whole_registers() -> Iterator[bytes]:
 
 
 def _in_place_of(name: str) -> Reader:
-    """Return the reader of one file of the register, the others being as they should."""
+    """Return the reader of one file of the register, beside valid other files."""
 
     def load(data: bytes) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +91,7 @@ def _in_place_of(name: str) -> Reader:
 
 
 def _file(read: Callable[[Path], object]) -> Callable[[bytes], None]:
-    """Return a function that writes a file and has it read."""
+    """Return a function that writes its input to a file and reads that."""
 
     def written(data: bytes) -> None:
         with tempfile.TemporaryDirectory() as folder:

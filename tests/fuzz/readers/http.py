@@ -35,7 +35,7 @@ _REQUEST = Http2Request(((b":method", b"GET"), (b":scheme", b"http"), (b":author
 
 
 def _exchange(make: Callable[[asyncio.Future[None]], HttpConnection], data: bytes) -> HttpConnection:
-    """Answer a request with bytes, in pieces whose size the first byte gives, and the end of the connection."""
+    """Answer a request with bytes, in pieces of the size that the first byte gives, and end the connection."""
     size = data[0] or len(data) if data else 1
     connection, _ = fed(make, (data[at : at + size] for at in range(1, len(data), size)), closes=True)
     if connection.done.done() and (crash := connection.done.exception()) is not None:

@@ -48,12 +48,12 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "limits": lambda _: limits(),
     "growth": lambda _: draw(FOLDER),
 }
-APART = ("scale", "publishing", "api", "console", "visible", "archive", "sensitivity")  # they want gigabytes
-DRAWS = "growth"  # what measures nothing
+APART = ("scale", "publishing", "api", "console", "visible", "archive", "sensitivity")  # they need gigabytes
+DRAWS = "growth"  # measures nothing
 
 
 def main() -> None:
-    """Run the benchmark that is named, or all of them."""
+    """Run the named benchmark, or all but those in APART."""
     parser = argparse.ArgumentParser("python -m tests.bench", description=__doc__)
     parser.add_argument(
         "benchmark",
@@ -96,7 +96,7 @@ def main() -> None:
     arguments, rest = parser.parse_known_args()
     if rest and arguments.benchmark != "probe":
         parser.error(f"unrecognised: {' '.join(rest)}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that what was started is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that started processes end
     if arguments.benchmark in {None, "probe"}:
         bench_probe.main(rest)
     for name, figures in BENCHMARKS.items():

@@ -1,4 +1,4 @@
-"""How long a prober's event loop stands still while it reads a new register from the bus."""
+"""Measure how long a prober's event loop stalls while it reads a new register from the bus."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["adoption"]
 
 _ROUNDS = 5
 _FULL_COLLECTION = 1000
-"""Collections of the second generation to one of the third, as in the prober."""
+"""Collections of the second generation per one of the third, as in the prober."""
 
 
 def adoption(links: int) -> Iterator[str]:
-    """Publish a register of so many links on a bus of its own, and yield what reading it costs an event loop."""
+    """Publish a register of so many links on a new bus, and yield what reading it costs an event loop."""
     yield machine()
     before = gc.get_threshold()
     gc.set_threshold(*before[:2], _FULL_COLLECTION)

@@ -1,4 +1,4 @@
-"""What answering costs: a real api process over a published index of any size, its clients on the same cores."""
+"""Measure what answers cost a real api process with an index of any size, and its clients on the same cores."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PAUSE_SECONDS = 0.5
 
 
 def api(links: int) -> Iterator[str]:
-    """Measure an index of so many links; every line is a figure."""
+    """Measure the api with an index of so many links, and yield lines of figures."""
     yield f"api over {links:,} links, from {time.strftime('%F %T %Z')}"
     yield machine()
     with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
@@ -49,7 +49,7 @@ def api(links: int) -> Iterator[str]:
 
 @asynccontextmanager
 async def answering(links: int, folder: Path) -> AsyncIterator[tuple[Component, str, IndexPublisher, State]]:
-    """A real api process that serves an index of so many links: it, its address, and what may publish another."""
+    """Run a real api process that serves an index of so many links. Yields it, its address, a publisher and state."""
     register = with_versions(register_of(links))
     async with _nats(folder) as nats, nats.connect("scorer") as bus:
         async with nats.connect("register") as writer:
@@ -77,7 +77,7 @@ async def _answers(links: int, folder: Path) -> list[str]:
             if inflight == INFLIGHT[0]:
                 lines.append(point("api_call", links, spent / found["calls"] * 1e6))
         for what in ("at first", "after a refresh"):
-            # Links of the one service that nobody measures are a tenth of all apart.
+            # The links of the one service that nobody measures are a tenth of all links apart.
             for whose, step in (("", 1), (" of a service that nobody measures", links // 10)):
                 found = await _asked(address, "explain", links, EXPLAINED, step)
                 lines.append(
@@ -101,7 +101,7 @@ async def _watched(folder: Path) -> list[str]:
         for watchers in (0, WATCHERS):
             clients = await _watching(address, watchers) if watchers else None
             if clients is not None:
-                await _heard(clients)  # all know what is current
+                await _heard(clients)  # all have the current index
             await asyncio.sleep(PAUSE_SECONDS)
             before = cpu_seconds(process.pid)
             for _ in range(UPDATES):
@@ -125,7 +125,7 @@ async def _watched(folder: Path) -> list[str]:
 
 
 async def _at_rest(pid: int) -> None:
-    """Wait until a process has hardly anything to do any more."""
+    """Wait until a process is almost idle."""
     before = -1.0
     while (now := cpu_seconds(pid)) > before + REST_SECONDS:
         before = now
@@ -156,7 +156,7 @@ async def _asked(address: str, what: str, *numbers: int) -> dict[str, float]:
 
 
 def spread_of(took: list[float]) -> str:
-    """The median and the slowest of times in seconds, in words."""
+    """Return the median and the slowest of times in seconds, in words."""
     ordered = sorted(took)
     shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
     return _spread({name: 1000 * ordered[int(len(ordered) * share)] for name, share in shares.items()})
@@ -168,7 +168,7 @@ def _spread(found: dict[str, float]) -> str:
 
 @asynccontextmanager
 async def _nats(folder: Path) -> AsyncIterator[Nats]:
-    """A real nats-server that leaves it to the system when to write: what is measured here only reads."""
+    """Run a real nats-server that lets the system decide when to write: the benchmark only reads."""
     server = Nats(folder / "nats", free_port())
     users = write_users(server.credentials)
     text = server_configuration(

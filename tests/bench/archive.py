@@ -1,4 +1,4 @@
-"""What the archive costs: a day sealed out of its segments, sealed exchanges, and the index and a round of a country computed again."""
+"""Measure what the archive costs: sealing a day and exchanges, and recomputing the index and a round of a country."""
 
 from __future__ import annotations
 
@@ -46,8 +46,10 @@ _KEY = SigningKey.generate("bench")
 
 
 def archive(links: int, days: int, parts: Sequence[str] = PARTS) -> Iterator[str]:
-    """Seal a day of so many links in slots of five minutes; score ``days`` sealed days, and freeze and verify a round of them, in
-    all ways there are; seal summaries of exchanges. ``parts`` are some of PARTS.
+    """Seal a day of so many links in slots of five minutes, and a day of summaries of exchanges.
+
+    Also score ``days`` sealed days, and freeze and verify a round of them, in all ways there are. ``parts`` are some of
+    PARTS.
     """
     yield f"archive of {links} links in slots of {_SLOT} s, {days} days, {time.strftime('%F %T %Z')}"
     yield machine()
@@ -74,7 +76,7 @@ def archive(links: int, days: int, parts: Sequence[str] = PARTS) -> Iterator[str
             lines.append(_scoring(storage, links))
         if "verify" in parts:
             lines.append(_verifying(where, storage, links, first, first + timedelta(days=days)))
-        # Points are of so many days.
+        # Points are kept only for so many days.
         yield from (line for line in chain(*lines) if days == _ROUND_DAYS or not is_point(line))
 
 
@@ -86,7 +88,7 @@ def _register(where: Path, links: int, first: date) -> Path:
 
 
 def _sealing(folder: Path, country: Country, links: int, day: date) -> Iterator[str]:
-    """Seal a day in a process of its own, so that nothing else is measured in it."""
+    """Seal a day in its own process, so that nothing else is measured."""
     storage = LocalStorage(folder)
     rows = country.segments(storage, day, _SEGMENT_SECONDS)
     segments = storage.names("open")
@@ -120,7 +122,7 @@ def _sizes(storage: LocalStorage) -> str:
 
 
 def _publish(storage: LocalStorage, country: Country, register: Register, end: date) -> None:
-    """Put a published number beside the days, which tells as of when and by which register they are scored."""
+    """Write a published indicator beside the days. It says as of when and by which register they are scored."""
     moment = country.days.span(f"{end}").start
     row = Indicator(
         kind=IndicatorKind.GOVERNMENT,
@@ -145,7 +147,7 @@ def _publish(storage: LocalStorage, country: Country, register: Register, end: d
 
 
 def _exchanged(country: Country, day: str) -> str:
-    """Seal a day of summaries of flows in each slot, as a collector brings them."""
+    """Seal a day of summaries of flows in each slot, as a collector publishes them."""
     span, rng = country.days.span(day), np.random.default_rng(1)
     tables = []
     for number, slot in enumerate(range(span.start, span.stop, _SLOT)):
@@ -159,7 +161,7 @@ def _exchanged(country: Country, day: str) -> str:
 
 
 def _summary(rng: np.random.Generator, flow: int, slot: int, revision: int) -> ExchangeSummary:
-    """Exchanges of a flow in a slot: up to three a second, some hundred milliseconds each."""
+    """Return exchanges of a flow in a slot: up to three a second, some hundred milliseconds each."""
     count = int(rng.poisson(_SLOT * 3 / (1 + flow % 100)))
     buckets = np.bincount(
         np.clip(rng.normal(15, 2, count).astype(int), 0, DURATION_BUCKETS - 1), minlength=DURATION_BUCKETS
@@ -209,7 +211,7 @@ def _verifying(where: Path, storage: LocalStorage, links: int, first: date, end:
 
 @contextmanager
 def _engine(workers: int) -> Iterator[tuple[str, ...]]:
-    """Start so many workers; yield the flags by which a command counts there, none without workers."""
+    """Start so many workers. Yields the flags that make a command use them, none without workers."""
     if not workers:
         yield ()
         return

@@ -43,7 +43,7 @@ __all__ = ["main"]
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """Seconds of CPU by where they were spent, and of the clock, for so many probes."""
+    """Seconds of CPU (user and system) and of the clock, for so many probes."""
 
     user: float
     system: float
@@ -57,7 +57,7 @@ class _Cost:
 
 
 async def _measure(case: Case, probes: int, at_once: int) -> _Cost:
-    """Probe, ``at_once`` at a time; AssertionError when a probe is judged anything but OK."""
+    """Probe, ``at_once`` at a time. Raises AssertionError when a probe is not judged OK."""
     environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), allow_loopback=True))))
     attempts = ProbeRunner(environment, structlog.get_logger())
     definition = case.definition
@@ -89,7 +89,7 @@ async def _measure(case: Case, probes: int, at_once: int) -> _Cost:
 
     each = max(1, probes // at_once)
     try:
-        await all_of(3)  # everything that is built once, or remembered
+        await all_of(3)  # builds and caches everything that is made once
         before, start = getrusage(RUSAGE_SELF), perf_counter()
         await all_of(each)
         after, took = getrusage(RUSAGE_SELF), perf_counter() - start

@@ -1,4 +1,4 @@
-"""Components as processes of their own, beside a nats-server, for benchmarks."""
+"""Run components as processes beside a nats-server, for benchmarks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WAIT_SECONDS = 1200.0
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A component that runs as process ``pid``, and where it says how it is."""
+    """A component that runs as process ``pid``, and HOST:PORT of its health."""
 
     pid: int
     page: str
@@ -44,7 +44,7 @@ class Component:
 
 @contextmanager
 def component(name: str, nats: Nats | None, folder: Path, **settings: object) -> Iterator[Component]:
-    """Run a component with these settings until the context ends, without a bus for None; its log goes to the folder."""
+    """Run a component with these settings (None for no bus) until the context ends. Its log goes to the folder."""
     page = f"127.0.0.1:{free_port()}"
     bus = {"nats": nats.url, "credentials": nats.credentials} if nats else {}
     flags = {**bus, "metrics": page, **settings}

@@ -1,4 +1,4 @@
-"""What a page costs: a real console process beside a real api over an index of any size, read at a fixed rate."""
+"""Measure what pages cost a real console process beside a real api, over an index of any size."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STATIC = re.compile(r"/static/[\w.-]+")
 
 
 def console(links: int) -> Iterator[str]:
-    """Measure pages over an index of so many links; every line is a figure."""
+    """Measure pages over an index of so many links, and yield lines of figures."""
     yield f"console over {links:,} links, from {time.strftime('%F %T %Z')}"
     yield machine()
     with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
@@ -54,7 +54,7 @@ async def _pages(links: int, folder: Path) -> list[str]:
 
 
 async def _sizes(client: httpx.AsyncClient) -> list[str]:
-    """Bytes as sent, compressed."""
+    """Return the sizes of pages and files as sent, compressed."""
     page = await client.get("/fa/")
     style = next(name for name in _STATIC.findall(page.text) if name.endswith(".css"))
     files = {*_STATIC.findall(page.text), *_STATIC.findall((await client.get(style)).text)}
@@ -69,7 +69,7 @@ async def _sizes(client: httpx.AsyncClient) -> list[str]:
 
 
 def _addresses(links: int) -> Iterator[str]:
-    """Pages of every kind, most of them of one link, service or agency at random."""
+    """Yield addresses of pages of every kind, most of them of a random link, service or agency."""
     chance = random.Random(5)
     agencies, services = max(2, links // 100), links // 10
     while True:
@@ -91,7 +91,7 @@ def _addresses(links: int) -> Iterator[str]:
 
 
 async def _made(client: httpx.AsyncClient, pid: int, api: int, links: int) -> list[str]:
-    """Pages that nobody has read before, one after another."""
+    """Measure pages that nobody has read before, one after another."""
     addresses, took = _addresses(links), list[float]()
     wanted = list(dict.fromkeys(next(addresses) for _ in range(2 * PAGES)))[:PAGES]
     before, of_api = cpu_seconds(pid), cpu_seconds(api)
@@ -110,7 +110,7 @@ async def _made(client: httpx.AsyncClient, pid: int, api: int, links: int) -> li
 
 
 async def _unchanged(client: httpx.AsyncClient, pid: int) -> list[str]:
-    """A page that a reader has, asked for again and again."""
+    """Measure a page that a reader has, requested again and again."""
     tag = (await client.get("/fa/")).headers["etag"]
     took = list[float]()
     before = cpu_seconds(pid)
@@ -124,7 +124,7 @@ async def _unchanged(client: httpx.AsyncClient, pid: int) -> list[str]:
 
 
 async def _at_a_rate(client: httpx.AsyncClient, pid: int, links: int) -> list[str]:
-    """Readers who come evenly, whatever the answers take."""
+    """Measure pages at a fixed rate of readers, however long the answers take."""
     addresses, took = _addresses(links), list[float]()
     readable = [next(addresses) for _ in range(PAGES)]
     chance = random.Random(6)

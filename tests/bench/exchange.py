@@ -1,8 +1,8 @@
-"""What it costs to turn exchange logs into published summaries, by stage, and how much memory that takes.
+"""Measure what it costs to turn exchange logs into published summaries: CPU by stage, and memory.
 
-Run it by ``python -m tests.bench exchange``. One process does what the collector does, with its ledger on disk and a real
-nats-server: what changed is published every FLUSH_SECONDS while the log is read, and the rest at its end. CPU is that of
-the process with all its threads; the server's is told beside it.
+Run it by ``python -m tests.bench exchange``. One process does what the collector does, with its ledger on disk and a
+real nats-server. Changed summaries are published every FLUSH_SECONDS while the log is read, and the rest at its end.
+CPU is that of the process with all its threads. The CPU of the server is given beside it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STAGES = ("decode", "pair", "summarise", "publish")
 
 
 class _Stages:
-    """Seconds of CPU by stage; what is spent within an inner stage is not the outer one's."""
+    """Seconds of CPU by stage. The time of an inner stage does not count for the outer one."""
 
     def __init__(self) -> None:
         self.spent = dict.fromkeys(_STAGES, 0.0)
@@ -50,7 +50,7 @@ class _Stages:
 
 
 async def _flush(bus: Bus, ledger: Ledger, stages: _Stages) -> int:
-    """Publish what changed; return how many summaries that were."""
+    """Publish the changed summaries, and return their number."""
     before, start, sent = sum(stages.spent.values()), time.process_time(), 0
     while pending := ledger.unpublished(SUMMARIES_PER_READ):
         for message in messages("xroad", "", pending):
@@ -96,7 +96,7 @@ def _child(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
 
 
 async def _measure(records: int, folder: Path) -> tuple[dict[str, float], float]:
-    """What one log costs a process that does nothing else, and the CPU seconds of its nats-server."""
+    """Return what one log costs a process that does nothing else, and the CPU seconds of its nats-server."""
     log = folder / "log.ndjson"
     size = write_log(log, records)
     async with running_nats(folder / "nats") as nats:

@@ -1,4 +1,4 @@
-"""What findings cost: so many flows judged hour by hour in the CPU time of one core, and the bytes that are kept of them."""
+"""Measure what findings cost: the CPU time to judge many flows hour by hour, and the bytes that are kept of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SERVICES, _PROVIDERS, _CONSUMERS, _BUSES = 700, 200, 300, 3
 
 
 def findings(flows: int) -> Iterator[str]:
-    """Judge ``flows`` flows of 2 exchanges a day to 200 a second, after a week and more of a record, for a day."""
+    """Judge ``flows`` flows of 2 exchanges a day to 200 a second for a day, after a record of three weeks."""
     yield f"findings of {flows:,} flows, {time.strftime('%F %T %Z')}"
     yield machine()
     rng = np.random.default_rng(1)
@@ -51,7 +51,7 @@ def findings(flows: int) -> Iterator[str]:
 
 
 def _bytes_of(part: object) -> int:
-    """The bytes of a part of the state: of an array, or of all arrays of a dataclass."""
+    """Return the bytes of a part of the state: of an array, or of all arrays of a dataclass."""
     if isinstance(part, np.ndarray):
         return part.nbytes
     return sum(_bytes_of(getattr(part, field.name)) for field in fields(part)) if is_dataclass(part) else 0

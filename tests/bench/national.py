@@ -1,4 +1,4 @@
-"""What the whole pipeline costs at national size: `peyvand up --sandbox --scenario national`, watched from outside."""
+"""Measure the whole pipeline at national size: `peyvand up --sandbox --scenario national`, watched from outside."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SHARES = (0.5, 0.99, 0.999, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """What had been used by one moment; ``cpu`` in seconds by process."""
+    """What had been used up to one moment. ``cpu`` is in seconds by process."""
 
     time: float
     busy: float
@@ -46,8 +46,9 @@ class _Moment:
 
 
 def national(minutes: float, slot: int) -> Iterator[str]:
-    """Run the national sandbox in slots of ``slot`` seconds, measure it for ``minutes`` from its first index on, and say
-    in lines what it cost.
+    """Run the national sandbox in slots of ``slot`` seconds, and yield lines on what it cost.
+
+    It is measured for ``minutes`` from its first index on.
     """
     yield f"national scenario, slots of {slot} s, {minutes:g} minutes, from {time.strftime('%F %T %Z')}"
     yield machine()
@@ -96,9 +97,9 @@ def _moment(system: System, pids: dict[str, int]) -> _Moment:
 
 
 def _follow(system: System, pids: dict[str, int], seconds: float) -> float:
-    """Scrape every component until the time is over; return by how much the machine delayed us at most, in seconds.
+    """Scrape every component until the time is over. Return the longest delay by the machine, in seconds.
 
-    AssertionError when a process was started again meanwhile.
+    Raises AssertionError when a process was restarted meanwhile.
     """
     end = time.monotonic() + seconds
     stall = 0.0
@@ -112,7 +113,7 @@ def _follow(system: System, pids: dict[str, int], seconds: float) -> float:
 
 
 def _sleep(until: float) -> float:
-    """Sleep in short naps; return by how much the longest was too long, in seconds."""
+    """Sleep in short naps. Return by how much the longest was too long, in seconds."""
     late = 0.0
     while (now := time.monotonic()) < until:
         time.sleep(_NAP_SECONDS)
@@ -142,7 +143,7 @@ def _costs(before: _Moment, after: _Moment, memory: dict[str, tuple[float, float
 
 
 def _disk(before: _Moment, after: _Moment, data: Path) -> Iterator[str]:
-    """What streams and the scorer's folder hold, and by how much the streams grew."""
+    """Yield what streams and the scorer's folder hold, and by how much the streams grew."""
     kept = since({}, after.scorer, "peyvand_stream_bytes", "stream")
     messages = since({}, after.scorer, "peyvand_stream_messages", "stream")
     grown = since(before.scorer, after.scorer, "peyvand_stream_bytes", "stream")
@@ -155,7 +156,7 @@ def _disk(before: _Moment, after: _Moment, data: Path) -> Iterator[str]:
 
 
 def _sealed(dataset: Path) -> Iterator[str]:
-    """Seal what was archived, as at the end of the day."""
+    """Seal the archived rows, as at the end of the day."""
     storage = LocalStorage(dataset)
     sealer = Sealer(storage, SigningKey.generate("bench"), EvidenceDays("UTC", 0.0, 60), dataset.with_name("scratch"))
     for day in sealer.due(inf):
@@ -189,7 +190,7 @@ def _times(what: str, before: Samples, after: Samples, name: str) -> str:
 
 
 def _unknown(system: System) -> Iterator[str]:
-    """The measurements that came to nothing, in the prober's own words."""
+    """Yield the UNKNOWN measurements, in the prober's own words."""
     command = [sys.executable, "-m", "services.cli", "dump", "measurements"]
     where = ["--nats", system.nats, "--credentials", str(system.credentials)]
     dump = subprocess.run([*command, *where], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
@@ -199,7 +200,7 @@ def _unknown(system: System) -> Iterator[str]:
 
 
 def _government(system: System) -> str:
-    """The index, asked for as another system would."""
+    """Return the index, requested as another system would do."""
     request = indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
     with grpc.insecure_channel(system.api) as channel:
         answer = indicator_service_pb2_grpc.IndicatorServiceStub(channel).GetIndicator(request, timeout=10)

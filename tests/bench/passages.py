@@ -1,4 +1,4 @@
-"""How many modules of ours a probe, an exchange record and a register pass on their way, counted in a running sandbox."""
+"""Count the modules of ours that a probe, an exchange record and a register pass in a running sandbox."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ __all__ = ["passages"]
 
 _TRACING = Path(__file__).parent / "tracing"
 _SETTLED_SECONDS = 25
-"""After this long a component has started; what runs from then on is recorded."""
+"""After this long a component has started. Modules that run from then on are recorded."""
 
 
 def passages(seconds: float) -> Iterator[str]:
     """Yield the three counts, then the modules behind each.
 
-    A probe passes the prober, the scorer and the api; a record passes the collector, the scorer and the api. Their modules
-    are those with a function that runs while a sandbox is measured for ``seconds`` and the api is asked for a link and for
-    the exchanges. A register passes the command that publishes it, and the prober from its start to its first probe.
+    A probe passes the prober, the scorer and the api; a record passes the collector, the scorer and the api. Their
+    modules are those with a function that runs while a sandbox is measured for ``seconds`` and the api is asked for a
+    link and for the exchanges. A register passes the command that publishes it, and the prober from its start to its
+    first probe.
     """
     with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
         with _traced(Path(folder) / "running", after=_SETTLED_SECONDS) as running, _sandbox(folder) as system:
@@ -55,7 +56,7 @@ def passages(seconds: float) -> Iterator[str]:
 
 @contextmanager
 def _traced(folder: Path, *, after: float = 0, until: str = "") -> Iterator[Path]:
-    """Have Python processes that start meanwhile write to a folder which modules run in them (tracing/sitecustomize.py)."""
+    """Let Python processes that start meanwhile write the modules that run to a folder (tracing/sitecustomize.py)."""
     folder.mkdir()
     settings = {
         "PYTHONPATH": os.pathsep.join([str(_TRACING), os.environ.get("PYTHONPATH", "")]),

@@ -1,4 +1,4 @@
-"""The whole pipeline beside blackbox_exporter and Prometheus: both probe the same server at the same time."""
+"""Compare the pipeline with blackbox_exporter and Prometheus: both probe the same server at the same time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.system import System
 __all__ = ["compare", "compare_all"]
 
 _START_SECONDS = 120.0
-_WARM_SECONDS = 40.0  # Prometheus pays for each new series once; steady state is what is compared
+_WARM_SECONDS = 40.0  # Prometheus pays for each new series once; the steady state is compared
 _SCRAPE_SECONDS = 15.0  # as Prometheus does; what a scrape costs is part of the figures
 _PARTS = ("prober", "nats-server", "scorer")
 _MOST = {"http": 0.30, "tls": 0.55}
@@ -38,7 +38,7 @@ class _Used:
 
 
 def compare(scheme: str, *, targets: int, interval: int, seconds: float) -> Iterator[str]:
-    """Probe ``targets`` once per ``interval`` seconds for ``seconds``, by both where both are there; say what it cost.
+    """Probe ``targets`` once per ``interval`` seconds for ``seconds``, by both if both are installed; yield the cost.
 
     ``scheme`` is http or tls.
     """

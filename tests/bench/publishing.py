@@ -1,4 +1,4 @@
-"""What it takes to put an index on the bus, and to put a register there and read it back: time, CPU, bytes, messages."""
+"""Measure publishing an index, and publishing a register and reading it back: time, CPU, bytes, messages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ __all__ = ["State", "judged", "publishing", "put"]
 
 SLOTS = SLOTS_PER_BLOCK // 2  # in the chunk that is published: on average a chunk is half full
 ROUNDS = 3
-MANY_LINKS = 300_000  # of more than these one round is enough
+MANY_LINKS = 300_000  # beyond so many, one round is enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Spent:
 
 
 def publishing(links: int) -> Iterator[str]:
-    """Publish an index of so many links slot by slot, and their register; every line is a figure."""
+    """Publish an index of so many links slot by slot, and their register, and yield lines of figures."""
     yield f"publishing {links:,} links, one vantage, from {time.strftime('%F %T %Z')}"
     yield machine()
     register = register_of(links)
@@ -72,7 +72,7 @@ def publishing(links: int) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a scorer would publish of half a chunk of slots, every link measured in each."""
+    """What a scorer would publish for half a chunk of slots."""
 
     due: PendingUpdate
     result: IndexResult
@@ -94,7 +94,7 @@ def judged(register: Register) -> State:
     start = calendar.epoch_slot // SLOTS_PER_BLOCK * SLOTS_PER_BLOCK + SLOTS_PER_BLOCK
     for payload in payloads(rng, arrays, start, but=UNHEARD):
         columns = decode_columns(payload)
-        for later in range(SLOTS):  # the same batch again, slot by slot: another would be encoded and decoded as well
+        for later in range(SLOTS):  # the same batch in every slot, as others would have to be encoded and decoded
             at = replace(
                 columns, slot_start=columns.slot_start + later * SLOT, time=columns.time + later * SLOT * 1_000_000
             )
@@ -115,7 +115,7 @@ def judged(register: Register) -> State:
 
 
 async def put(publisher: IndexPublisher, state: State, as_of: int) -> None:
-    """Publish all of it, as of this moment: a slot later every block says something new."""
+    """Publish all of it as of this moment. A slot later every block says something new."""
     due = replace(state.due, end_slot=as_of // SLOT)
     snapshot = replace(state.result.snapshot, as_of=as_of, end_slot=due.end_slot)
     publisher._slots.clear()
@@ -185,13 +185,13 @@ class _Meter:
         return time.perf_counter(), time.process_time(), cpu_seconds(self._pid)
 
     def spent(self) -> Spent:
-        """What was spent since the last time."""
+        """Return what was spent since the last call."""
         before, self._marks = self._marks, self._now()
         return Spent(*(now - then for now, then in zip(self._marks, before, strict=True)))
 
 
 async def _sizes(bus: Bus) -> dict[str, tuple[int, int]]:
-    """How many values there are of each kind, and their bytes; parts by the kind they are of."""
+    """Return the number of values of each kind and their bytes. Parts count by the kind of their value."""
     found: dict[str, tuple[int, int]] = {}
     start = 1
     while some := await bus.read(kv_stream(INDICATOR_BUCKET), start):

@@ -1,11 +1,13 @@
-"""The whole pipeline asked for more than it can do, and at a moderate rate: what it does, and what overload reads as; and beside it
-how much blackbox_exporter does by itself.
+"""Ask the whole pipeline for more than it can do and for a moderate rate, and compare it with blackbox_exporter.
 
-Both probe the same server on the same cores, one after the other, by fresh connections and with the same expectations and timeout. The
-server has the CPU before either. blackbox_exporter gets its best: no Prometheus takes CPU for scraping and keeping what it found, as our bus
-and scorer do; requests come evenly, over connections that stay; over TLS it offers X25519 alone; and its figure is the highest rate, found
-by search, at which 99.9 % of probes succeed within the timeout, since beyond it a longer queue only makes it slower. Latencies of both
-count from the moment for which a probe was planned.
+It shows what the pipeline does, how overload reads, and how much blackbox_exporter does by itself. Both probe the same
+server on the same cores, one after the other, by fresh connections and with the same expectations and timeout. The
+server has the CPU before either.
+
+blackbox_exporter gets its best conditions. No Prometheus takes CPU for scraping and storing, as our bus and scorer do.
+Requests come evenly, over connections that stay. Over TLS it offers X25519 alone. Its figure is the highest rate, found
+by search, at which 99.9 % of probes succeed within the timeout: beyond it a longer queue only makes it slower.
+Latencies of both count from the planned moment of a probe.
 """
 
 from __future__ import annotations
@@ -30,16 +32,16 @@ from tests.bench.targets.target import Targets, serving
 __all__ = ["saturation"]
 
 _SLOT = 10
-_TIMEOUT = 1  # launches are due in what is left of a slot
+_TIMEOUT = 1  # launches are due in the rest of a slot
 _LEAST = {"http": 5_000, "tls": 1_500}
-"""OK measurements a second aimed at on two cores (docs/design.md §8); of TLS with X25519 offered first, as the trial
-that the target comes from had it."""
-_BEYOND = 10_000  # what is aimed at after that, over plain HTTP, on a machine where …
+"""The aim in OK measurements per second on two cores (docs/design.md §8). TLS offers X25519 first, as in the trial
+from which the target comes."""
+_BEYOND = 10_000  # the next aim, over plain HTTP, on a machine where …
 _THEIRS = 3_000  # … blackbox_exporter does so many
 _TIMES = {"http": 3.0, "tls": 1.5}
-"""How many times what blackbox_exporter does is aimed at."""
+"""The aim as a multiple of what blackbox_exporter does."""
 _SCORER_US = 30
-"""CPU of the scorer for a measurement, publishing included, that is aimed at."""
+"""The aim for the scorer's CPU per measurement in µs, publishing included."""
 _STEP_SECONDS = 6.0  # for each rate that blackbox_exporter is asked for
 _LOWER = (1.0, 0.95, 0.9, 0.8, 0.7)
 _URLS = 2000
@@ -51,7 +53,7 @@ _SHARES = (0.5, 0.99, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One load: targets, how many probers, whether they offer X25519 first, and the OK/s aimed at, None where none is."""
+    """One load: targets, number of probers, whether they offer X25519 first, and the aim in OK/s, None for none."""
 
     targets: int
     probers: int
@@ -73,9 +75,10 @@ _ASKED = {
 
 
 def saturation(seconds: float, rate: int, inflight: int | None, scheme: str | None = None) -> Iterator[str]:
-    """Ask one prober, and two, for about what two cores can do or more, over plain HTTP and over fresh TLS, or over one of
-    them; after plain HTTP compare the latencies that a prober sees at ``rate`` probes/s, which it can do, with those at
-    200. ``inflight`` is that setting of the probers.
+    """Ask one prober, and two, for about what two cores can do or more, over plain HTTP, fresh TLS or both.
+
+    After plain HTTP, compare the latencies that a prober sees at ``rate`` probes/s, which it can do, with those at 200.
+    ``inflight`` is that setting of the probers.
     """
     yield machine()
     if inflight is not None:
@@ -95,7 +98,7 @@ def saturation(seconds: float, rate: int, inflight: int | None, scheme: str | No
 
 
 def _exporter(scheme: str, seconds: float, server: Targets, folder: Path) -> Generator[str, None, float]:
-    """Find the highest rate that blackbox_exporter can do, and watch it there; return its OK/s, 0 where it is not installed."""
+    """Find the highest rate that blackbox_exporter can do, and watch it there. Return its OK/s, 0 if not installed."""
     if not incumbent.available():
         yield "blackbox_exporter is not installed: apt-get install prometheus-blackbox-exporter prometheus"
         return 0.0
@@ -111,7 +114,7 @@ def _exporter(scheme: str, seconds: float, server: Targets, folder: Path) -> Gen
             best = found.rate if found.share >= ENOUGH else best
         if not best:
             return 0.0
-        for lower in _LOWER:  # what it does for seconds it may not do for long
+        for lower in _LOWER:  # a rate that it can do for seconds may be too high for longer
             cpu, own, busy, began = cpu_seconds(pid), time.process_time(), busy_seconds(), time.monotonic()
             found = ask(where, incumbent.MODULE, targets, best * lower, seconds, _TIMEOUT)
             cpu, own, busy = cpu_seconds(pid) - cpu, time.process_time() - own, busy_seconds() - busy
@@ -140,7 +143,7 @@ def _compared(scheme: str, ours: float, theirs: float) -> Iterator[str]:
 
 
 def _asked(scheme: str, asked: _Asked, seconds: float, server: Targets) -> Generator[str, None, float]:
-    """Ask for one load; return the OK/s, 0 where a healthy target was seen failing."""
+    """Run one load. Return the OK/s, 0 where a healthy target was seen failing."""
     if scheme == "tls":
         yield f"probers offer {'X25519 first' if asked.x25519 else 'what OpenSSL does by itself'}:"
     done = run(Load(scheme, asked.targets, _SLOT, _TIMEOUT, asked.probers), seconds, server)
@@ -157,7 +160,7 @@ def _asked(scheme: str, asked: _Asked, seconds: float, server: Targets) -> Gener
 
 
 def _is_failure(reason: str) -> bool:
-    """Whether a reason says that a healthy target fails."""
+    """Return whether a reason says that a healthy target fails."""
     known = Reason[reason.upper()]
     return known is not Reason.OK and OUTCOME_OF[known] is not Outcome.UNKNOWN
 
@@ -178,7 +181,7 @@ def _latencies(seconds: float, rate: int, server: Targets) -> Iterator[str]:
 
 
 def _good(done: Run) -> float:
-    """Measurements per second that were OK."""
+    """Return the measurements per second that were OK."""
     return done.before.counted(done.after, "peyvand_probe_outcomes_total", "outcome")["ok"] / done.took
 
 
@@ -211,7 +214,7 @@ def _told(done: Run) -> Iterator[str]:
 
 
 def _measured(done: Run) -> Iterator[str]:
-    """What the bus kept of the whole slots in the middle."""
+    """Yield what the bus kept of the whole slots in the middle."""
     measured = done.measured
     if not measured.reasons:
         yield "  no whole slot was measured"

@@ -1,7 +1,7 @@
-"""How what the scorer keeps and computes grows with the number of links: synthetic registers, days of 5-minute slots.
+"""Measure how the cost of the scorer grows with the number of links, with synthetic registers and 5-minute slots.
 
-A state is written by the scorer's store, then a fresh process does with it what the scorer does: starts from it, takes in
-measurements, computes the index. Nothing is left out but the bus, which tests.bench.publishing has.
+The scorer's store writes a state of many days. Then a fresh process does what the scorer does: it starts from that
+state, ingests measurements, and computes the index. Only the bus is left out, which tests.bench.publishing measures.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ T = TypeVar("T")
 
 
 def scale(links: int | None, days: int | None) -> Iterator[str]:
-    """Measure each size in a process of its own, so that its memory is its own."""
+    """Measure each size in its own process, so that its memory is counted by itself."""
     yield f"scale, slots of {SLOT} s, one vantage, from {time.strftime('%F %T %Z')}"
     yield machine()
     for size in SIZES if links is None else (links,):
@@ -87,7 +87,7 @@ def write(links: int, days: int, data: Path) -> Iterator[str]:
 
 
 def measure(links: int, days: int, data: Path) -> Iterator[str]:
-    """Do with the state what the scorer does; every line is a figure."""
+    """Do with the state what the scorer does, and yield lines of figures."""
     configure_logging("scorer", "warning")
     memory = Memory()
     yield f"  memory of the programs alone: {memory.now()}"
@@ -106,7 +106,7 @@ def measure(links: int, days: int, data: Path) -> Iterator[str]:
 
 
 async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int, started: float) -> list[str]:
-    """Score; ``started`` are the seconds that reading the state took."""
+    """Score. ``started`` is the seconds that reading the state took."""
     lines = list[str]()
     evidence_lock = EvidenceLock()
     end_slot = scoring.manifest.end_slot
@@ -210,7 +210,7 @@ async def _given_back(lines: list[str]) -> None:
 
 @asynccontextmanager
 async def _part(memory: Memory, name: str, lines: list[str]) -> AsyncIterator[Callable[[], tuple[float, float]]]:
-    """Tell what a part took, how long the loop stood still during it, and how much memory it took at most."""
+    """Report what a part took, how long the loop stalled during it, and its peak memory."""
     memory.begin()
     begun, cpu = time.perf_counter(), time.process_time()
 
@@ -230,7 +230,7 @@ class _Feed(StreamCursor):
 
     def __init__(self) -> None:
         self.messages: list[StoredMessage] = []
-        self.bus = cast("Bus", None)  # nobody asks it anything: batches name targets of the register in force
+        self.bus = cast("Bus", None)  # never used: batches name targets of the register in force
 
     def add(self, batches: Iterator[bytes], stored: float) -> None:
         for batch in batches:
@@ -266,7 +266,7 @@ def _kept(folder: Path) -> int:
 
 
 def _derived() -> int:
-    """Bytes of files without a name that this process has mapped."""
+    """Return the bytes of files without a name that this process has mapped."""
     rows = [row.split(maxsplit=5) for row in Path("/proc/self/maps").read_text("utf-8").splitlines()]
     spans = [row[0].split("-") for row in rows if len(row) == 6 and row[5].endswith("(deleted)")]
     return sum(int(end, 16) - int(start, 16) for start, end in spans)

@@ -63,7 +63,7 @@ def second_prober(system: System, folder: Path) -> Iterator[SecondProber]:
 
 
 def _targets(where: str) -> float:
-    """How many targets are in a prober's share; 0 while it does not say."""
+    """Return the number of targets in a prober's share, 0 while it does not answer."""
     try:
         return sum(since({}, scrape(where), "peyvand_probe_targets", "kind").values())
     except OSError:

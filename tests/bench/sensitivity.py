@@ -1,4 +1,4 @@
-"""What `peyvand score --sensitivity` costs: a made-up dump of a country's measurements, scored as an auditor does."""
+"""Measure what `peyvand score --sensitivity` costs for a made-up dump of a country, scored as an auditor does."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sensitivity(links: int, days: int, slot: int) -> Iterator[str]:
 
 
 def _write(file: Path, links: int, start: datetime, days: int, slot: int) -> int:
-    """Write the lines; whatever takes time is prepared for a few hundred measurements and used again for all."""
+    """Write the lines. Slow parts are prepared for a few hundred measurements and reused for all."""
     chance = random.Random(7)
     versions = '"register_version": "' + "a" * 64 + '", "probe_version": "' + "b" * 64 + '", "prober": "p1"'
     ends = []

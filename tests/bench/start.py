@@ -1,4 +1,4 @@
-"""How long ``peyvand`` takes to start, as a multiple of what a bare interpreter takes."""
+"""Measure how long ``peyvand`` takes to start, as a multiple of a bare interpreter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COMMANDS: dict[str, tuple[list[str], float]] = {
     "peyvand score --help": (["score", "--help"], 20.0),
     "peyvand register --help": (["register", "--help"], 20.0),
 }
-"""Command lines, and how many times a bare interpreter's start each may take."""
+"""Command lines, and how many times a bare interpreter's startup each may take."""
 
 
 def start() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the structure costs: a register of many agencies and links made up by numbers, arranged and computed in turn."""
+"""Measure what it costs to arrange and compute the structure of a made-up register with many agencies and links."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _row(agencies: int, links: int) -> str:
 
 
 def _register(agencies: int, links: int) -> Register:
-    """Ten links a service; the n-th agency is asked in proportion to n^-0.9, as in the sandbox."""
+    """Return ten links per service. The n-th agency is asked in proportion to n^-0.9, as in the sandbox."""
     rng = random.Random(1)
     names = [f"a{number:05}" for number in range(agencies)]
     services = [Service(f"s{number:06}", names[number % agencies], "", "") for number in range(max(1, links // 10))]

@@ -1,8 +1,9 @@
-"""How long it takes until the api answers with what was measured: a real nats-server, scorer and api, fed as by probers.
+"""Measure how long it takes until the api shows a measurement, with a real nats-server, scorer and api.
 
-While every link is measured once a slot, now and then one more is measured in a slot whose index is out already, and
-asked for until the answer has taken it in. That is the whole way: stored by the bus, read by the scorer, counted in an
-index, put on the bus, read by the api, answered. An index is also timed that a slot's end makes due.
+Every link is measured once a slot, as by probers. Now and then one more is measured in a slot whose index is already
+published, and the api is asked until its answer includes that. This is the whole way: stored by the bus, read by the
+scorer, counted in an index, published on the bus, read by the api, answered. The index that becomes due at the end of a
+slot is also timed.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ SLOT = 60  # seconds
 LARGE_SLOT = 300  # of more than LARGE links
 LARGE = 100_000
 FOLLOWED = 150  # measurements
-PAUSE_SECONDS = 0.8  # between two of them, and more where they would not take a slot at least
-ASK_SECONDS, ASK_SHARE = 0.02, 0.02  # between two questions, and at least this share of the time waited so far
+PAUSE_SECONDS = 0.8  # between two of them, or more, so that all take at least a slot
+ASK_SECONDS, ASK_SHARE = 0.02, 0.02  # between two requests, and at least this share of the time waited so far
 SEEDED_SLOTS = 2
 BATCH = 500
 FLUSH_SECONDS = 0.5
@@ -58,7 +59,7 @@ Stub = indicator_service_pb2_grpc.IndicatorServiceStub
 
 
 def visible(links: int) -> Iterator[str]:
-    """Measure an index of so many links; every line is a figure."""
+    """Measure an index of so many links, and yield lines of figures."""
     yield f"measurement to visible index, {links:,} links, from {time.strftime('%F %T %Z')}"
     yield machine()
     with tempfile.TemporaryDirectory(prefix="peyvand-bench-", dir=Path.cwd()) as folder:
@@ -67,7 +68,7 @@ def visible(links: int) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _System:
-    """What runs: the register, a connection as the prober, the api's clients, and the processes of scorer and api."""
+    """The running system: register, connection as the prober, client of the api, processes of scorer and api."""
 
     register: Register
     bus: Bus
@@ -83,7 +84,7 @@ class _System:
 
 @dataclass(slots=True)
 class _Seen:
-    """Seconds until what was measured was answered, and until a slot's index was after the slot had settled."""
+    """Seconds until a measurement was answered, and from a slot's settling until its index was answered."""
 
     measured: list[float] = field(default_factory=list)
     settled: list[float] = field(default_factory=list)
@@ -96,7 +97,7 @@ async def _measured(links: int, folder: Path) -> list[str]:
     async with _running(register, folder) as system:
         slot = await _seed(system, {first, *followed})
         probing = asyncio.create_task(_probe(system))
-        # What is announced daily and hourly goes out beside this and what follows.
+        # Daily and hourly publications happen beside this and the following ones.
         begun = time.monotonic()
         await _follow(system, first, slot, _Seen())
         waited = time.monotonic() - begun
@@ -152,7 +153,7 @@ async def _running(register: Register, folder: Path) -> AsyncIterator[_System]:
 
 
 async def _seed(system: _System, unheard: set[str]) -> int:
-    """Measure every link but the ``unheard`` in the last slots; return the latest of them, once its index is answered."""
+    """Measure every link but the ``unheard`` in the last slots. Return the latest slot once its index is answered."""
     links = [link for link in system.register.links if link not in unheard]
     latest = int(time.time()) // system.slot - 1
     for slot in range(latest + 1 - SEEDED_SLOTS, latest + 1):
@@ -182,7 +183,7 @@ async def _watch(system: _System, slot: int, seen: _Seen) -> None:
 async def _answered(
     system: _System, kind: indicator_pb2.IndicatorKind.ValueType, name: str, sequence: int, as_of: int
 ) -> int:
-    """Ask until the answer has taken in the stream up to ``sequence`` and time up to ``as_of``; return its as_of."""
+    """Ask until the answer includes the stream up to ``sequence`` and time up to ``as_of``. Return its as_of."""
     request = messages.GetIndicatorRequest(kind=kind, id=name, window_days=WINDOW)
     begun = time.monotonic()
     async with asyncio.timeout(WAIT_SECONDS):
@@ -199,7 +200,7 @@ async def _answered(
 
 
 async def _probe(system: _System) -> None:
-    """Measure every link once a slot for good, evenly over the slot, as probers do that start now."""
+    """Measure every link once a slot until cancelled, evenly over the slot, like probers that start now."""
     links = list(system.register.links)
     slot = int(time.time()) // system.slot
     sent = math.ceil((time.time() / system.slot - slot) * len(links))
@@ -216,7 +217,7 @@ async def _probe(system: _System) -> None:
 
 
 async def _send(system: _System, links: Sequence[str], slot: int) -> int:
-    """Publish that these links were OK; return the last message's place in the stream."""
+    """Publish that these links were OK. Return the sequence of the last message."""
     sequence = 0
     for start in range(0, len(links), BATCH):
         moment = slot * system.slot

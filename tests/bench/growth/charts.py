@@ -1,4 +1,4 @@
-"""Pictures of how cost grows, out of the points that are kept: both axes logarithmic, the limit of the machine beside each."""
+"""Draw how cost grows from the kept points, on logarithmic axes, with the limit of the machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AIM: Final = "#c0392b"
 
 
 def draw(folder: Path) -> Iterator[str]:
-    """Write the picture of each figure that has points; say which."""
+    """Write the picture of each figure that has points, and yield its name."""
     points = kept(folder)
     values = {name: {size: one.value for size, one in found.items()} for name, found in points.items()}
     for figure in FIGURES:
@@ -36,7 +36,7 @@ def draw(folder: Path) -> Iterator[str]:
 
 
 def _told(figure: Figure, points: Mapping[str, Mapping[int, Point]]) -> str:
-    """Where and when the points of a figure were measured."""
+    """Return where and when the points of a figure were measured."""
     found = [one for name in figure.series for one in points.get(name, {}).values()]
     dates, machines = sorted({one.date for one in found}), sorted({one.machine for one in found})
     load = max((one.load for one in found), default=0.0)
@@ -45,7 +45,7 @@ def _told(figure: Figure, points: Mapping[str, Mapping[int, Point]]) -> str:
 
 
 def chart(figure: Figure, points: Points, measured: str) -> str:
-    """Return the picture of one figure, on white so that it can be read on any page; ``measured`` says where and when."""
+    """Return the picture of one figure, on white to be readable on any page. ``measured`` says where and when."""
     series = [(label, _line(points.get(name, {}))) for name, label in figure.series.items()]
     limits = [(size, value) for size in _SIZES if (value := figure.limit_of(points, size))]
     aims = sorted((figure.aim or {}).items())

@@ -1,7 +1,7 @@
-"""The figures whose growth is shown, and what the machine could do at best of each. Pure.
+"""The figures whose growth is shown, and the best that the machine could do for each. Pure.
 
-A limit is the least that the work comes down to, as measured on the machine: to copy or to hash the bytes that a figure is about once, to
-sync once, to ask and answer over a connection. Nothing can be faster than that without doing less; what is between is our own.
+A limit is the least work for a figure, as measured on the machine: to copy or hash its bytes once, to sync once, or
+to ask and answer over a connection. Nothing can be faster without doing less. The difference is our own cost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Points = Mapping[str, Mapping[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One picture: series of what was measured (name of a point to its label), and the limit at a size where it can be told."""
+    """One picture: measured series (names of points to labels), and the limit at a size where it is known."""
 
     name: str
     title: str
@@ -30,7 +30,7 @@ class Figure:
 
 
 def _bytes_at(rate: str, of: str) -> Callable[[Points, int], float | None]:
-    """The seconds that a rate of the machine takes for the bytes that were measured at a size."""
+    """Return a function for the seconds that the machine takes, by a rate, for the bytes measured at a size."""
 
     def limit(points: Points, size: int) -> float | None:
         count, a_second = points.get(of, {}).get(size), points.get(rate, {}).get(0)

@@ -1,4 +1,4 @@
-"""What this machine can do at most of the work that everything here comes down to. Each is measured for about a second."""
+"""Measure the most that this machine can do of the basic work behind all figures, each for about a second."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ASKED: Final = 64
 
 
 def limits() -> Iterator[str]:
-    """Measure each limit; a line for each."""
+    """Measure each limit, and yield a line for each."""
     yield machine()
     with tempfile.TemporaryDirectory(prefix="peyvand-bench-", dir=Path.cwd()) as folder:
         for name, told, a_second, unit in (
@@ -56,7 +56,7 @@ def limits() -> Iterator[str]:
 
 
 def _a_second(work: Callable[[], object]) -> float:
-    """Return how often a second work is done: the median of some rounds."""
+    """Return how many times a second the work is done: the median of some rounds."""
     found = []
     for _ in range(_ROUNDS):
         begun, times = time.perf_counter(), 0

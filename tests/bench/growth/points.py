@@ -1,6 +1,6 @@
-"""Measured points of how cost grows, from the benchmark that measures them to the file in docs/performance that keeps them.
+"""Pass measured points of how cost grows from the benchmarks to the file in docs/performance that keeps them.
 
-A benchmark yields a point as one of its lines, so that it passes through the output of a process of its own as well.
+A benchmark yields a point as one of its lines, so that it also passes through the output of another process.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _FILE: Final = "growth.csv"
 _MARK: Final = "@point"
 
 LIMIT: Final = 0
-"""The size of a point that tells a limit of the machine, which has none."""
+"""The size of a point for a limit of the machine, which has none."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Point:
-    """What one figure was at one size, a number of links; where and when, and how busy the machine was (its load average)."""
+    """The value of one figure at one size (a number of links), with machine, date and load average."""
 
     figure: str
     size: int
@@ -39,17 +39,17 @@ class Point:
 
 
 def point(figure: str, size: int, value: float) -> str:
-    """Return the line of a benchmark's output that tells a point."""
+    """Return the line of a benchmark's output that holds a point."""
     return f"{_MARK} {figure} {size} {value:.6g}"
 
 
 def is_point(line: str) -> bool:
-    """Tell whether a line of output tells a point."""
+    """Return whether a line of output holds a point."""
     return line.startswith(_MARK)
 
 
 def with_points(lines: Iterable[str], *, folder: Path | None) -> Iterator[str]:
-    """Yield the lines that are for people. Keep the points in a folder, each in place of what was measured before; None keeps none."""
+    """Yield the lines for people. Keep the points in a folder, each in place of an older one. None keeps none."""
     found: list[Point] = []
     for line in lines:
         if not is_point(line):

@@ -1,6 +1,6 @@
-"""Clients of the api for its benchmark, in a process of their own: ``python -m tests.bench.loads.asking ADDRESS WHAT NUMBERS``.
+"""Clients of the api for its benchmark: ``python -m tests.bench.loads.asking ADDRESS WHAT NUMBERS``.
 
-Prints one line of JSON when it is done; watchers one line whenever all of them have heard of an update.
+It prints one line of JSON when it is done. Watchers print one line whenever all of them have received an update.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _GOVERNMENT = indicator_pb2.INDICATOR_KIND_GOVERNMENT
 
 
 async def get(address: str, links: int, seconds: int, inflight: int) -> None:
-    """Ask for indicators of links at random, so many at once, for so long."""
+    """Request indicators of random links, ``inflight`` at once, for so many seconds."""
     chance, took = random.Random(3), list[float]()
     async with grpc.aio.insecure_channel(address) as channel:
         ask = indicator_service_pb2_grpc.IndicatorServiceStub(channel).GetIndicator
@@ -44,7 +44,7 @@ async def get(address: str, links: int, seconds: int, inflight: int) -> None:
 
 
 async def explain(address: str, links: int, calls: int, step: int) -> None:
-    """Ask why indicators of links at random are what they are, one after another: of every ``step``-th link."""
+    """Request explanations of random links, one after another, among every ``step``-th link."""
     chance, took = random.Random(4), list[float]()
     async with grpc.aio.insecure_channel(address) as channel:
         ask = indicator_service_pb2_grpc.IndicatorServiceStub(channel).ExplainIndicator
@@ -56,7 +56,7 @@ async def explain(address: str, links: int, calls: int, step: int) -> None:
 
 
 async def watch(address: str, watchers: int, updates: int, _: int) -> None:
-    """Watch the government, so many at once; say when all have heard what is current, and of each update after it."""
+    """Watch the government, so many at once. Print when all have the current index, and each update after it."""
     heard: dict[int, int] = {}
 
     async def one(stub: indicator_service_pb2_grpc.IndicatorServiceStub) -> None:

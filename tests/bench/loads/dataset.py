@@ -1,4 +1,4 @@
-"""Measurements of a country made up by the million: as an archive finds them on the bus, and as sealed days."""
+"""Make up measurements of a country by the million, as an archive's segments and as sealed days."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Moment = TypeVar("Moment", int, NDArray[np.int64])
 
 @dataclass(frozen=True, slots=True)
 class Country:
-    """So many links, each probed once a slot at a moment of its own, by a prober that publishes every second."""
+    """So many links, each probed once a slot at its own moment, by a prober that publishes every second."""
 
     links: int
     policy: Policy
@@ -56,7 +56,7 @@ class Country:
         return EvidenceDays(self.policy.timezone, self.policy.grace_seconds, self.policy.slot_seconds)
 
     def seal(self, storage: Storage, key: SigningKey, days: Sequence[date]) -> int:
-        """Write sealed days as the archive would, and sign them; return their rows."""
+        """Write sealed days as the archive would, and sign them. Return the number of rows."""
         rows = 0
         with ProcessPoolExecutor() as pool:
             for manifest in pool.map(partial(self._sealed_day, storage), days):
@@ -78,7 +78,7 @@ class Country:
         return Manifest(f"{day}", self.policy.timezone, span.start, span.stop, tuple(files), streams=(stream,))
 
     def segments(self, storage: Storage, day: date, seconds: int) -> int:
-        """Write a day as segments of so many seconds, as an archive has it before it seals; return the rows."""
+        """Write a day as segments of so many seconds, as before an archive seals it. Return the number of rows."""
         span, rows = self.days.span(f"{day}"), 0
         links = np.arange(self.links)
         offset = self._offset(links)
@@ -134,7 +134,7 @@ class Country:
         return table
 
     def _offset(self, links: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return in which second of a slot each link is probed."""
+        """Return the second of a slot in which each link is probed."""
         return links * 7919 % self.policy.slot_seconds
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Exchange records made up for measuring: of at least 840 bytes, shuffled by the million, 1 % orphans, 1 % repeated."""
+"""Make up exchange records: at least 840 bytes each, shuffled by the million, 1 % orphans, 1 % repeated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAIRS = 500
 SHORTEST = 840
 """Bytes of the shortest line."""
 
-_BETWEEN_MS = 17  # two exchanges: some 115 records a second, 10 million a day
+_BETWEEN_MS = 17  # between two exchanges: some 115 records a second, 10 million a day
 _START_MS = 1_800_000_000_000
 _SHARES = list(accumulate(1 / number for number in range(1, PAIRS + 1)))
 _SHUFFLED = 1_000_000
@@ -24,7 +24,7 @@ _SCATTER = 0x9E3779B97F4A7C15
 
 
 def _line(exchange: int, *, producer: bool) -> bytes:
-    """One side of an exchange, the same whenever it is asked for."""
+    """Return one side of an exchange, always the same for the same arguments."""
     chance = (exchange * _SCATTER) & 0xFFFFFFFFFFFFFFFF
     pair = bisect(_SHARES, chance / 2**64 * _SHARES[-1])
     client, provider = pair * 7919 % 97, pair * 104729 % 89
@@ -46,8 +46,9 @@ def _line(exchange: int, *, producer: bool) -> bytes:
 
 
 def lines(records: int) -> Iterator[bytes]:
-    """So many lines, a multiple of 100, each million shuffled by itself: every hundredth repeats another, in place of the
-    other side of that exchange.
+    """Yield so many lines, a multiple of 100, each million shuffled by itself.
+
+    Every hundredth line repeats another, in place of the other side of that exchange.
     """
     for first in range(0, records, _SHUFFLED):
         count = min(_SHUFFLED, records - first)
@@ -60,7 +61,7 @@ def lines(records: int) -> Iterator[bytes]:
 
 
 def write_log(path: Path, records: int) -> int:
-    """Write a log; return its bytes."""
+    """Write a log, and return its size in bytes."""
     with path.open("wb", buffering=1 << 20) as out:
         out.writelines(lines(records))
     return path.stat().st_size

@@ -1,4 +1,4 @@
-"""The whole pipeline under a given load, in steady state, watched from outside."""
+"""Run the whole pipeline under a given load, and watch its steady state from outside."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.system import System
 __all__ = ["Load", "Moment", "Run", "run"]
 
 _START_SECONDS = 300.0
-_WARM_SLOTS = 5  # every target is made ready at its first probe, which under overload takes some slots
+_WARM_SLOTS = 5  # every target is prepared at its first probe, which under overload takes some slots
 _SCRAPE_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 _PARTS = ("nats-server", "scorer")
@@ -28,7 +28,7 @@ _PARTS = ("nats-server", "scorer")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked of the pipeline; ``scheme`` http or tls, ``slot`` and ``timeout`` in seconds."""
+    """The load on the pipeline. ``scheme`` is http or tls; ``slot`` and ``timeout`` are in seconds."""
 
     scheme: str
     targets: int
@@ -38,13 +38,13 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Probes asked for per second."""
+        """The probes per second that are asked for."""
         return self.targets / self.slot
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What had been used and counted by one moment: seconds of CPU by the machine (``busy``) and by process, MiB by process."""
+    """Use and counts up to one moment: seconds of CPU by the machine (``busy``) and by process, MiB by process."""
 
     time: float
     busy: float
@@ -54,7 +54,7 @@ class Moment:
     scorer: Samples
 
     def counted(self, later: Moment, name: str, label: str = "") -> dict[str, float]:
-        """What all probers together counted from here to a later moment, by the value of one label."""
+        """Return what all probers together counted from here to a later moment, by the value of one label."""
         counts: dict[str, float] = {}
         for before, after in zip(self.probers, later.probers, strict=True):
             for value, count in since(before, after, name, label).items():
@@ -64,9 +64,11 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One steady state from ``before`` to ``after``: peaks by process in MiB, the most probes of one prober seen under way,
-    the most connections the server was seen not to have accepted yet, the requests it answered, and the measurements of
-    whole slots.
+    """One steady state from ``before`` to ``after``.
+
+    ``peaks`` is by process, in MiB. ``inflight`` is the most probes of one prober seen in flight, ``waiting`` the most
+    connections seen that the server had not accepted yet. The server ``answered`` so many requests. ``measured``
+    has the measurements of whole slots.
     """
 
     load: Load
@@ -85,7 +87,7 @@ class Run:
 
     @property
     def taken(self) -> float:
-        """Measurements that the scorer took in."""
+        """Measurements that the scorer ingested."""
         return sum(since(self.before.scorer, self.after.scorer, "peyvand_measurements_total").values())
 
     @property
@@ -97,7 +99,7 @@ class Run:
 def run(load: Load, seconds: float, server: Targets) -> Run:
     """Bring the pipeline into steady state under this load, and watch it for whole slots that take ``seconds`` or more.
 
-    It probes the first pair of ports of the server; the second answers control probes.
+    It probes the first pair of ports of the server. The second answers control probes.
     """
     slots = max(3, -(-int(seconds) // load.slot))
     with ExitStack() as ends:
@@ -133,7 +135,7 @@ def run(load: Load, seconds: float, server: Targets) -> Run:
         inflight, waiting = _follow(system, wheres, port, before.time + slots * load.slot)
         after, answered = _moment(system, wheres, pids), server.answered()[port] - answered
         peaks = {name: peak_mib(pid) for name, pid in pids.items()}
-        # What the last slot measured may still be on its way.
+        # Measurements of the last slot may still be on their way.
         measured = dumped(system, first, first + (slots - 2) * load.slot, load.slot, load.timeout)
     return Run(load, before, after, peaks, inflight, waiting, answered, measured)
 
@@ -155,8 +157,9 @@ def _moment(system: System, wheres: Sequence[str], pids: Mapping[str, int]) -> M
 
 
 def _follow(system: System, wheres: Sequence[str], port: int, end: float) -> tuple[float, int]:
-    """Scrape until the time has come; return the most probes of one prober that were under way at once, and the most
-    connections to the port that were not accepted yet.
+    """Scrape until ``end``.
+
+    Return the most probes of one prober in flight at once, and the most connections to the port not accepted yet.
     """
     inflight, waiting = 0.0, 0
     scraped = time.monotonic()

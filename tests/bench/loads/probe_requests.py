@@ -1,7 +1,7 @@
-"""Requests for /probe of blackbox_exporter at planned moments, and the highest rate of them that it can do.
+"""Request /probe of blackbox_exporter at planned moments, and find the highest rate that it can do.
 
-The load is open: a request is made when it is due, however many are still under way, over connections that stay, as Prometheus keeps
-them. Each latency counts from the moment when the probe was due, so that a backlog cannot hide.
+The load is open: a request is made when it is due, however many are still in flight. Connections stay, as Prometheus
+keeps them. Each latency counts from the moment when the probe was due, so that a backlog cannot hide.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ ENOUGH: Final = 0.999
 
 _LEAST_RATE: Final = 100  # a second
 _MOST_RATE: Final = 50_000
-_FINER: Final = 5  # times that what lies between a rate that it can do and one that it cannot is halved
-_MOST_UNDER_WAY: Final = 4000  # beyond it a probe counts as failed without being asked for
+_FINER: Final = 5  # how often the gap between a rate that it can do and one that it cannot is halved
+_MOST_UNDER_WAY: Final = 4000  # beyond it a probe counts as failed without being requested
 _LOOK_SECONDS: Final = 0.01
 _CHUNK: Final = re.compile(rb"\r\n[0-9a-f]+\r\n")
 _SUCCEEDED: Final = b"\nprobe_success 1\n"
@@ -33,7 +33,7 @@ _SUCCEEDED: Final = b"\nprobe_success 1\n"
 
 @dataclass(slots=True)
 class Asked:
-    """What became of the probes of one rate: how many were due, and seconds from due to the answer of those that succeeded in time."""
+    """The result of one rate: the number of due probes, and the seconds from due to answer of those OK in time."""
 
     rate: float
     due: int = 0
@@ -69,7 +69,7 @@ class _Connection(asyncio.Protocol):
             (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), None
         )
         if len(body) == length if length is not None else body.endswith(b"0\r\n\r\n"):
-            succeeded = _SUCCEEDED in _CHUNK.sub(b"", body)  # a line may lie in two chunks
+            succeeded = _SUCCEEDED in _CHUNK.sub(b"", body)  # a line may be split between two chunks
             self._answer.clear()
             self._asking.answered(self, self._due, succeeded=succeeded)
 
@@ -109,7 +109,7 @@ class _Asking:
         connection.ask(due, request)
 
     async def run(self, rate: float, warm: float, seconds: float) -> Asked:
-        """Ask at this rate; what is due in the first ``warm`` seconds is not counted."""
+        """Send requests at this rate. Those due in the first ``warm`` seconds are not counted."""
         start = time.perf_counter()
         self._from, self.counted = start + warm, Asked(rate)
         tasks: set[asyncio.Task[None]] = set()
@@ -125,7 +125,7 @@ class _Asking:
                 tasks.add(task := asyncio.create_task(self._open(due, self._requests[number % len(self._requests)])))
                 task.add_done_callback(tasks.discard)
             if number % 64 == 0:
-                await asyncio.sleep(0)  # answers are read also while requests are late
+                await asyncio.sleep(0)  # so that answers are read even while requests are late
         for _ in range(math.ceil(self._timeout / _LOOK_SECONDS)):
             if not tasks and len(self._free) == len(self._all):
                 break
@@ -137,7 +137,7 @@ class _Asking:
 
 
 def ask(port: int, module: str, targets: Sequence[str], rate: float, seconds: float, timeout: float) -> Asked:
-    """Ask the exporter on ``port`` of this machine to probe the targets in turn, ``rate`` times a second for so many seconds."""
+    """Ask the exporter on ``port`` to probe the targets in turn, ``rate`` times a second for so many seconds."""
     requests = [
         f"GET /probe?module={module}&target={quote(target, safe='')} HTTP/1.1\r\nHost: exporter\r\n\r\n".encode()
         for target in targets
@@ -146,16 +146,16 @@ def ask(port: int, module: str, targets: Sequence[str], rate: float, seconds: fl
 
 
 def highest_rate(port: int, module: str, targets: Sequence[str], seconds: float, timeout: float) -> Iterator[Asked]:
-    """Yield what became of each rate that was tried, ``seconds`` long; the highest with a share of ENOUGH is what the exporter can do.
+    """Yield the result of each rate that is tried. The highest with a share of ENOUGH is what the exporter can do.
 
-    The rate doubles until the exporter cannot follow, and then what lies between is halved a few times. A rate that it cannot do has a second
-    chance.
+    Each is tried for ``seconds``. The rate doubles until the exporter cannot follow. Then the gap is halved a few
+    times. A rate that it cannot do is tried again.
     """
     good, bad, rate = 0.0, 0.0, float(_LEAST_RATE)
     finer = 0
     while finer < _FINER and rate <= _MOST_RATE:
         found = ask(port, module, targets, rate, seconds, timeout)
-        if found.share < ENOUGH:  # it may have been something else that took the CPU for a moment
+        if found.share < ENOUGH:  # something else may have taken the CPU for a moment
             again = ask(port, module, targets, rate, seconds, timeout)
             found = max(found, again, key=lambda one: one.share)
         yield found

@@ -1,4 +1,4 @@
-"""A register as large as a benchmark needs, all of whose links one server answers."""
+"""Write a register of any size, with one server that answers all links."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def write_register(
     *,
     timeout_seconds: int = 4,
 ) -> Path:
-    """Write a register of so many links to ``url``, each with a path of its own, and return its directory.
+    """Write a register of so many links to ``url``, each with its own path, and return its directory.
 
-    ``authority`` is the file of their certificates' authority, None for links without TLS.
+    ``authority`` is the file of the authority that certifies the server, None without TLS.
     """
     folder.mkdir(parents=True)
     if authority is not None:

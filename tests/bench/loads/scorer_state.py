@@ -1,4 +1,4 @@
-"""The state of a scorer, as its store writes it: closed days and one that is open, out of made-up measurements."""
+"""Write the state of a scorer with its store: closed days and an open one, from made-up measurements."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tests.bench.loads.synthetic import SLOT, register_of
 __all__ = ["OPEN_SLOTS", "write_scorer_state"]
 
 OPEN_SLOTS = 288
-"""Slots in detail and of no closed day, as grace has it."""
+"""Slots in detail that belong to no closed day, as many as grace keeps."""
 
-_DISTINCT_DAYS = 3  # closed days are copies of so many, each in a file of its own
+_DISTINCT_DAYS = 3  # closed days are copies of so many, each in its own file
 
 
 def write_scorer_state(links: int, days: int, data: Path) -> None:
@@ -63,7 +63,7 @@ def write_scorer_state(links: int, days: int, data: Path) -> None:
 
 
 def _stages(rng: np.random.Generator, links: int, slots: int) -> NDArray[np.int8]:
-    """Of a link one outage a week of an hour on average, one slot in 300 unknown: (1, links, slots)."""
+    """Return (1, links, slots): a link has one outage a week, of an hour on average, and one slot in 300 unknown."""
     stages = np.full((1, links, slots), 5, dtype=np.int8)
     outages = rng.poisson(links / 7)
     link, start, length = (
@@ -79,7 +79,7 @@ def _stages(rng: np.random.Generator, links: int, slots: int) -> NDArray[np.int8
 
 
 def _cells(rng: np.random.Generator, links: int, slot: int) -> NDArray[np.int64]:
-    """One slot in detail, in which one link of a hundred fails: (1, links)."""
+    """Return (1, links): one slot in detail, in which one link of a hundred fails."""
     failed = rng.random(links) < 0.01
     return pack_cells(
         np.full(links, slot * SLOT),

@@ -1,4 +1,4 @@
-"""A synthetic register of any size and what probers would send of it, for benchmarks."""
+"""A synthetic register of any size and the batches that probers would send, for benchmarks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["SLOT", "UNHEARD", "payloads", "register_of"]
 
 SLOT = 300
 UNHEARD = "service-000000"
-"""A service that nobody may measure any link of."""
+"""A service whose links a benchmark may leave unmeasured."""
 _BATCH = 500
 _REASONS = {Outcome.OK: Reason.OK, Outcome.NOT_CONNECTED: Reason.CONNECT_REFUSED}
 
 
 def register_of(links: int) -> Register:
-    """A hundred links of ten services for each agency, spread over ten sectors."""
+    """Return a register with a hundred links of ten services for each agency, spread over ten sectors."""
     agencies = [f"agency-{one:05d}" for one in range(max(2, links // 100))]
     services = [f"service-{one:06d}" for one in range(links // 10)]
     return Register(
@@ -53,7 +53,7 @@ def register_of(links: int) -> Register:
 
 
 def payloads(rng: np.random.Generator, arrays: RegisterArrays, slot: int, *, but: str = "") -> Iterator[bytes]:
-    """One slot of every link ``but`` those of a service, in batches as probers send them."""
+    """Yield one slot of every link ``but`` those of a service, in batches as probers send them."""
     unheard = arrays.services.index(but) if but else -1
     heard = [
         target for target, service in zip(arrays.targets, arrays.service.tolist(), strict=False) if service != unheard

@@ -1,4 +1,4 @@
-"""What a command of Peyvand costs, run as a person would run it."""
+"""Measure what a command of Peyvand costs, run as a person would run it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CommandRun:
 
 
 def run_command(*words: str) -> CommandRun:
-    """Run ``peyvand`` with some words; what other processes do for it is not counted. AssertionError when it fails."""
+    """Run ``peyvand`` with some words, without counting other processes. Raises AssertionError when it fails."""
     began = time.monotonic()
     with subprocess.Popen(
         [sys.executable, "-m", "services.cli", *words], cwd=ROOT, stdout=subprocess.DEVNULL

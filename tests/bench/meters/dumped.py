@@ -1,4 +1,4 @@
-"""Measurements as the bus kept them, counted."""
+"""Count the measurements that the bus kept."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ __all__ = ["Dumped", "dumped", "percentile"]
 
 @dataclass(slots=True)
 class Dumped:
-    """How many measurements there are by reason, the latencies of those that are OK in seconds, and in how many of
-    ``slots`` slots each target was OK. ``samples`` has details of some that are neither OK nor SHED.
+    """Counts of measurements by reason, and of the ``slots`` slots in which each target was OK (``good``).
 
-    ``latencies`` are those that the measurements have; ``since_due`` count from the planned start of the probe to the end of its answer.
-    ``slot`` and ``timeout`` are seconds.
+    ``latencies`` are those of OK measurements, in seconds. ``since_due`` counts from the planned start of the probe
+    to the end of its answer. ``samples`` has a detail for every other reason. ``slot`` and ``timeout`` are seconds.
     """
 
     slots: int
@@ -47,7 +46,7 @@ class Dumped:
             self.latencies.append(row.latency)
             entry = ScheduleEntry(row.target, self.timeout)
             due = row.slot_start + entry.phase * entry.last_offset(self.slot)
-            # Of launches that share a wake-up some begin a moment before their own phase.
+            # Some launches that share a wake-up begin a moment before their own phase.
             self.since_due.append(max(0.0, row.time - due) + sum(part or 0.0 for part in row.phases))
             self.good[row.target.id] += 1
         elif reason not in self.samples:
@@ -55,13 +54,14 @@ class Dumped:
 
 
 def percentile(seconds: Sequence[float], percent: int) -> float:
-    """The latency that so many percent do not exceed."""
+    """Return the latency that so many percent do not exceed."""
     return quantiles(seconds, n=100, method="inclusive")[percent - 1]
 
 
 def dumped(system: System, first: int, last: int, slot: int, timeout: float) -> Dumped:
-    """Count the measurements of all slots of ``slot`` seconds from ``first`` up to ``last``, exclusive (epoch seconds); probes have ``timeout``
-    seconds.
+    """Count the measurements of all slots from ``first`` up to ``last``, exclusive (epoch seconds).
+
+    Slots last ``slot`` seconds, and probes have ``timeout`` seconds.
     """
     bounds = [f"{dt.datetime.fromtimestamp(moment, dt.UTC):%Y-%m-%dT%H:%M:%S+00:00}" for moment in (first, last)]
     command = [sys.executable, "-m", "services.cli", "dump", "measurements", "--from", bounds[0], "--to", bounds[1]]

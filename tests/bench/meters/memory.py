@@ -1,4 +1,4 @@
-"""How much memory this process has: private, which only it can give back, and mapped files, which the kernel may drop."""
+"""Measure the memory of this process: private, which only it can give back, and files, which the kernel may drop."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _FIELDS = re.compile(r"^(RssAnon|RssFile|RssShmem):\s+(\d+) kB$", re.MULTILINE)
 
 
 class Memory:
-    """Looks at /proc/self/status; while ``watched`` again and again, for the most there was."""
+    """Reads /proc/self/status, and while ``watched`` again and again, to find the peak."""
 
     def __init__(self) -> None:
         self._peak = self._part = (0, 0)
 
     def now(self) -> str:
-        """Tell what there is."""
+        """Return the present memory in words."""
         return _told(self._look())
 
     def private(self) -> float:
-        """The MiB of private memory there are."""
+        """Return the private memory in MiB."""
         return self._look()[0] / 1024
 
     def begin(self) -> None:
@@ -34,17 +34,17 @@ class Memory:
         self._look()
 
     def part(self) -> str:
-        """Tell the most there was since the part began."""
+        """Return the peak since the part began, in words."""
         self._look()
         return _told(self._part)
 
     def peak(self) -> str:
-        """Tell the most there ever was."""
+        """Return the peak of all parts, in words."""
         return _told(self._peak)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Look again and again from a thread."""
+        """Read the memory again and again in a thread."""
         done = Event()
 
         def look() -> None:

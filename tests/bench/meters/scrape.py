@@ -1,4 +1,4 @@
-"""The numbers a component exposes at one moment, and what became of them until a later one."""
+"""Read the numbers that a component exposes at one moment, and their growth until a later one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def scrape(where: str) -> Samples:
-    """Every sample of http://HOST:PORT/metrics. Raises OSError when nothing answers."""
+    """Return every sample of http://HOST:PORT/metrics. Raises OSError when nothing answers."""
     with urlopen(f"http://{where}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     return {
@@ -25,7 +25,7 @@ def scrape(where: str) -> Samples:
 
 
 def since(before: Samples, after: Samples, name: str, label: str = "") -> dict[str, float]:
-    """By how much each sample of this name grew, by the value of one label."""
+    """Return by how much each sample of this name grew, by the value of one label."""
     return {
         dict(labels).get(label, ""): value - before.get((sample, labels), 0.0)
         for (sample, labels), value in after.items()
@@ -34,7 +34,7 @@ def since(before: Samples, after: Samples, name: str, label: str = "") -> dict[s
 
 
 def quantile_bound(buckets: dict[str, float], share: float) -> str:
-    """The bound of the first bucket that holds this share of all; ``buckets`` is cumulative, by ``le``."""
+    """Return the bound of the first bucket that holds this share of all. ``buckets`` is cumulative, by ``le``."""
     ordered: Iterable[tuple[str, float]] = sorted(buckets.items(), key=lambda bucket: float(bucket[0]))
     total = buckets.get("+Inf", 0.0)
     return next((bound for bound, count in ordered if total and count >= share * total), "none")

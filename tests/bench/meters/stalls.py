@@ -1,4 +1,4 @@
-"""How long the loop of this process stands still: what waits longest for its turn."""
+"""Measure how long the event loop of this process stalls: the longest wait of a task for its turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BEAT_SECONDS = 0.005
 class Stalls:
     """While entered, a task asks for its turn every few milliseconds, and the longest wait is kept.
 
-    Beside it the CPU time that the process took during a wait: what is left of the wait, others took of the machine.
+    The CPU time that the process used during a wait is kept too. Other processes took the rest of the wait.
     """
 
     def __init__(self) -> None:

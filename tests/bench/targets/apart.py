@@ -1,4 +1,4 @@
-"""Servers in a process of their own, so that what they use is not counted as the prober's."""
+"""Run servers in another process, so that their costs are not counted as the prober's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import uvloop
 __all__ = ["Serving", "Urls", "apart"]
 
 Urls = Mapping[str, str]
-"""Where each server is, by a name of its own."""
+"""The URL of each server by its name."""
 
 Serving = Callable[[], AbstractAsyncContextManager[Urls]]
 
@@ -32,7 +32,7 @@ def _serve(serving: Serving, pipe: Connection) -> None:
 
 @contextmanager
 def apart(serving: Serving) -> Iterator[Urls]:
-    """Run what ``serving`` serves in another process for as long as the context lasts."""
+    """Run the servers of ``serving`` in another process until the context ends."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(target=_serve, args=(serving, theirs), daemon=True)
     process.start()

@@ -41,7 +41,7 @@ _HEADERS = {"Accept": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is probed, how, and under which name it is reported."""
+    """One probe: its name in the report, its definition and its target."""
 
     name: str
     definition: Probe
@@ -50,7 +50,7 @@ class Case:
 
 @asynccontextmanager
 async def serving_all(authority: Authority) -> AsyncIterator[Urls]:
-    """Serve everything that the cases ask for."""
+    """Run all servers that the cases probe."""
     async with (
         serving_http(authority) as http,
         serving_lines(authority) as lines,
@@ -64,7 +64,7 @@ async def serving_all(authority: Authority) -> AsyncIterator[Urls]:
 
 
 def cases(urls: Urls, authority: Authority) -> Iterator[Case]:
-    """Say what is measured, given where the servers are."""
+    """Yield the cases for servers at these URLs."""
     http, tls = urls["http"], Tls(ca=authority.reference)
     certificate, key = authority.client()
     mutual = Tls(ca=authority.reference, certificate=f"file:{certificate}", key=f"file:{key}")

@@ -1,4 +1,4 @@
-"""blackbox_exporter and Prometheus, as an ops team runs them, on the same targets as we."""
+"""Run blackbox_exporter and Prometheus on the same targets as Peyvand, as an ops team would."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _START_SECONDS = 30.0
 
 
 def available() -> bool:
-    """Tell whether both programs are installed (Debian: prometheus, prometheus-blackbox-exporter)."""
+    """Return whether both programs are installed (Debian: prometheus, prometheus-blackbox-exporter)."""
     return all(shutil.which(program) for program in _PROGRAMS.values())
 
 
 @contextmanager
 def probing(folder: Path, targets: Sequence[str], interval: int, authority: Path) -> Iterator[Mapping[str, int]]:
-    """Probe every target once per ``interval`` seconds by a fresh connection; process id by program."""
+    """Probe every target once per ``interval`` seconds by a fresh connection. Yields process ids by program."""
     blackbox, prometheus = free_port(), free_port()
     (folder / "prometheus.yml").write_text(json.dumps(_scrapes(targets, interval, blackbox)))
     commands = {
@@ -49,9 +49,9 @@ def probing(folder: Path, targets: Sequence[str], interval: int, authority: Path
 
 @contextmanager
 def exporter(folder: Path, authority: Path, timeout: int) -> Iterator[tuple[int, int]]:
-    """Run blackbox_exporter alone, whose probes time out after so many seconds; yield its process id and port.
+    """Run blackbox_exporter alone. Its probes time out after ``timeout`` seconds. Yields its process id and port.
 
-    It offers X25519 alone, as a prober does that offers X25519 first: the hybrid that Go prefers costs more.
+    It offers X25519 alone, like a prober that offers X25519 first. The hybrid that Go prefers costs more.
     """
     port = free_port()
     commands = {"blackbox_exporter": _exporter(folder, authority, port, timeout)}
@@ -60,7 +60,7 @@ def exporter(folder: Path, authority: Path, timeout: int) -> Iterator[tuple[int,
 
 
 def _exporter(folder: Path, authority: Path, port: int, timeout: int) -> Sequence[str]:
-    """Write its configuration; return the command that starts it."""
+    """Write its configuration, and return the command that starts it."""
     (folder / "blackbox.yml").write_text(json.dumps(_modules(authority, timeout)))
     return (
         _PROGRAMS["blackbox_exporter"],
@@ -73,7 +73,7 @@ def _exporter(folder: Path, authority: Path, port: int, timeout: int) -> Sequenc
 def _running(
     folder: Path, commands: Mapping[str, Sequence[str]], ports: Sequence[int], **environment: str
 ) -> Iterator[Mapping[str, int]]:
-    """Run these commands, once their ports answer; process id by name."""
+    """Run these commands. Yields process ids by name once their ports answer."""
     with (folder / "incumbent.log").open("w") as log:
         running = {
             name: subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **environment})
@@ -91,7 +91,7 @@ def _running(
 
 
 def _modules(authority: Path, timeout: int) -> object:
-    """Write the same expectations as our probe's."""
+    """Return the same expectations as our probe's."""
     http = {
         "valid_status_codes": [200],
         "fail_if_body_not_matches_regexp": ['"clear": (true|false)'],

@@ -44,7 +44,7 @@ class _Stream(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer; what a prober sends on loopback comes in one piece."""
+        """Answer. On loopback a prober's data comes in one piece."""
         if data[2 + _ID :] == _QUESTION:
             answer = data[2 : 2 + _ID] + _ANSWER
             self._transport.write(len(answer).to_bytes(2, "big") + answer)

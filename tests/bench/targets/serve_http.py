@@ -1,4 +1,4 @@
-"""Servers of HTTP/1.1 for benchmarks: one fixed answer to each request that says what it should."""
+"""HTTP/1.1 servers for benchmarks, with one fixed answer to each request that holds what it must."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _answer(body: bytes, kind: bytes = b"application/json") -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """An answer, and what the request has to hold for it."""
+    """An answer, and the bytes that a request must hold for it."""
 
     answer: bytes
     needs: bytes = b""
@@ -56,14 +56,14 @@ class _Answering(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer; what a prober sends on loopback comes in one piece."""
+        """Answer. On loopback a prober's data comes in one piece."""
         given = _ANSWERS.get(data.split(b" ", 2)[1])
         self._transport.write(given.answer if given is not None and given.needs in data else _FORBIDDEN)
 
 
 @asynccontextmanager
 async def serving_http(authority: Authority) -> AsyncIterator[Urls]:
-    """Serve plain HTTP, HTTPS, and HTTPS for clients that the authority vouches for."""
+    """Serve plain HTTP, HTTPS, and HTTPS for clients with certificates from the authority."""
     loop = asyncio.get_running_loop()
     mutual = authority.context("127.0.0.1")
     mutual.load_verify_locations(authority.reference.removeprefix("file:"))

@@ -27,7 +27,7 @@ class _Greeting(asyncio.Protocol):
 
 @asynccontextmanager
 async def serving_lines(authority: Authority) -> AsyncIterator[Urls]:
-    """Serve a greeting that answers QUIT, silence over TCP, silence over TLS, and SMTP that goes over to TLS."""
+    """Serve a greeting that answers QUIT, silence over TCP, silence over TLS, and SMTP that switches to TLS."""
     loop = asyncio.get_running_loop()
     tls = authority.context("127.0.0.1")
     servers = [

@@ -1,4 +1,4 @@
-"""The server that benchmarks probe, in a process of its own: one fixed answer, plain and over TLS, on several ports."""
+"""The server that benchmarks probe, in its own process: one fixed answer, plain and over TLS, on several ports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ANSWER = (
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where one prober finds its targets: plain HTTP and fresh TLS."""
+    """The ports of one prober's targets: plain HTTP and fresh TLS."""
 
     plain: int
     secure: int
@@ -39,7 +39,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The server while it runs: ports for each prober that is compared, and how many requests each port answered."""
+    """A running server: ports for each prober that is compared, and the number of requests that each port answered."""
 
     ports: tuple[Ports, ...]
     authority: Path
@@ -47,7 +47,7 @@ class Targets:
     pipe: multiprocessing.connection.Connection
 
     def answered(self) -> dict[int, int]:
-        """Return how many requests have been answered so far, by port."""
+        """Return the number of requests answered so far, by port."""
         self.pipe.send("answered")
         counts: dict[int, int] = self.pipe.recv()
         return counts

@@ -1,7 +1,7 @@
-"""Records which modules of services/ run in a Python process, in a file of the folder PEYVAND_TRACE; for tests.bench.passages.
+"""Record for tests.bench.passages which modules of services/ run in a process, in a file in folder PEYVAND_TRACE.
 
-Python imports a module of this name at its start from a folder in PYTHONPATH. PEYVAND_TRACE_AFTER are seconds that are not
-recorded; recording ends at the first call of a function named PEYVAND_TRACE_UNTIL.
+Python imports a module of this name at startup from a folder in PYTHONPATH. The first PEYVAND_TRACE_AFTER seconds are
+not recorded. Recording ends at the first call of a function named PEYVAND_TRACE_UNTIL.
 """
 
 from __future__ import annotations

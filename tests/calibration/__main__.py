@@ -26,7 +26,7 @@ PAGE = ROOT / "docs" / "calibration.md"
 def main() -> None:
     """Run the gate on all cores and print a line per scenario, window and kind as they come.
 
-    Ends with code 1 where a cell is below what is required and its scenario is no known weak spot.
+    Exits with code 1 if a cell is below REQUIRED and its scenario is no known weak spot.
     """
     others = {"reconcile": reconcile.main, "silence": silence.main}
     if len(sys.argv) == 2 and sys.argv[1] in others:
@@ -70,7 +70,7 @@ def main() -> None:
 def _found(
     chosen: list[int], replications: int, processes: int
 ) -> Iterator[tuple[int, list[dict[tuple[int, str], Found]]]]:
-    """Run each scenario's lives in chunks, side by side; the results do not depend on how they are cut."""
+    """Run each scenario's lives in parallel chunks. The results do not depend on how they are cut."""
     with ProcessPoolExecutor(processes) as pool:
         chunks = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
         running = [(number, [pool.submit(run, number, chunk) for chunk in chunks]) for number in chosen]
@@ -79,7 +79,7 @@ def _found(
 
 
 def _cpu_seconds() -> float:
-    """What the processes that have ended took of the processors."""
+    """Return the processor seconds of the processes that have ended."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
 

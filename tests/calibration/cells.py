@@ -12,17 +12,17 @@ from tests.calibration.government import KINDS
 from tests.calibration.scenarios import WINDOWS, Scenario
 
 WANTED, REQUIRED = 0.95, 0.90
-# Sums of doubles agree within this; where nothing can fail the interval is the truth.
+# Sums of doubles agree within this. Where nothing can fail, the interval is the truth.
 TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
 class Cell:
-    """How intervals did.
+    """The figures of one cell.
 
-    ``coverage``: the share of intervals that hold the truth, over all lives and the sets looked at; ``error``: its
-    standard error, over lives. ``weakest``: the coverage that nine sets of ten exceed. ``width``: the median width,
-    ``spread``: the central 95 % range of the estimate itself; both are means over sets, and ``ratio`` is width / spread.
+    ``coverage`` is the share of intervals that hold the truth, over all lives and the sets examined; ``error`` is its
+    standard error, over lives. ``weakest`` is the coverage that nine sets of ten exceed. ``width`` is the median width,
+    ``spread`` the central 95 % range of the estimate itself. Both are means over sets, and ``ratio`` is width / spread.
     """
 
     scenario: Scenario
@@ -42,7 +42,7 @@ class Cell:
 
 
 def cells_of(scenario: Scenario, parts: Sequence[dict[tuple[int, str], Found]]) -> list[Cell]:
-    """Put the parts of a scenario's lives together."""
+    """Return the cells of a scenario from the parts of its lives."""
     return [_cell(scenario, days, kind, [part[days, kind] for part in parts]) for days in WINDOWS for kind in KINDS]
 
 

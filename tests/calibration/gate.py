@@ -1,4 +1,4 @@
-"""How often intervals hold the truth: a scenario lived again and again."""
+"""Measure how often intervals hold the truth, by simulating a scenario again and again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.calibration.scenarios import SCENARIOS, SEED, WINDOWS
 from tests.calibration.simulate import RECORD_DAYS, Life, live, truth
 
 SAMPLE = 400
-"""Links and services looked at, of those that a government has; all of other kinds are."""
+"""How many of a government's links and services are examined. Sets of other kinds are all examined."""
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class Found:
 
 
 def run(scenario_number: int, lives: range) -> dict[tuple[int, str], Found]:
-    """Live the scenario so many times, numbered; return the intervals by window and kind."""
+    """Simulate the lives of these numbers. Return the intervals by window and kind."""
     scenario = SCENARIOS[scenario_number]
 
     def lived(days: int, rng: np.random.Generator) -> Sums | Published:
@@ -53,7 +53,7 @@ def run(scenario_number: int, lives: range) -> dict[tuple[int, str], Found]:
     for number in lives:
         sums: Sums | Published | None = None
         for days in WINDOWS:
-            # Where something changes with the window each window is a life of its own.
+            # Where something changes with the window, each window has its own life.
             if sums is None or scenario.later:
                 key = (scenario_number, 1 + number, days if scenario.later else 0)
                 rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=key))
@@ -79,7 +79,7 @@ class Sums:
         self._daily = {kind: self._daily_losses(kind) for kind in KINDS if kind != "link"}
 
     def intervals(self, days: int) -> dict[str, tuple[Floats, ...]]:
-        """Estimate, low and high of every set by kind, over the last ``days``."""
+        """Return estimate, low and high of every set by kind, over the last ``days``."""
         government = self._government
         record_days = days if self._young else RECORD_DAYS
         window = self._of(days)
@@ -104,7 +104,7 @@ class Sums:
         return found
 
     def _of(self, days: int) -> OutageTotals:
-        """Sums over the last days, in the order bus, providers, links."""
+        """Return the sums over the last days, in the order bus, providers, links."""
         if days not in self._spells:
             life, provider = self._life, self._government.provider
             bus = OutageTotals(*np.zeros((4, 1))) if life.bus is None else _sum(life.bus, days, life.slot_seconds)
@@ -122,12 +122,12 @@ class Sums:
         return self._spells[days]
 
     def _daily_losses(self, kind: str) -> Floats:
-        """Each set's bus-free loss of each day, (days, sets), NaN where nothing of it is known."""
+        """Return each set's loss of each day without the bus, (days, sets), NaN where nothing is known."""
         government, losses = self._government, self._life.losses
         sets = government.sets[kind]
         weight: Floats = government.weight * government.live
         if losses is None:
-            # Links of one provider lose alike, so they are weighed together.
+            # Links of one provider have the same losses, so they are weighted together.
             of_provider = np.array([_loss(day) for day in self._life.providers])
             losses, group = of_provider[:, sets.pair_provider], sets.pair_group
             weight = np.bincount(sets.pair, weight, len(sets.pair_group)).astype(np.float64)
@@ -151,7 +151,7 @@ def _loss(day: CauseSums) -> Floats:
 
 
 def _sample(government: Government, kind: str) -> NDArray[np.int64]:
-    """The sets looked at: those with a connected link; what is on paper alone is exact."""
+    """Return the sets to examine: those with a connected link. Sets on paper alone are exact."""
     connected = np.bincount(government.sets[kind].group, government.live, government.sets[kind].size)
     there = np.flatnonzero(connected)
     return there[:: max(1, len(there) // SAMPLE)]

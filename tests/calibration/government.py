@@ -1,4 +1,4 @@
-"""Governments to try intervals on: who needs what of whom, and what it weighs."""
+"""Governments to try intervals on: the links between their agencies, and the weights of these."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ LINKS_A_SERVICE = 5
 
 @dataclass(frozen=True)
 class Government:
-    """Links, the connected ones marked in ``live`` (n,), with ``provider`` and ω ``weight`` (n,), and ``sets`` of them by kind.
+    """The links of a government, with the connected ones marked in ``live`` (n,).
 
-    ``on_bus`` (n,) are those that the bus takes along, ``unheard`` (n,) those that nobody ever measures.
+    ``provider`` and ``weight`` (ω) are (n,), and ``sets`` of links are by kind. ``on_bus`` (n,) marks links that fail
+    with the bus, ``unheard`` (n,) those that are never measured.
     """
 
     agencies: int
@@ -41,7 +42,7 @@ class Government:
         service = np.repeat(np.arange(layout.services), rng.integers(1, LINKS_A_SERVICE + 1, layout.services))
         consumer = owner[service]
         provider = rng.choice(layout.providers, len(service), p=chance / chance.sum())
-        # Nobody is a provider to itself; the next one is.
+        # No agency provides to itself; the next one does.
         provider = np.where(provider == consumer, (provider + 1) % layout.providers, provider)
         inner = rng.lognormal(0, 1, len(service)) if layout.skewed else np.ones(len(service))
         weight = value[service] * inner / np.bincount(service, inner)[service]
@@ -67,13 +68,13 @@ class Government:
         )
 
     def mean(self, kind: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """ω-weighted mean over all links of each set; 0 for a set without links."""
+        """Return the ω-weighted mean over all links of each set, 0 for a set without links."""
         sets = self.sets[kind]
         weight = np.bincount(sets.group, self.weight, sets.size)
         return np.bincount(sets.group, self.weight * values, sets.size) / np.where(weight > 0, weight, 1.0)
 
     def frame_of_days(self, days: int) -> Any:
-        """What ``cause_states`` needs to know of this government, once for each day, as if days were other agencies."""
+        """Return what ``cause_states`` needs of this government, once for each day, as if days were other agencies."""
         offsets = self.agencies * np.arange(days)[:, np.newaxis]
         provider = (offsets + self.provider).ravel()
         return SimpleNamespace(agencies=range(self.agencies * days), links=range(len(provider)), provider=provider)

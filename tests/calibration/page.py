@@ -1,4 +1,4 @@
-"""docs/calibration.md, from what the gate found."""
+"""Make docs/calibration.md from the results of the gate."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WEAK = """\
 
 
 def line(cell: Cell) -> str:
-    """One cell, for a person who waits."""
+    """Return one cell as a line for a person who waits."""
     return (
         f"{cell.scenario.name:17} {cell.days:2} d  {cell.kind:10}  coverage {cell.coverage:.3f} ± {cell.error:.3f}"
         f"  weakest tenth {cell.weakest:.3f}  width {cell.width:.5f} = {cell.ratio:.2f} x range  {verdict(cell)}"
@@ -36,14 +36,14 @@ def line(cell: Cell) -> str:
 
 
 def verdict(cell: Cell) -> str:
-    """What the gate says of a cell."""
+    """Return the verdict of the gate on a cell."""
     if cell.coverage >= WANTED:
         return "ok"
     return "below .95" if cell.coverage >= REQUIRED else "FAILS"
 
 
 def page(cells: Sequence[Cell], lives: int, command: str, seconds: float, cpu: float) -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join(_page(cells, lives, command, seconds, cpu)) + "\n"
 
 
@@ -138,7 +138,7 @@ def _share(value: float) -> str:
 
 
 def machine() -> str:
-    """The processor and the versions that figures are of."""
+    """Return the processor and the versions that the figures belong to."""
     cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
     cores = f"{len(os.sched_getaffinity(0))} cores"
     versions = f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"

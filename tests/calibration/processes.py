@@ -1,4 +1,4 @@
-"""Exact events, and the slots in which a probe meets them."""
+"""Draw exact events, and find the slots in which a probe meets them."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class Events:
 
     @classmethod
     def joined(cls, parts: Sequence[Events]) -> Events:
-        """All of them together."""
+        """Join the events of all parts."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("cause", "start", "end")))
 
     def cut(self, begin: float, end: float) -> Events:
-        """What of them lies in a span of time."""
+        """Return the parts of these outages within a span of time."""
         start, stop = np.maximum(self.start, begin), np.minimum(self.end, end)
         kept = start < stop
         return Events(self.cause[kept], start[kept], stop[kept])
 
     def spread_to(self, members: Sequence[NDArray[np.int64]]) -> Events:
-        """The same outages at each of the members of their cause."""
+        """Return the same outages for each member of their cause."""
         counts = np.array([len(one) for one in members])[self.cause]
         cause = np.concatenate([members[one] for one in self.cause.tolist()] or [np.zeros(0, np.int64)])
         return Events(cause, np.repeat(self.start, counts), np.repeat(self.end, counts))
 
     def slots(self, phase: Floats, slots: int, slot_hours: float) -> NDArray[np.bool_]:
-        """Which slots (slots, causes) are down, probed at ``phase`` (causes,) hours after each slot's start."""
+        """Return which slots (slots, causes) are down, probed at ``phase`` (causes,) hours after each slot's start."""
         first, last = (
             np.clip(np.ceil((time - phase[self.cause]) / slot_hours), 0, slots).astype(np.int64)
             for time in (self.start, self.end)
@@ -48,13 +48,13 @@ class Events:
         change = np.zeros((len(phase), slots + 1), dtype=np.int8)
         np.add.at(change, (self.cause, first), 1)
         np.add.at(change, (self.cause, last), -1)
-        # Every cause's changes add up to nothing, so all causes can be summed in one go.
+        # Every cause's changes add up to zero, so all causes can be summed at once.
         under_way = np.cumsum(change.ravel(), dtype=np.int8).reshape(change.shape)[:, :-1]
         return np.greater(under_way, 0, out=np.empty((slots, len(phase)), dtype=np.bool_).T).T
 
 
 def renewal(rng: np.random.Generator, kinds: Sequence[Outages], causes: int, hours: float) -> Events:
-    """Outages of ``causes`` causes, which have the kinds in turn, over [0, hours), stationary from the beginning."""
+    """Draw outages over [0, hours), stationary from the beginning. The ``causes`` have the kinds in turn."""
     kind = np.arange(causes) % len(kinds)
     up, down, spread = (np.array([getattr(one, name) for one in kinds])[kind] for name in ("up", "down", "spread"))
     middle = np.log(down) - spread**2 / 2
@@ -74,7 +74,7 @@ def renewal(rng: np.random.Generator, kinds: Sequence[Outages], causes: int, hou
 
 
 def batches(rng: np.random.Generator, batch: Batch, causes: int, hours: float) -> Events:
-    """Work at the same time of every period, over [0, hours)."""
+    """Draw work at the same time of every period, over [0, hours)."""
     period = 24.0 * batch.period
     offset = rng.random(causes) * period
     start = offset[:, np.newaxis] + period * np.arange(-1, int(hours / period) + 1)
@@ -86,15 +86,15 @@ def batches(rng: np.random.Generator, batch: Batch, causes: int, hours: float) -
 
 
 def share_down(outages: Outages | None) -> float:
-    """The long-run share of time in which this process is down."""
+    """Return the long-run share of time in which this process is down."""
     return 0.0 if outages is None else outages.down / (outages.up + outages.down)
 
 
 def share_busy(batch: Batch | None) -> float:
-    """The long-run share of time that batch work takes."""
+    """Return the long-run share of time that batch work takes."""
     return 0.0 if batch is None else batch.chance * batch.down / (24.0 * batch.period)
 
 
 def flaps(rng: np.random.Generator, slots: int, causes: int, length: int) -> NDArray[Any]:
-    """Down for ``length`` slots, up for as many, from a beginning of each cause's own: (slots, causes) bool."""
+    """Return which slots (slots, causes) are down: ``length`` in turn down and up, from each cause's own beginning."""
     return (np.arange(slots)[:, np.newaxis] + rng.integers(0, 2 * length, causes)) % (2 * length) < length

@@ -1,4 +1,4 @@
-"""A life judged the way of what is published: from verdicts of targets to the indicators of every set."""
+"""A life that is judged as published figures are: from verdicts of targets to the indicators of every set."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 class Published:
-    """Indicators of one life of a government, which is of a register ``arrays_of`` it."""
+    """Indicators of one life of a government, with the register that ``arrays_of`` makes of it."""
 
     def __init__(
         self, scenario: Scenario, government: Government, arrays: RegisterArrays, rng: np.random.Generator
@@ -40,13 +40,13 @@ class Published:
         self._snapshot = compute_indicators(arrays, evidence, end_slot=evidence.end_slot, windows=WINDOWS)
 
     def intervals(self, days: int) -> dict[str, tuple[Floats, ...]]:
-        """Point, low and high of every set by kind, over the last ``days``; NaN where none is published."""
+        """Return point, low and high of every set by kind, over the last ``days``, NaN where none is published."""
         columns = {kind: self._snapshot.columns[IndicatorKind[kind.upper()], days] for kind in KINDS}
         return {kind: (one.point, one.interval_low, one.interval_high) for kind, one in columns.items()}
 
 
 def arrays_of(government: Government, scenario: Scenario) -> RegisterArrays:
-    """The register of a government, in the order of its links and sets."""
+    """Return the register of a government, in the order of its links and sets."""
     sets = government.sets
     agencies = [f"agency-{at:04d}" for at in range(government.agencies)]
     services = [f"service-{at:04d}" for at in range(sets["service"].size)]

@@ -1,7 +1,7 @@
-"""``make calibrate ARGS=reconcile``: how often reconciliation is wrong of links on which nothing is wrong.
+"""``make calibrate ARGS=reconcile`` measures how often reconciliation is wrong about links without faults.
 
-Agreement: probes and exchanges meet the same outages, minute for minute. Every flag is false. Coverage is that of the
-long-run share that fails, by the interval of each side. Also how often it finds what it is for.
+Agreement: probes and exchanges meet the same outages, minute for minute, so every flag is false. Coverage is that of
+the long-run share that fails, by the interval of each side. It also measures how often real losses are found.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ LINKS = 2_000
 
 @dataclass(frozen=True)
 class Case:
-    """Traffic and outages. ``hourly`` exchanges by day; ``night`` and ``weekend`` are what is left of it then;
-    ``stray`` the deviation of the log of a day's volume, ``bursts`` of an hour's; ``every`` hours an outage begins, of
-    ``long`` hours on average (log-normal with ``tail``); ``noise`` the share that fails by itself; ``changed`` days before
-    the end clocks went forward, and all that happens with them.
+    """Traffic and outages of links.
+
+    ``hourly`` exchanges are those by day; ``night`` and ``weekend`` are the shares left then. ``stray`` is the
+    deviation of the logarithm of a day's volume, ``bursts`` that of an hour's. An outage begins every ``every`` hours,
+    and lasts ``long`` hours on average (log-normal with ``tail``). ``noise`` is the share that fails by itself.
+    ``changed`` days before the end the clocks went forward, and all habits with them.
     """
 
     name: str
@@ -42,7 +44,7 @@ class Case:
     changed: int = 0
 
     def clock(self, hours: int) -> NDArray[np.int64]:
-        """The local hour that each of so many hours begins in, (hours,)."""
+        """Return the local hour in which each of so many hours begins, (hours,)."""
         hour = np.arange(hours)
         return hour + ((hour >= hours - 24 * self.changed) & (self.changed > 0))
 
@@ -74,11 +76,11 @@ HELD_OUT = (
     Case("office hours only", night=0.0, weekend=0.0, every=120, long=3),
     Case("bursts, milder", bursts=0.8, stray=0.4, every=120),
 )
-"""Tried once, after the method is settled; never to settle it on. They and their seed are older than its present form."""
+"""Tried once, after the method is settled, never to settle it. They and their seed predate its present form."""
 
 
 def traffic(case: Case, hours: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Expected exchanges (LINKS, hours), by hour and weekday; every link's week begins at its own moment."""
+    """Return expected exchanges (LINKS, hours), by hour and weekday. Each link's week begins at its own moment."""
     clock = case.clock(hours)[None, :] + rng.integers(0, 168, (LINKS, 1))
     by_day = np.where((clock % 24 >= 8) & (clock % 24 < 18), 1.0, case.night)
     by_week = np.where(clock // 24 % 7 >= 5, case.weekend, 1.0)
@@ -90,7 +92,7 @@ def traffic(case: Case, hours: int, rng: np.random.Generator) -> NDArray[np.floa
 
 
 def up_slots(case: Case, hours: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """The share of each slot that is up, (LINKS, hours x SLOTS): an outage may begin and end within one."""
+    """Return the share of each slot that is up, (LINKS, hours x SLOTS). An outage may begin and end within one."""
     horizon = hours + 240
     up = np.ones((LINKS, hours * SLOTS))
     for link in range(LINKS):
@@ -106,7 +108,7 @@ def up_slots(case: Case, hours: int, rng: np.random.Generator) -> NDArray[np.flo
 
 
 def seen(case: Case, days: int, rng: np.random.Generator, lost: float = 0.0) -> HourlyCounts:
-    """One life of every link; ``lost`` is the share of real exchanges that fail while probes are answered."""
+    """Simulate one life of every link. ``lost`` is the share of real exchanges that fail while probes are answered."""
     hours = days * 24
     up = up_slots(case, hours, rng)
     exchanges = rng.poisson(traffic(case, hours, rng).repeat(SLOTS, axis=1) / SLOTS)
@@ -121,7 +123,7 @@ def seen(case: Case, days: int, rng: np.random.Generator, lost: float = 0.0) -> 
 
 
 def main() -> None:
-    """Print a line per case and window, made side by side; they do not depend on how many are."""
+    """Print a line per case and window. They are made in parallel, and do not depend on the number of processes."""
     with ProcessPoolExecutor() as pool:
         for name, cases, seed in (("settled on", CASES, SEED), ("held out", HELD_OUT, HELD_OUT_SEED)):
             print(f"Cases {name}, seed {seed}, {LINKS:,} links a line")  # noqa: T201  # a person reads this
@@ -148,12 +150,12 @@ def agreement_line(case: Case, days: int, seed: tuple[int, ...]) -> str:
 
 
 def long_run(case: Case) -> float:
-    """The share that fails in the long run: outages come as a Poisson process, so lengths in it add up."""
+    """Return the share that fails in the long run. Outages are a Poisson process, so their lengths add up."""
     return float(1 - (1 - case.noise) * np.exp(-case.long / case.every))
 
 
 def share(flags: NDArray[np.bool_], told: NDArray[np.bool_]) -> str:
-    """Return the share of those told that are flagged, with its standard error."""
+    """Return the share of the ``told`` links that are flagged, with its standard error."""
     number = max(1, int(told.sum()))
     of = float((flags & told).sum()) / number
     return f"{of:.4f} ± {np.sqrt(of * (1 - of) / number):.4f}"

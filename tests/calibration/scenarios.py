@@ -1,10 +1,12 @@
-"""What the intervals of docs/method.md §6 are tried on: how governments are laid out and how they fail, and the seed.
+"""The scenarios on which the intervals of docs/method.md §6 are tried: governments, how they fail, and the seed.
 
 Times are hours. A provider, a link or the bus fails by an alternating renewal process that begins in its stationary
-state: up for an exponential time of mean ``up``, then down for a log-normal time of mean ``down`` whose logarithm has
-standard deviation ``spread`` (0: always the mean). Each target is probed once a slot, at a phase of its own that is
-uniform in the slot; a slot is down when the outage holds at that moment. These parameters were set before any recipe
-was tried on them; a recipe is bettered, never they. Scenarios that came later stand last and were set before they were tried.
+state. It is up for an exponential time of mean ``up``, then down for a log-normal time of mean ``down`` whose logarithm
+has standard deviation ``spread`` (0: always the mean). Each target is probed once a slot, at its own phase, which is
+uniform in the slot. A slot is down when the outage holds at that moment.
+
+These parameters were set before any recipe was tried on them. Recipes are improved, never the parameters. Later
+scenarios stand last, and were also set before they were tried.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass, replace
 __all__ = ["REPLICATIONS", "SCENARIOS", "SEED", "WINDOWS", "Batch", "Layout", "Outages", "Scenario"]
 
 SEED = 140409
-"""The root of every random number of the gate; scenario k draws from the k-th child of it."""
+"""The root of every random number of the gate. Scenario k draws from its k-th child."""
 
 REPLICATIONS = 1000
 WINDOWS = (7, 28, 90)
@@ -22,7 +24,7 @@ WINDOWS = (7, 28, 90)
 
 @dataclass(frozen=True)
 class Outages:
-    """An alternating renewal process; the long-run share of time down is down / (up + down)."""
+    """An alternating renewal process. Its long-run share of time down is down / (up + down)."""
 
     up: float
     down: float
@@ -33,8 +35,8 @@ class Outages:
 class Batch:
     """Work that takes a provider off line at the same time every ``period`` days, with this chance each time.
 
-    It lasts log-normally around ``down`` hours and begins at an hour of the provider's own; the day within the period
-    is the provider's own too, so that no window is aligned with it.
+    It lasts a log-normal time around ``down`` hours. Each provider has its own hour and its own day within the period,
+    so that no window is aligned with it.
     """
 
     period: int
@@ -48,7 +50,7 @@ class Layout:
     """A government: ``agencies`` that consume, services with 1-5 links. The first ``providers`` agencies also provide.
 
     ``absent`` is the share of links on paper. ``skewed``: providers are chosen in proportion to 1/rank and weights of
-    services are log-normal (spread 1); otherwise all providers are equally likely and all weights are 1.
+    services are log-normal (spread 1). Otherwise all providers are equally likely and all weights are 1.
     """
 
     agencies: int = 105
@@ -63,17 +65,17 @@ class Layout:
 class Scenario:
     """One way for a government to fail.
 
-    ``providers`` are dealt to the providers in turn. ``bus`` fails everything at once, and is attributed to the bus's
-    endpoint if ``attributed``. ``batch`` adds to the providers' outages. ``own`` are faults of each link alone.
+    ``providers`` are assigned to the providers in turn. ``bus`` fails everything at once, and is attributed to the
+    bus's endpoint if ``attributed``. ``batch`` adds to the providers' outages. ``own`` are faults of each link alone.
     ``partial`` outages of a provider take every second of its links. ``flapping``: within an outage the provider is
-    down for so many minutes, up for as many. ``later``: from the middle of the window on, outages come from these processes.
-    ``shift``: the same, but ``later`` is in force over the whole window and ``providers`` held before it, in the record.
-    ``gaps`` are times in which nothing is known of anything; ``blank`` is the share of slots of a provider that are
-    unknown besides. ``by_link``: every link is simulated by itself, with a phase of its own, and attributed by
-    services.indicator.verdicts.causes; otherwise a provider's links are one. ``published``: the same, and all the rest goes the way
-    of what is published too, from verdicts to indicators; then ``unheard`` is the share of links that nobody ever measures,
-    and ``on_bus`` the share of links that the ``bus`` takes along. ``young``: there is no record but the window.
-    ``slot_seconds``: how often each target is probed. ``weak``: published as a known weak spot.
+    down for so many minutes, up for as many. ``later``: from the middle of the window on, outages come from these
+    processes. ``shift``: the same, but ``later`` is in force over the whole window and ``providers`` held before it, in
+    the record. ``gaps`` are times in which nothing is known. ``blank`` is the share of a provider's slots that are
+    unknown besides. ``by_link``: every link is simulated by itself, with its own phase, and attributed by
+    services.indicator.verdicts.causes. Otherwise a provider's links are one. ``published``: the same, and the results
+    go all the way from verdicts to published indicators. Then ``unheard`` is the share of links that are never
+    measured, and ``on_bus`` the share of links that fail with the ``bus``. ``young``: there is no record but the
+    window. ``slot_seconds``: how often each target is probed. ``weak``: published as a known weak spot.
     """
 
     name: str
@@ -100,12 +102,12 @@ class Scenario:
 
     @property
     def slots_a_day(self) -> int:
-        """How many slots a day has."""
+        """The number of slots in a day."""
         return 86400 // self.slot_seconds
 
     @property
     def slot_hours(self) -> float:
-        """How long a slot is."""
+        """The hours of a slot."""
         return self.slot_seconds / 3600
 
 

@@ -1,8 +1,9 @@
-"""``make calibrate ARGS=silence``: how often a link that is in use is called silent, and how often one that is not.
+"""``make calibrate ARGS=silence`` measures how often links in use are called silent, and how often unused ones are.
 
-Buses of links whose use differs widely: some exchange all day, some once a month, and holidays stop them all. A false
-flag is one on a link in use that happened to exchange nothing; finding is a flag on a link that is not used at all, or
-no longer. By how many days were read, and by window. The cases and the seed are older than the rule they try.
+Links of a bus differ widely in use: some exchange all day, some once a month, and holidays stop them all. A false flag
+is on a link in use that happened to exchange nothing. A link is found if it is flagged and not used at all, or no
+longer. Figures are by the number of days read and by window. The cases and the seed are older than the rule that they
+try.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ READ_DAYS = (1, 3, 7, 14, 28, 60, 90)
 WINDOWS = (7, 28, 90)
 LINKS = 2_000
 UNUSED = 0.2
-"""Of how many links as are in use there are that nobody uses."""
+"""The number of unused links, as a share of those in use."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A bus of ``links`` in use. Each exchanges ``daily`` a day in the middle, ``spread`` in logarithms between links;
-    ``weekly`` and ``monthly`` are the shares of links that do so on one day of seven, or of thirty, alone; ``weekend`` is
-    what is left on two days of seven. On ``holiday`` of the last days all do a fiftieth. ``bursts`` is the deviation of the
-    logarithm of one day's use.
+    """A bus of ``links`` in use.
+
+    Each exchanges ``daily`` a day in the median, with ``spread`` in logarithms between links. ``weekly`` and
+    ``monthly`` are the shares of links that do so only on one day of seven or of thirty. ``weekend`` is the share left
+    on two days of seven. From the first to the second day of ``holiday``, counted from the end, all do a fiftieth.
+    ``bursts`` is the deviation of the logarithm of one day's use.
     """
 
     name: str
@@ -56,7 +59,7 @@ CASES = (
 
 
 def use(case: Case, days: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Exchanges by day, (links, days), of links in use."""
+    """Return exchanges by day, (links, days), of links in use."""
     own = case.daily * rng.lognormal(0, case.spread, (case.links, 1))
     day = np.arange(days)[None, :] + rng.integers(0, 7)
     kind, turn = rng.random((case.links, 1)), rng.integers(0, 210, (case.links, 1))
@@ -82,7 +85,7 @@ def main() -> None:
 
 
 def silence_line(case: Case, window: int, read: int, seed: tuple[int, ...]) -> str:
-    """Return the false flags of one case, and what is found, over as many buses as make LINKS links."""
+    """Return the false flags of one case, and the links found, over as many buses as make LINKS links."""
     begin, idle = max(0, read - window), round(case.links * UNUSED)
     told = []
     for turn in range(LINKS // case.links):

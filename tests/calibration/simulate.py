@@ -1,4 +1,4 @@
-"""One life of a government: every slot of 90 days, as rows per cause and day."""
+"""Simulate one life of a government: every slot of 90 days, as rows per cause and day."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ States = NDArray[np.int8]
 class Life:
     """Rows of each day, a row per day and cause: ``bus`` (None if not attributed), ``providers``, and links' ``own``.
 
-    Slots last ``slot_seconds``. ``own`` is None where links have no faults but their provider's; otherwise ``losses`` (days, n)
-    are what links lose.
+    Slots last ``slot_seconds``. ``own`` is None where links have no faults but their provider's. Otherwise ``losses``
+    (days, n) are the losses of links.
     """
 
     bus: list[CauseSums] | None
@@ -48,7 +48,7 @@ def live(scenario: Scenario, government: Government, window: int, rng: np.random
     bus: States = np.zeros((len(states), 1), dtype=np.int8)
     if bus_events:
         bus[:] = _met(scenario, bus_events, 1, rng)
-        # Everybody's inquiries fail with the bus. What fails then is unknown to the providers, if the bus is known.
+        # All inquiries fail with the bus. If the bus is known, the providers are unknown then.
         states[bus[:, 0] == DOWN] = UNKNOWN if scenario.attributed else DOWN
     if scenario.gaps:
         states[_met(scenario, renewal(rng, [scenario.gaps], 1, HOURS), 1, rng)[:, 0]] = UNKNOWN
@@ -61,9 +61,9 @@ def live(scenario: Scenario, government: Government, window: int, rng: np.random
 def verdicts(
     scenario: Scenario, government: Government, window: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Simulate the same link by link: what is measured of links (n, slots) and the bus's endpoint (1, slots), as stages.
+    """Simulate the same link by link: the stages of links (n, slots) and of the bus's endpoint (1, slots).
 
-    What is never measured or not live is -1, and so is a bus that there is not.
+    A link that is never measured or not live is -1, and so is a bus that does not exist.
     """
     outages = _outages(scenario, government.agencies, window, rng)
     bus = np.zeros((RECORD_DAYS * scenario.slots_a_day, 1), dtype=np.bool_)
@@ -78,10 +78,10 @@ def verdicts(
 
 
 def truth(scenario: Scenario, government: Government) -> NDArray[np.float64]:
-    """The long-run expected q of each link (n,), in the windows simulated.
+    """Return the long-run expected q of each link (n,), in the simulated windows.
 
-    Where outages change in the middle of the window, it is the mean of both halves: what the index of this window would
-    be on average, were it lived again and again.
+    Where outages change in the middle of the window, it is the mean of both halves: the average index of this
+    window, were it lived again and again.
     """
     causes = np.arange(government.agencies)
     batch = share_busy(scenario.batch)
@@ -112,7 +112,7 @@ def _outages(scenario: Scenario, causes: int, window: int, rng: np.random.Genera
 
 
 def _faults(scenario: Scenario, government: Government, outages: Events, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Which slots (slots, links) are down but for the bus, of links each with a phase of its own."""
+    """Return which slots (slots, links) are down without the bus, with each link probed at its own phase."""
     members = [np.flatnonzero(government.provider == agency) for agency in range(government.agencies)]
     parts = [outages.spread_to(members)]
     if scenario.own:
@@ -139,7 +139,7 @@ def _by_link(scenario: Scenario, government: Government, outages: Events, rng: n
 
 
 def _second(government: Government) -> NDArray[np.bool_]:
-    """Every second link of each provider."""
+    """Return every second link of each provider."""
     order = np.argsort(government.provider, kind="stable")
     second = np.zeros(len(order), dtype=np.bool_)
     second[order[1::2]] = True
@@ -147,7 +147,7 @@ def _second(government: Government) -> NDArray[np.bool_]:
 
 
 def _met(scenario: Scenario, events: Events, causes: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Which slots (slots, causes) are down, probed at phases by chance."""
+    """Return which slots (slots, causes) are down, probed at random phases."""
     phases = rng.random(causes) * scenario.slot_hours
     return events.slots(phases, RECORD_DAYS * scenario.slots_a_day, scenario.slot_hours)
 
@@ -157,13 +157,13 @@ def _rows(states: States, scenario: Scenario) -> list[CauseSums]:
 
 
 def _days_beside(slots: NDArray[Any]) -> NDArray[Any]:
-    """Slots of days (days x slots, c) with the days side by side: (slots, days x c)."""
+    """Return slots of days (days x slots, c) with the days side by side: (slots, days x c)."""
     apart = slots.reshape(RECORD_DAYS, -1, slots.shape[1])
     return np.ascontiguousarray(apart.swapaxes(0, 1)).reshape(apart.shape[1], -1)
 
 
 def _split(rows: CauseSums) -> list[CauseSums]:
-    """Rows of days that stand side by side, day by day."""
+    """Split rows of days that stand side by side, day by day."""
     causes = len(rows) // RECORD_DAYS
     return [_part(rows, slice(day * causes, (day + 1) * causes)) for day in range(RECORD_DAYS)]
 

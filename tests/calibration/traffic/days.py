@@ -1,4 +1,4 @@
-"""The days of a made-up country: which are holidays, what kind each is, and which are listed as such."""
+"""The days of a made-up country: the kind of each, and the kind that the calendar lists."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HOLIDAYS_A_YEAR: Final = 25
 
 @dataclass(frozen=True)
 class Days:
-    """Of each day, (days,), the ``kind`` that it is of, 0 for an ordinary one, and the one that the calendar ``listed``."""
+    """The ``kind`` of each day, (days,), 0 for an ordinary one, and the one that the calendar ``listed``."""
 
     kind: NDArray[np.int64]
     listed: NDArray[np.int64]

@@ -59,7 +59,7 @@ class Rate:
 
 
 def rates_of(lives: Sequence[Quiet]) -> Rate:
-    """Sum the lives of a scenario. The interval is the wider of a Poisson count's and that of weeks as they differ."""
+    """Sum the lives of a scenario. The interval is the wider of two: a Poisson count's, and that between weeks."""
     names = list(lives[0].weekly)
     weeks = {name: np.concatenate([life.weekly[name] for life in lives]) for name in names}
     bounds = {name: _interval(weeks[name]) for name in names}
@@ -100,7 +100,7 @@ def share_of(cases: Iterable[object]) -> Figure:
 
 
 def median_of(values: Sequence[float] | np.ndarray) -> Figure:
-    """Return the median, with the interval between two of the values that a binomial count gives; infinity is a value."""
+    """Return the median, with the interval of a binomial count between two of the values. Infinity is a value."""
     sample = np.asarray(values, float)
     if not len(sample):
         return Figure(np.nan, np.nan, np.nan)
@@ -110,9 +110,11 @@ def median_of(values: Sequence[float] | np.ndarray) -> Figure:
 
 @dataclass(frozen=True)
 class Found:
-    """How a fault was found by a detector: of ``cases`` that could be, the shares ``found``, found ``within`` the multiple of the
-    floor (NaN where none is asked) and, of those found, made one finding alone; medians of hours, of multiples of the floor, and
-    of the change point's distance.
+    """How a detector found a fault.
+
+    Of ``cases`` that it could find, these are the shares ``found``, found ``within`` the multiple of the floor (NaN
+    where none is asked) and, of those found, with one finding ``alone``. ``hours``, ``multiple`` of the floor and
+    ``off``, the distance of the change point, are medians.
     """
 
     fault: FaultKind
@@ -145,8 +147,10 @@ def found_of(tried: Sequence[TriedFault], fault: FaultKind, who: str) -> Found:
 
 @dataclass(frozen=True)
 class Causes:
-    """Of ``cases`` of one cause, or of all: the shares found and, of those found, with one finding made in the end, with one from
-    the first, and charged to the scope that failed.
+    """How our detector found faults of one cause, or of all.
+
+    Of ``cases`` this is the share ``found``. The others are shares of those found: with ``one`` finding made in the
+    end, with ``one_at_first``, and charged to the ``right`` scope, that which failed.
     """
 
     cause: str

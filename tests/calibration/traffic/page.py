@@ -1,4 +1,4 @@
-"""docs/traffic.md, from what the trial found."""
+"""Make docs/traffic.md from the results of the trial."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ they are less than a day apart."""
 
 
 def rate_line(rate: Rate) -> str:
-    """One scenario, for a person who waits."""
+    """Return one scenario as a line for a person who waits."""
     others = ", ".join(f"{name} {rate.rate[name]:,.0f}" for name in SIMPLE)
     kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(rate.by_kind.items())) or "none"
     return f"{rate.scenario:15} {rate.rate['ours']:.2f} a week ({rate.low['ours']:.2f}-{rate.high['ours']:.2f}): {kinds}; {others}  {_verdict(rate)}"

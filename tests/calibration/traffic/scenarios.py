@@ -1,7 +1,7 @@
-"""What the detector of docs/method.md §12 is tried on: how traffic is when nothing is wrong, which faults are put into it, and the seed.
+"""The scenarios on which the detector of docs/method.md §12 is tried: normal traffic, faults in it, and the seed.
 
-Hours are counted from a Saturday at midnight; the sixth day of a week is Thursday, the seventh Friday. These parameters and
-the seed were set before any detector was tried on them; a detector is bettered, never they.
+Hours are counted from a Saturday at midnight. The sixth day of a week is Thursday, the seventh Friday. These parameters
+and the seed were set before any detector was tried on them. Detectors are improved, never the parameters.
 """
 
 from __future__ import annotations
@@ -28,20 +28,22 @@ __all__ = [
 ]
 
 SEED = 14_040_906
-"""The root of every random number; scenario k draws from the k-th child of it."""
+"""The root of every random number. Scenario k draws from its k-th child."""
 
 TRAINING_WEEKS = 13
-"""Before these no detector is judged: X-Road Metrics trains for three months."""
+"""No detector is judged in these: X-Road Metrics trains for three months."""
 
 JUDGED_WEEKS = 52
 LIVES = 2
-"""Of 1,000 flows: 104,000 flow-weeks a scenario."""
+"""Lives of 1,000 flows: 104,000 flow-weeks a scenario."""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is tried: ``lives`` of each scenario, of so many ``flows`` and judged ``weeks``; ``fault_lives`` of so many
-    ``islands`` of eight flows with a fault each, and ``cause_lives`` of so many of forty.
+    """How much is tried.
+
+    Each scenario has so many ``lives`` of so many ``flows`` and judged ``weeks``. ``fault_lives`` have so many
+    ``islands`` of eight flows with a fault each, and ``cause_lives`` so many ``cause_islands`` of forty.
     """
 
     flows: int = 1000
@@ -55,7 +57,7 @@ class Extent:
 
 WHOLE = Extent()
 QUICK = Extent(flows=300, weeks=30, lives=1, islands=100, fault_lives=2, cause_islands=12, cause_lives=2)
-"""A first look, for some minutes of a processor: it shows what is badly wrong and proves nothing."""
+"""A first look that takes some minutes of a processor. It shows grave faults, and proves nothing."""
 
 DAILY_LEAST, SECOND_MOST = 2.0, 200.0
 """Flows have between so many exchanges a day and so many a second."""
@@ -63,19 +65,20 @@ DAILY_LEAST, SECOND_MOST = 2.0, 200.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """One way for traffic to be.
+    """One kind of normal traffic.
 
-    ``kinds`` are shares of services by the shape of their use: ``flat`` all hours alike; ``day`` by day more than by night,
-    all days alike; ``office`` 8 to 15 o'clock, half on Thursday, hardly on Friday; ``public`` until late, less on Friday;
-    ``batch`` one run a night, that begins an hour early or late one night of ten and differs in size by a tenth. One flow of
-    ten is of another kind than its service.
+    ``kinds`` are shares of services by the shape of their use: ``flat`` all hours alike; ``day`` by day more than by
+    night, all days alike; ``office`` 8 to 15 o'clock, half on Thursday, hardly on Friday; ``public`` until late, less
+    on Friday; ``batch`` one run a night, which begins an hour early or late one night of ten and differs in size by a
+    tenth. One flow of ten is of another kind than its service.
 
-    ``nowruz``, ``ramadan``, ``holidays``: whether those days differ, each as its kind is used (simulate.py). ``late_moon`` is the
-    share of holidays that are kept a day after the day listed. ``growth`` and ``drift`` are deviations between flows of the
-    growth per week and of a random walk per week. ``bursts`` is the mean number a flow has a week, of 1 to 6 hours and 2 to
-    10 times the traffic. ``hour_noise``, ``day_noise`` and ``shared_noise`` are deviations of the logarithm of an hour's use, of a
-    day's, and of a day's that all flows of a consumer share; half of a day's lasts to the next. ``share_noise`` is that of an
-    hour's share of failures and repeats. ``gap_hours`` a week, logs are not read. ``weak``: published as a known weak spot.
+    ``nowruz``, ``ramadan``, ``holidays``: whether those days differ, each as its kind is used (simulate.py).
+    ``late_moon`` is the share of holidays that are kept a day after the day listed. ``growth`` and ``drift`` are
+    deviations between flows of the growth per week and of a random walk per week. ``bursts`` is the mean number of
+    bursts that a flow has a week, of 1 to 6 hours and 2 to 10 times the traffic. ``hour_noise``, ``day_noise`` and
+    ``shared_noise`` are deviations of the logarithm of an hour's use, of a day's, and of a day's that all flows of a
+    consumer share. Half of a day's lasts to the next. ``share_noise`` is that of an hour's share of failures and
+    repeats. Logs are not read for ``gap_hours`` a week. ``weak``: published as a known weak spot.
     """
 
     name: str
@@ -97,7 +100,7 @@ class Scenario:
 
 
 def _mild(name: str, about: str, **habits: Any) -> Scenario:
-    """A scenario in which hours and days stray a little."""
+    """Return a scenario in which hours and days vary a little."""
     return Scenario(name, about, hour_noise=0.05, day_noise=0.05, **habits)
 
 
@@ -148,10 +151,10 @@ SCENARIOS = (
 
 @dataclass(frozen=True)
 class FaultKind:
-    """A fault of a flow: what is left of its exchanges, points added to shares, the factor of durations.
+    """A fault of a flow: the share of its exchanges left, points added to shares, the factor of durations.
 
-    ``floor`` is the number of expected exchanges below which no method finds it with power .95 at 10⁻⁶, by Poisson counts; None
-    where none is stated.
+    ``floor`` is the number of expected exchanges below which no method finds it with power .95 at 10⁻⁶, by Poisson
+    counts; None where none is stated.
     """
 
     name: str
@@ -178,7 +181,7 @@ FAULTS = (
 )
 
 CAUSES = ("service", "provider", "consumer", "bus")
-"""What may fail at once, with all flows of it; by a stop, a fall by half, or 20 points more failures of the provider."""
+"""What may fail at once, with all its flows, by a stop, a fall by half, or 20 points more failures of the provider."""
 
 FAULT_SCENARIOS = ("weekly", "country")
-"""Scenarios in which faults are injected: where the floors hold, and where all of it comes together."""
+"""Scenarios in which faults are injected: one where the floors hold, and one with everything together."""

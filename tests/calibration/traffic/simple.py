@@ -1,12 +1,12 @@
-"""Three simple detectors of unusual volumes, for comparison: each judges every hour of each flow by the same hour of earlier weeks.
+"""Three simple detectors of unusual volumes, for comparison: each hour is judged by the same hour of earlier weeks.
 
 * ``sigma``: mean ± 3 standard deviations of the last eight weeks, at least one exchange, from three weeks on.
-* ``xroad``: the rule of X-Road Metrics' analyser, as its documentation and configuration state it: after three months,
-  |z| whose two-sided probability is below 1 - .95, by hour and weekday and by day and weekday. Mean and deviation are of all
-  earlier weeks, a deviation of 0 counts as .001, hours without exchanges are not seen, and what it says comes ten days
-  later.
-* ``band``: median ± 3 times 1.4826 times the median absolute deviation of the last eight weeks; the deviation is at least
-  that of a Poisson count, from three weeks on.
+* ``xroad``: the rule of X-Road Metrics' analyser, as its documentation and configuration state it. After three months
+  it alarms when |z| has a two-sided probability below 1 - .95, by hour and weekday and by day and
+  weekday. Mean and deviation are of all earlier weeks, and a deviation of 0 counts as .001. Hours without exchanges are
+  not seen, and alarms come ten days later.
+* ``band``: median ± 3 times 1.4826 times the median absolute deviation of the last eight weeks, from three weeks on.
+  The deviation is at least that of a Poisson count.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ def _outside(seen: NDArray[Any], middle: NDArray[Any], deviation: NDArray[Any], 
 
 
 def sigma(weeks: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mean and standard deviation."""
+    """Return the mean and the standard deviation."""
     return weeks.mean(axis=0), np.maximum(weeks.std(axis=0, ddof=1), 1.0)
 
 
 def band(weeks: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Median and median absolute deviation."""
+    """Return the median and the median absolute deviation."""
     middle = np.median(weeks, axis=0)
     return middle, np.maximum(1.4826 * np.median(np.abs(weeks - middle), axis=0), np.sqrt(middle + 1.0))
 
 
 @dataclass
 class RecentWeeks:
-    """A middle and a deviation of the last weeks."""
+    """Judges by a middle and a deviation of the last weeks."""
 
     usual: Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
     late: int = 0
@@ -66,7 +66,7 @@ class RecentWeeks:
 
 @dataclass
 class XRoad:
-    """Means and deviations of all earlier weeks, of hours and of days with exchanges."""
+    """Judges by means and deviations of all earlier weeks, of hours and of days with exchanges."""
 
     late: int = _XROAD_LATE
     weeks: int = 0

@@ -1,4 +1,4 @@
-"""The traffic of a made-up government, by hour and a week at a time: exchanges, failures, repeats, durations and sizes of each flow."""
+"""Simulate the traffic of a made-up government by hour: exchanges, failures, repeats, durations and sizes by flow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["BUCKETS", "WEEK", "Effects", "Government", "Parts", "Week"]
 
 WEEK = 168
 BUCKETS = 16
-"""Of durations, bounded by 2^i milliseconds, i = 0 … 14."""
+"""The buckets of durations, bounded by 2^i milliseconds, i = 0 … 14."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -55,7 +55,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Effects:
-    """Faults of a week, (flows, hours): what is left of exchanges, points added to shares, factors of durations."""
+    """Faults of a week, (flows, hours): shares of exchanges left, points added to shares, factors of durations."""
 
     left: Floats
     bus: Floats
@@ -86,7 +86,7 @@ class Week:
 
 
 class Government:
-    """Flows with their parties and habits, drawn once; weeks are drawn one after another."""
+    """Flows with their parties and habits, drawn once. Weeks are drawn one after another."""
 
     def __init__(self, scenario: Scenario, life: int, weeks: int, parts: Parts | None = None) -> None:
         self.scenario, self.weeks = scenario, weeks
@@ -139,7 +139,7 @@ class Government:
         self.bus, self.service, self.provider, self.consumer, self.island = np.concatenate(rows, axis=1)
 
     def expected(self, week: int) -> Floats:
-        """What a week's exchanges would be but for noise, bursts and the jitter of batches: (flows, hours)."""
+        """Return a week's exchanges without noise, bursts and the jitter of batches: (flows, hours)."""
         kinds = self.days.kind[7 * week : 7 * week + 7]
         shape = np.empty((len(self.rate), 7, 24))
         for name in self.scenario.kinds:
@@ -195,7 +195,7 @@ class Government:
         return (self.draw(week) for week in range(self.weeks))
 
     def _jitter(self, mean: Floats, rng: np.random.Generator) -> Floats:
-        """Batches differ in size, and now and then begin an hour early or late."""
+        """Vary the size of batches, and now and then begin them an hour early or late."""
         batch = np.flatnonzero(self._names == "batch")
         if not len(batch):
             return mean
@@ -216,7 +216,7 @@ class Government:
         return factor
 
     def _durations(self, count: Ints, expected: Floats, slow: Floats, rng: np.random.Generator) -> NDArray[np.int32]:
-        """Log-normal durations, a fifth longer in the busiest hours; an hour's median strays by a twentieth."""
+        """Draw log-normal durations, a fifth longer in the busiest hours. An hour's median strays by a twentieth."""
         load = expected / np.maximum(expected.max(axis=1, keepdims=True), 1e-12)
         median = self._median[:, None] * (1.0 + 0.2 * load) * slow * rng.lognormal(0, 0.05, load.shape)
         bounds = np.arange(BUCKETS - 1) * np.log(2.0)
@@ -226,7 +226,7 @@ class Government:
 
 
 def _normal_cdf(z: Floats) -> Floats:
-    """The logistic approximation, which is monotone and quick, and as good a distribution as another."""
+    """Return the logistic approximation, which is monotone and fast, and as good a distribution as another."""
     return np.asarray(1.0 / (1.0 + np.exp(-1.702 * z)))
 
 

@@ -1,4 +1,4 @@
-"""The detector and three simple ones on made-up traffic: what they find where nothing is wrong, and where something is."""
+"""Try our detector and three simple ones on made-up traffic, with and without faults."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ __all__ = [
 
 HOUR = 3600
 FAULT_WEEKS = 8
-"""Weeks from the one in which faults begin to the end."""
+"""Weeks from that in which faults begin to the end."""
 
 _ISLAND = Parts(buses=1, providers=2, services=3, consumers=4)
-"""Where each fault of a flow has a small government of its own, so that faults do not meet."""
+"""A small government for each fault of a flow, so that faults do not meet."""
 
 _CAUSE_ISLAND = Parts(buses=1, providers=4, services=10, consumers=8)
 
@@ -59,7 +59,7 @@ _CAUSE_FAULTS = (FAULTS[0], FAULTS[2], FAULTS[7])
 
 @dataclass(frozen=True)
 class Quiet:
-    """What was found in a life in which nothing is wrong: findings a week by detector, ours first, and ours by kind."""
+    """The findings of a life without faults: by week and detector, ours first, and ours by kind."""
 
     scenario: str
     flows: int
@@ -71,9 +71,9 @@ class Quiet:
 class TriedFault:
     """A fault of a flow, and when each detector found it.
 
-    ``passed`` are expected exchanges from the fault to the step before the one in which it was found; ``could`` those until the end; ``hours``
-    how long it took. None where it was not found. ``off`` is the distance of the change point in steps, ``findings`` how many ours
-    made of it.
+    ``passed`` is the expected exchanges from the fault to the step before the one in which it was found, ``could``
+    those until the end, and ``hours`` the delay. None where it was not found. ``off`` is the distance of the change
+    point in steps, ``findings`` the number of our findings in its island.
     """
 
     fault: FaultKind
@@ -86,7 +86,7 @@ class TriedFault:
 
 @dataclass(frozen=True)
 class TriedCause:
-    """A fault of all flows of a cause: how many findings were made of it, at first and in the end, and what was charged first."""
+    """A fault of all flows of a cause: the number of findings at first and in the end, and the scope charged first."""
 
     cause: str
     fault: str
@@ -96,12 +96,12 @@ class TriedCause:
 
 
 def settings() -> DetectorSettings:
-    """The default budget, and the buckets of simulated durations."""
+    """Return the default budget, and the buckets of simulated durations."""
     return DetectorSettings(duration_bounds=tuple(2.0**bucket for bucket in range(BUCKETS - 1)))
 
 
 def topology_of(government: Government) -> Topology:
-    """The parties of a government by name."""
+    """Return the parties of a government by name."""
     buses, services = (
         [f"{letter}{one}" for one in of.tolist()] for letter, of in (("b", government.bus), ("s", government.service))
     )
@@ -114,7 +114,7 @@ def topology_of(government: Government) -> Topology:
 
 
 def week_counts(week: Week, number: int) -> FlowCounts:
-    """A week as the detector takes it."""
+    """Return a week in the form that the detector reads."""
     return FlowCounts(
         number * WEEK * HOUR,
         np.arange(WEEK),
@@ -134,7 +134,7 @@ def _weeks(government: Government, effects: dict[int, Effects]) -> Iterator[tupl
 
 
 def quiet_life(scenario: str, life: int, extent: Extent = WHOLE) -> Quiet:
-    """Live a scenario once, and count what is found in its judged weeks."""
+    """Simulate a life of a scenario, and count the findings of its judged weeks."""
     government = Government(_scenario(scenario), life, TRAINING_WEEKS + extent.weeks, Parts(flows=extent.flows))
     detector = Detector(topology_of(government), settings())
     simple = {name: one() for name, one in SIMPLE.items()}
@@ -156,7 +156,7 @@ def quiet_life(scenario: str, life: int, extent: Extent = WHOLE) -> Quiet:
 
 
 def _episodes(alarms: NDArray[np.int8], last: NDArray[Any], number: int, read: NDArray[np.bool_]) -> int:
-    """Alarms of a flow that are less than a day apart count once; unread hours are forgiven."""
+    """Count alarms. Those of a flow less than a day apart count once, and unread hours do not count."""
     count = 0
     for hour in np.flatnonzero(read).tolist():
         now = number * WEEK + hour
@@ -167,7 +167,7 @@ def _episodes(alarms: NDArray[np.int8], last: NDArray[Any], number: int, read: N
 
 
 def tried_faults(scenario: str, life: int, extent: Extent = WHOLE) -> list[TriedFault]:
-    """Put a fault into one flow of each island, and see when it is found."""
+    """Put a fault into one flow of each island, and return when it is found."""
     weeks = TRAINING_WEEKS + FAULT_WEEKS
     parts = replace(_ISLAND, flows=8 * extent.islands, islands=extent.islands)
     government = Government(_scenario(scenario), 1000 + life, weeks, parts)
@@ -236,7 +236,7 @@ def _tried(
 
 
 def _island(finding: Finding) -> int:
-    """The island of a finding: each has one bus, whose number is the island's."""
+    """Return the island of a finding. Each has one bus, with the number of the island."""
     return int(finding.flows[0].split()[0].removeprefix("b"))
 
 

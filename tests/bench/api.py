@@ -34,7 +34,6 @@ EXPLAINED = 200
 WATCHERS = 1000
 UPDATES = 20
 WATCHED_LINKS = 1_000
-REST_SECONDS = 0.05  # of CPU in a second
 PAUSE_SECONDS = 0.5
 
 
@@ -122,14 +121,6 @@ async def _watched(folder: Path) -> list[str]:
         f"  an update to {WATCHERS:,} watchers: {(everybody - nobody) * 1000:.1f} ms of CPU more",
         f"  the last of them has heard {sorted(took)[len(took) // 2] * 1000:.0f} ms after it was put (median)",
     ]
-
-
-async def _at_rest(pid: int) -> None:
-    """Wait until a process is almost idle."""
-    before = -1.0
-    while (now := cpu_seconds(pid)) > before + REST_SECONDS:
-        before = now
-        await asyncio.sleep(1.0)
 
 
 def _memory(pid: int) -> str:

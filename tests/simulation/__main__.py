@@ -14,16 +14,16 @@ from tests.simulation.month import Month, simulate
 from tests.simulation.shape import MOST
 
 _SHOWN = 5
-"""The number of faults printed per month. The others often follow from these."""
+"""The number of faults printed of one month among many. The others often follow from these."""
 
 
 def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201  # a person reads this
 
 
-def _show(month: Month) -> None:
+def _show(month: Month, most: int | None = _SHOWN) -> None:
     _say(f"seed {month.seed}: {len(month.faults)} faults found")
-    for fault in month.faults[:_SHOWN]:
+    for fault in month.faults[:most]:
         _say(f"  {fault}")
     _say(f"  again, with all that happened: make simulate ARGS='--seed {month.seed}'")
 
@@ -51,7 +51,7 @@ def main() -> int:
         _say("\n".join(month.log))
         _say("\n".join(_summary(1, [asked.seed] if month.faults else [], month.counts, month.cpu_seconds)))
         if month.faults:
-            _show(month)
+            _show(month, None)
         return 1 if month.faults else 0
     seeds = range(asked.first, asked.first + asked.seeds)
     counts, failed, cpu, done = Counter[str](), list[int](), 0.0, 0

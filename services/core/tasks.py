@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -48,7 +48,9 @@ async def run_in_thread(call: Callable[[], T]) -> T:
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
-        await asyncio.wait({work})
+        while not work.done():
+            with suppress(asyncio.CancelledError):  # the waiting task may be cancelled repeatedly
+                await asyncio.wait({work})
         if (error := work.exception()) is not None:
             raise error from None
         raise

@@ -47,7 +47,7 @@ async def test_a_swallowed_cancellation_is_raised_after_all() -> None:
 
 
 async def test_a_thread_is_waited_for() -> None:
-    """A cancelled caller ends only when its thread has ended."""
+    """A cancelled caller ends only when its thread has ended, also when it is cancelled again meanwhile."""
     started, released = Event(), Event()
 
     def work() -> None:
@@ -56,10 +56,14 @@ async def test_a_thread_is_waited_for() -> None:
 
     task = asyncio.create_task(run_in_thread(work))
     await asyncio.to_thread(started.wait)
-    task.cancel()
-    await asyncio.sleep(0)
-    assert not task.done()
+    ended = []
+    for _ in range(3):
+        task.cancel()
+        for _ in range(5):  # turns of the loop, in which it would end
+            await asyncio.sleep(0)
+        ended.append(task.done())
     released.set()
+    assert ended == [False, False, False]
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await run_in_thread(lambda: 7) == 7

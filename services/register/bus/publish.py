@@ -63,8 +63,8 @@ async def _publish(bus: Bus, chunks: Mapping[RegisterChunk, bytes], manifest: Re
     if current is not None and not repeated:
         await bus.kv_put(REGISTER_BUCKET, PREVIOUS_KEY, encode_manifest(current))
     await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(manifest))
-    kept = (manifest, previous if repeated else current)
-    await _remove_chunks(bus, {chunk.key for one in kept if one is not None for chunk in one.chunks})
+    kept = (manifest, previous if repeated or current is None else current)
+    await _remove_chunks(bus, {chunk.key for one in kept if one is not None for chunk in one.chunks}, lock)
     return True
 
 
@@ -94,10 +94,16 @@ async def _renew(lock: Claim) -> None:
         await asyncio.sleep(_RENEWAL_SECONDS)
 
 
-async def _remove_chunks(bus: Bus, kept: set[str]) -> None:
-    """Remove all other chunks: those of older versions, and those of an interrupted publication, in no manifest."""
+async def _remove_chunks(bus: Bus, kept: set[str], lock: Claim) -> None:
+    """Remove all other chunks: those of older versions, and those of an interrupted publication, in no manifest.
+
+    Without the lock they stay: they may be those of another publication. The next one removes them.
+    """
     for key in sorted(await bus.kv_keys(REGISTER_BUCKET, "chunk.>") - kept):
-        if await bus.kv_get(REGISTER_BUCKET, key) is not None:  # a tombstone stays as it is
+        exists = await bus.kv_get(REGISTER_BUCKET, key) is not None  # a tombstone stays as it is
+        if not lock.held:
+            return
+        if exists:
             await bus.kv_delete(REGISTER_BUCKET, key)
 
 
@@ -106,8 +112,10 @@ async def republish_if_lost(bus: Bus, register: Register, *, now: float) -> bool
 
     Raises BusError when the bus does not acknowledge.
     """
+    chunks = split_register(register)
+    manifest = make_manifest(register, chunks, now)
     current = await read_manifest(bus, CURRENT_KEY, from_leader=True)
-    versions = register.register_version, register.probe_version
-    if current is not None and (current.register_version, current.probe_version) != versions:
+    if current is not None and current.digest != manifest.digest:
         return False
-    return await publish_register(bus, register, now=now)
+    async with _locked(bus) as lock:
+        return await _publish(bus, chunks, manifest, lock)

@@ -73,6 +73,23 @@ async def test_a_publication_that_stood_still_changes_nothing(nats: Any, tmp_pat
         assert await register_in_force(one) == first
 
 
+async def test_a_publication_that_stood_still_removes_no_chunks(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """When another process publishes before old chunks are removed, all of its own stay."""
+    monkeypatch.setattr(publish, "_LOCK_SECONDS", 1.0)
+    first, second = _registers(tmp_path, 2)
+    async with nats.connect("register") as one, nats.connect("register") as two:
+        keys_of = one.kv_keys
+
+        async def after_another(bucket: str, pattern: str) -> set[str]:
+            monkeypatch.undo()
+            assert await publish_register(two, second, now=2.0)
+            return set(await keys_of(bucket, pattern))
+
+        monkeypatch.setattr(one, "kv_keys", after_another)
+        assert await publish_register(one, first, now=1.0)
+        assert await register_in_force(two) == second
+
+
 def _registers(folder: Path, count: int) -> list[Register]:
     return [
         load_register(write_register(folder / str(number), links_csv=(",0.99,2", f",0.99,{number}")))

@@ -75,18 +75,18 @@ class ServerState:
 
 
 def api_services(
-    state: ServerState, *, clock: Callable[[], float], rounds: Path | None = None, dataset: str = ""
+    state: ServerState, *, clock: Callable[[], float], rounds: Path | None = None, sealed: SealedDays | None = None
 ) -> dict[ServiceDescriptor, object]:
     """Return the servicer of every API service.
 
-    ``clock`` returns epoch seconds, ``rounds`` is the folder of frozen rounds, and ``dataset`` is the address of the
-    archive's dataset, "" for none.
+    ``clock`` returns epoch seconds, ``rounds`` is the folder of frozen rounds, and ``sealed`` has the days of the
+    archive's dataset, None without an archive.
     """
     indicators = IndicatorServicer(
         state.model,
         state.hub,
         links=LinkAnswers(state.model, read=state.read_value, clock=clock),
-        history=HistoryReader(state.model, state.read_stream, SealedDays(dataset) if dataset else None),
+        history=HistoryReader(state.model, state.read_stream, sealed),
         evidence=EvidenceReader(state.read_values),
     )
     return {_INDICATORS: indicators, _REGISTER: RegisterServicer(state.model, FrozenRoundAnswers(rounds))}
@@ -148,7 +148,8 @@ async def main(runtime: Runtime) -> None:
     )
     identify = identifier_from_settings(settings, revocations)
     rounds = Path(settings.rounds) if settings.rounds else None
-    services = api_services(state, clock=time.time, rounds=rounds, dataset=settings.archive)
+    sealed = SealedDays(settings.archive) if settings.archive else None
+    services = api_services(state, clock=time.time, rounds=rounds, sealed=sealed)
     conduct = call_conduct(state, runtime.registry, log, identify=identify, peer_calls=settings.peer_calls)
     await reporter.report("waiting for the bus")
     if credentials is None and not is_loopback(parse_address(settings.listen)[0]):
@@ -164,7 +165,9 @@ async def main(runtime: Runtime) -> None:
                 await reporter.drain()
                 state.hub.close()
     finally:
-        # After the server, as calls under way may still need the bus.
+        # After the server, as calls under way may still need the bus and the sealed days.
+        if sealed is not None:
+            sealed.close()
         work.cancel()
         stopping.cancel()
         await asyncio.wait({work, stopping})

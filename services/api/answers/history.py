@@ -10,7 +10,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from functools import partial
 from math import inf
 
 from google.protobuf.message import DecodeError
@@ -103,9 +102,7 @@ class HistoryReader:
             start = max(start, _position(token_position(query, request.page_token))[1])
         size = page_size(request.page_size)
         try:
-            rows = await asyncio.to_thread(
-                partial(self._sealed.indexes, self._model.view, kind, entity, days, start=start, end=end)
-            )
+            rows = await self._sealed.read(self._model.view, kind, entity, days, start=start, end=end)
         except StateError as error:
             raise _unreachable(kind, entity, f": {error}") from error
         step = request.step_seconds or 1

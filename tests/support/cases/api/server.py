@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2_grpc, register_service_pb2_grpc
 from services.api.access.roles import UNRESTRICTED
+from services.api.answers import SealedDays
 from services.api.component import SERVICE_NAMES, ServerState, api_services, call_conduct
 from services.api.model.register_view import RegisterView
 from services.api.server import HealthReporter, running_server
@@ -91,7 +92,7 @@ def served(
     state = state or ServerState(CollectorRegistry())
     return running_server(
         address,
-        api_services(state, clock=lambda: float(AS_OF), rounds=rounds, dataset=dataset)
+        api_services(state, clock=lambda: float(AS_OF), rounds=rounds, sealed=SealedDays(dataset) if dataset else None)
         if services is None
         else services,
         call_conduct(state, registry, logger(), identify=identify, peer_calls=peer_calls),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
+from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.history import HistoryReader, ReadStream
 from services.api.answers.sealed_days import SealedDays
@@ -23,9 +27,11 @@ from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.scorer.archived import ArchivedEvidence
 from services.scorer.offline import score_evidence
+from tests.support.cases.api.server import Api
 from tests.support.cases.datasets.sealed import sealed_dataset
 from tests.support.cases.scoring import register_of_long_slots as register
 from tests.support.cases.scoring import stream
+from tests.support.waiting import DEADLINE, eventually
 
 __all__ = ["register"]
 
@@ -135,3 +141,39 @@ async def test_answers_come_in_pages(storage: LocalStorage, register: Register, 
     LocalStorage(tmp_path).write("log/entries/000000.json", b"{}")
     with pytest.raises(UnavailableError, match=f"the history of link `{link}` cannot be read: the log in"):
         await asked(str(tmp_path), link)
+
+
+async def test_other_calls_are_answered_while_days_are_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Histories given up while days are read occupy no thread that other calls need, and those in the queue are dropped."""
+    begun, released = Event(), Event()
+    reads: list[str] = []
+
+    def indexes(*asked: Any, **_: float) -> list[Indicator]:
+        reads.append(asked[3])
+        begun.set()
+        released.wait()
+        return []
+
+    monkeypatch.setattr(SealedDays, "indexes", indexes)
+    sealed, threads = SealedDays("unused"), 2
+    reader = HistoryReader(api.state.model, cast(ReadStream, None), sealed)
+
+    async def history(link: str) -> messages.GetHistoryResponse:
+        return await reader.answer(messages.GetHistoryRequest(kind=IndicatorKind.LINK, id=link), None)  # type: ignore[arg-type]
+
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads))
+    try:
+        given_up = [asyncio.create_task(history("deed-tax")) for _ in range(threads + 1)]
+        await eventually(begun.is_set, "days are read")
+        for one in given_up:
+            one.cancel()
+        await asyncio.wait(given_up)
+        explained = await api.indicators.ExplainIndicator(
+            messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT), timeout=DEADLINE
+        )
+        assert explained.indicator.id == "country"
+    finally:
+        released.set()
+    await history("birth-tax")
+    assert reads == ["deed-tax", "birth-tax"]
+    sealed.close()

@@ -27,7 +27,10 @@ class WindowEvidence:
 
 
 class WindowEvidenceCache:
-    """Gathers a window once per refresh, in a thread, as it takes long; concurrent requests wait for it."""
+    """Gathers a window once per refresh, in a thread, as it takes long.
+
+    Concurrent requests wait for the same result. It is kept for the next ones even if all of them are cancelled.
+    """
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
@@ -35,6 +38,7 @@ class WindowEvidenceCache:
         self._view: RegisterView | None = None
         self._blocks: Mapping[str, BlockReader] | None = None
         self._windows: dict[int, WindowEvidence] = {}
+        self._gathering: dict[int, asyncio.Future[WindowEvidence]] = {}
 
     async def of_entity(self, kind: IndicatorKind, entity: str, window_days: int) -> WindowEvidence:
         """Return the evidence of an entity: the whole window, or the consumer's part for a link. Raises RequestError."""
@@ -46,13 +50,30 @@ class WindowEvidenceCache:
 
     async def of_window(self, window_days: int) -> WindowEvidence:
         """Return the newest complete refresh over one window. Raises RequestError while no register is in force."""
-        async with self._lock:
-            view, blocks = self._model.view, self._model.whole
-            if self._view is not view or self._blocks is not blocks:
-                self._view, self._blocks, self._windows = view, blocks, {}
-            if window_days not in self._windows:
-                self._windows[window_days] = await asyncio.to_thread(gather_window, view, blocks, window_days)
-            return self._windows[window_days]
+        view, blocks = self._model.view, self._model.whole
+        window = await self._shared(window_days)
+        if window.view is not view or window.blocks is not blocks:
+            # What was being gathered may be an older refresh than that of this call.
+            window = await self._shared(window_days)
+        return window
+
+    async def _shared(self, window_days: int) -> WindowEvidence:
+        gathering = self._gathering.get(window_days)
+        if gathering is None:
+            gathering = self._gathering[window_days] = asyncio.ensure_future(self._newest(window_days))
+        return await asyncio.shield(gathering)
+
+    async def _newest(self, window_days: int) -> WindowEvidence:
+        try:
+            async with self._lock:
+                view, blocks = self._model.view, self._model.whole
+                if self._view is not view or self._blocks is not blocks:
+                    self._view, self._blocks, self._windows = view, blocks, {}
+                if window_days not in self._windows:
+                    self._windows[window_days] = await asyncio.to_thread(gather_window, view, blocks, window_days)
+                return self._windows[window_days]
+        finally:
+            del self._gathering[window_days]
 
 
 def gather_consumer(

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from services.console.pages.page import Page, Visit
 from services.console.queries import figure_of, monitoring_of
-from services.core.errors import ApiUnavailableError
+from services.core.errors import ApiNotApplicableError, ApiUnavailableError
 from services.core.model import Indicator, IndicatorKind, Monitoring
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorView:
-    """The government's figures of every window, what the register requires to be measured, and the scorer's report.
+    """The government's figures, what the register requires to be measured, and the scorer's report.
 
-    ``health`` is None until the scorer reports anything.
+    ``figures`` are those of each window in which inquiries are in force. ``health`` is None until the scorer reports anything.
     """
 
     figures: tuple[Indicator, ...]
@@ -33,11 +34,11 @@ async def gather(visit: Visit) -> MonitorView:
     """Fetch the figures of every window and the report."""
     names = visit.names
     figures, health = await asyncio.gather(
-        asyncio.gather(*(visit.api.indicator(IndicatorKind.GOVERNMENT, "", days) for days in names.windows_days)),
+        asyncio.gather(*(_government(visit, days) for days in names.windows_days)),
         _health(visit),
     )
     return MonitorView(
-        figures=tuple(map(figure_of, figures)),
+        figures=tuple(figure_of(one) for one in figures if one is not None),
         vantages=names.vantages,
         slot_seconds=names.slot_seconds,
         epoch=names.epoch,
@@ -47,6 +48,14 @@ async def gather(visit: Visit) -> MonitorView:
         links_absent=names.links_absent,
         health=health,
     )
+
+
+async def _government(visit: Visit, days: int) -> Any:
+    """Return the government's indicator, None where no inquiry is in force."""
+    try:
+        return await visit.api.indicator(IndicatorKind.GOVERNMENT, "", days)
+    except ApiNotApplicableError:
+        return None
 
 
 async def _health(visit: Visit) -> Monitoring | None:

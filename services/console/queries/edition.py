@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from services.client import Client
 from services.console.queries.names import Names, fetch_names
-from services.core.errors import ApiError
+from services.core.errors import ApiError, ApiNotApplicableError
 from services.core.log import Logger
 from services.core.model import IndicatorKind
 
@@ -26,6 +28,11 @@ class Edition:
     method_version: str
     published: int
     """When the register in force was published: its texts may change without its versions."""
+
+    @property
+    def has_index(self) -> bool:
+        """Whether the government has an index; without one, ``method_version`` is empty and no evidence is counted."""
+        return bool(self.method_version)
 
 
 class EditionFeed:
@@ -69,14 +76,19 @@ class EditionFeed:
         self._lost_since = None
 
     async def _refresh(self) -> None:
-        figure, register = await asyncio.gather(self._api.indicator(IndicatorKind.GOVERNMENT), self._api.register())
-        edition = Edition(
-            as_of=figure.as_of.seconds,
-            evidence_sequence=figure.evidence_sequence,
-            register_version=figure.register_version,
-            probe_version=figure.probe_version,
-            method_version=figure.method_version,
-            published=register.published.seconds,
+        register = await self._api.register()
+        figure = await self._government((0, *register.windows_days))
+        edition = (
+            _without_index(register)
+            if figure is None
+            else Edition(
+                as_of=figure.as_of.seconds,
+                evidence_sequence=figure.evidence_sequence,
+                register_version=figure.register_version,
+                probe_version=figure.probe_version,
+                method_version=figure.method_version,
+                published=register.published.seconds,
+            )
         )
         before = self.edition
         if before is None or (before.published, before.register_version) != (
@@ -85,3 +97,25 @@ class EditionFeed:
         ):
             self.names = await fetch_names(self._naming)
         self.edition = edition
+
+    async def _government(self, windows: Iterable[int]) -> Any:
+        """Return the government's indicator in the first of some windows that has one, None when no inquiry is in force."""
+        for days in windows:
+            try:
+                return await self._api.indicator(IndicatorKind.GOVERNMENT, window_days=days)
+            except ApiNotApplicableError:
+                continue
+        return None
+
+
+def _without_index(register: Any) -> Edition:
+    """Return the edition of a register without an index: each slot of the register makes a new one."""
+    now = int(time.time())
+    return Edition(
+        as_of=now - now % register.slot_seconds,
+        evidence_sequence=0,
+        register_version=register.register_version,
+        probe_version=register.probe_version,
+        method_version="",
+        published=register.published.seconds,
+    )

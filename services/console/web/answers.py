@@ -32,6 +32,7 @@ STALE_SECONDS = 300.0
 GATHER_SECONDS = 2.0
 """How long gathering a page may take."""
 
+_LATE = (ApiUnavailableError, TimeoutError)
 _NOTICE = "<!--notice-->"
 _HTML = "text/html; charset=utf-8"
 _RENEW_SECONDS = (5, 60)
@@ -83,11 +84,18 @@ class Pages:
         if kept is None or kept.etag != etag:
             try:
                 kept = await self._made(key, etag, frame, page, reader, request.path_params)
-            except (NoSuchPageError, ApiNotFoundError, ApiForbiddenError, ApiNotApplicableError):
-                return self.explain(frame, 404)
-            except (ApiUnavailableError, TimeoutError):
-                return self._old(request, frame, page, kept)
+            except (NoSuchPageError, ApiNotFoundError, ApiForbiddenError, ApiNotApplicableError, *_LATE) as error:
+                unlisted = self._has_no_index(error)
+                if isinstance(error, _LATE) and not unlisted:
+                    return self._old(request, frame, page, kept)
+                return self.explain(frame, 404, unlisted=unlisted)
         return self._send(request, page, kept)
+
+    def _has_no_index(self, error: Exception) -> bool:
+        """Return whether an error means that there is no index, or that figures wait for it in a register without one."""
+        edition = self._feed.edition
+        waits = isinstance(error, ApiUnavailableError) and error.reason.endswith("_UNPUBLISHED")
+        return isinstance(error, ApiNotApplicableError) or (waits and edition is not None and not edition.has_index)
 
     def _old(self, request: Request, frame: Frame, page: Page | File, kept: KeptPage | None) -> Response:
         """Return the last made page with a notice of its age, or a page that says that figures cannot be read."""
@@ -96,11 +104,14 @@ class Pages:
             return self.explain(frame, 503)
         return self._send(request, page, self._aged(frame, kept))
 
-    def explain(self, frame: Frame, status: int) -> Response:
-        """Return a page about what went wrong and where to go from here."""
+    def explain(self, frame: Frame, status: int, *, unlisted: bool = False) -> Response:
+        """Return a page about what went wrong and where to go from here.
+
+        With ``unlisted`` there is no index of the page's subject, because no inquiry of it is in force.
+        """
         self._metrics.served("error", status)
         frame = replace(frame, renew_seconds=_RETRY_SECONDS if status == 503 else 0)
-        body = render(frame, "error", status=status, waiting=self._feed.edition is None, view=None)
+        body = render(frame, "error", status=status, unlisted=unlisted, waiting=self._feed.edition is None, view=None)
         headers = {**security_headers(encrypted=self._site.encrypted), "cache-control": "no-store"}
         if status == 503:
             headers["retry-after"] = "5"

@@ -68,12 +68,14 @@ async def main(runtime: Runtime) -> None:
             following = asyncio.ensure_future(feed.run())
             reporting = asyncio.ensure_future(_report_health(runtime, feed))
             stopping = asyncio.ensure_future(_stop(runtime, server))
+            serving = asyncio.ensure_future(server.serve(sockets=[listener]))
             runtime.log.info("listening", address=settings.console)
             try:
-                await server.serve(sockets=[listener])
+                ended, _ = await asyncio.wait({serving, following}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (following, reporting, stopping):
-                    await cancel_and_wait(task)
+                await cancel_and_wait(serving, following, reporting, stopping)
+            for task in ended:
+                task.result()
 
 
 def _settled(settings: Settings) -> Settled:

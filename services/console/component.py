@@ -123,7 +123,8 @@ async def _stop(runtime: Runtime, server: uvicorn.Server) -> None:
 
 
 async def _report_health(runtime: Runtime, feed: EditionFeed) -> None:
-    while True:
+    """Say whether figures can be shown until the console is to stop: from then on it drains."""
+    while not runtime.stop.is_set():
         if feed.edition is not None and feed.away_seconds == 0:
             runtime.health.serving()
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -21,14 +22,17 @@ DAMAGED: Final = ".damaged"
 _DIGEST_BYTES: Final = 16
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes, *, like: os.stat_result | None = None) -> None:
     """Replace a file as a whole. After a crash it is the old one or the new one. Raises OSError.
 
-    It is durable once its folder is synced.
+    It is durable once its folder is synced. If ``like`` is given, the new file has that owner and that mode.
     """
     part = path.with_name(path.name + PART)
     try:
         with part.open("wb") as file:
+            if like is not None:
+                os.fchown(file.fileno(), like.st_uid, like.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -1,8 +1,9 @@
-"""A small disk, which a test can fill."""
+"""A small disk, which a test can fill, and files that cannot grow as on a full one."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["fill", "small_disk"]
+__all__ = ["fill", "no_file_beyond", "small_disk"]
 
 
 @contextmanager
@@ -33,3 +34,14 @@ def fill(folder: Path, *, left: int = 0) -> Path:
     with ballast.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free - left)
     return ballast
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """Refuse this process every write beyond so many bytes of a file, in the middle of it as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

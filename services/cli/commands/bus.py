@@ -194,9 +194,8 @@ def users(
     except ValueError as error:
         raise SettingsError(f"a vantage or a bus cannot be named so: {error}") from error
     except OSError as error:
-        raise SettingsError(
-            f"the seeds in {folder} or the list {out} cannot be written: {error.filename}: {error.strerror}"
-        ) from error
+        reason = ": ".join(str(part) for part in (error.filename, error.strerror) if part)  # a full disk names no file
+        raise SettingsError(f"the seeds in {folder} or the list {out} cannot be written: {reason}") from error
     changes = {"made": made, "replaced": (replace,) if replace else (), "retired": retired}
     parts = [f"{what}: {', '.join(names)}" for what, names in changes.items() if names]
     typer.echo("; ".join([f"{out} lists {len(listed)} users", *parts]))

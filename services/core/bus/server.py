@@ -20,6 +20,7 @@ from typing import Final
 from services.core.bus.roles import User, read_user, write_seed
 from services.core.bus.server_accounts import JETSTREAM_ACCOUNT, Account, accounts, server_accounts
 from services.core.errors import SettingsError
+from services.core.files import replace, sync
 
 
 def write_seeds(folder: Path, members: Iterable[Account]) -> tuple[str, ...]:
@@ -132,9 +133,17 @@ def server_configuration(
 
 
 def write_configuration(path: Path, text: str) -> None:
-    """Write the configuration; create its folder if it is missing."""
+    """Write the configuration as a whole; create its folder if it is missing.
+
+    The server may read it at any time, so an older one stays until then; its owner and its mode remain.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
+    if path.exists() and not path.is_file():
+        path.write_text(text, "utf-8")  # such as /dev/stdout, which cannot be replaced
+        return
+    path = path.resolve()  # a link stays a link
+    replace(path, text.encode(), like=path.stat() if path.exists() else None)
+    sync(path.parent)
 
 
 def adopt_streams(store: Path) -> None:

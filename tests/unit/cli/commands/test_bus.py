@@ -1,0 +1,50 @@
+"""``peyvand bus users`` on its files alone, as an administrator runs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.__main__ import app
+from services.core.errors import SettingsError
+from tests.support.small_disk import no_file_beyond
+
+
+def users(folder: Path, *words: str) -> str:
+    """Return what the command prints; raise its error."""
+    out = str(folder / "nats" / "users.conf")
+    done = CliRunner().invoke(app, ["bus", "users", str(folder / "users"), "--vantage", "main", "--out", out, *words])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_a_list_of_users_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
+    """When the disk is full, the servers' list of users keeps its content, and one sentence names it."""
+    users(tmp_path)
+    listed = tmp_path / "nats" / "users.conf"
+    before = listed.read_bytes()
+    with no_file_beyond(100), pytest.raises(SettingsError, match=r"users\.conf cannot be written: File too large$"):
+        users(tmp_path)
+    assert [(path, path.read_bytes()) for path in listed.parent.iterdir()] == [(listed, before)]
+
+
+def test_a_new_list_of_users_can_be_read_by_whom_the_old_one_could(tmp_path: Path) -> None:
+    """The list keeps its owner and its mode, and a link to it stays a link."""
+    users(tmp_path)
+    listed, elsewhere = tmp_path / "nats" / "users.conf", tmp_path / "elsewhere.conf"
+    listed.rename(elsewhere)
+    listed.symlink_to(elsewhere)
+    elsewhere.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(elsewhere, 12345, 23456)
+    before = elsewhere.stat()
+    users(tmp_path, "--vantage", "north")
+    after = elsewhere.stat()
+    assert listed.is_symlink()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert after.st_size > before.st_size

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import mkstemp
 from typing import BinaryIO, Final
 
 from services.core.errors import StateError
@@ -43,10 +44,21 @@ def replace(path: Path, content: bytes, *, like: os.stat_result | None = None) -
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a new file that only its owner may read. Raises FileExistsError when it exists, and OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    """Write a new file that only its owner may read. Raises FileExistsError when it exists, and OSError.
+
+    It is durable. After a crash it is whole or is not there.
+    """
+    descriptor, name = mkstemp(PART, f"{path.name}.", path.parent)  # only its owner may read this one
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(part, path)  # unlike a renaming, it replaces nothing
+    finally:
+        part.unlink(missing_ok=True)
+    sync(path.parent)
 
 
 def sync(folder: Path) -> None:

@@ -21,6 +21,7 @@ from tests.support.paths import ROOT
 from tests.support.ports import SANDBOX_HOST, free_base_port, free_first_port
 from tests.support.processes import state
 from tests.support.registers import write_register
+from tests.support.small_disk import no_file_beyond
 from tests.support.system import System
 from tests.support.values.exchange_records import both_sides
 from tests.support.waiting import DEADLINE, until
@@ -164,6 +165,18 @@ def test_a_bad_register_starts_nothing(tmp_path: Path) -> None:
     assert "links.csv:" in ended.stderr
     assert "is refused: 1 fault" in ended.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    """A start that cannot write its seeds says so in one sentence, and leaves none that the next start could not use."""
+    data, register = tmp_path / "data", write_register(tmp_path / "register")
+    with no_file_beyond(0):
+        ended = _up("--register", str(register), "--data", str(data), "--first-port", str(free_first_port()))
+    assert ended.returncode == 1
+    sentence = f"{data} cannot be written: File too large; make room, or name another folder with --data"
+    assert ended.stderr == f"peyvand: {sentence}\n"
+    assert not list(data.rglob("*.nk"))
+    assert write_users(data / "credentials")
 
 
 def test_a_sandbox_never_removes_evidence_of_a_real_register(tmp_path: Path) -> None:

@@ -171,8 +171,13 @@ async def run(plan: SystemPlan) -> None:
     _check(plan)
     with owned(plan.data, "`peyvand up`") as held:
         check_ports(plan)
-        _prepare(plan)
-        server, components = _processes(plan, held.fileno())
+        try:
+            _prepare(plan)
+            server, components = _processes(plan, held.fileno())
+        except OSError as error:
+            raise SettingsError(
+                f"{plan.data} cannot be written: {error.strerror}; make room, or name another folder with --data"
+            ) from error
         await check_evidence(plan, server)
         started = time.time()
         async with _stop_event(plan.seconds) as stop, running(server, components) as supervisors:

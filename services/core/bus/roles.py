@@ -138,7 +138,8 @@ def read_user(path: Path, role: str) -> User:
         raise SettingsError(f"the credential of role {role} at {path} cannot be read: {error.strerror}") from error
     except (ValueError, nkeys.NkeysError) as error:
         raise SettingsError(
-            f"the credential of role {role} at {path} is no nkey seed: make one with `peyvand bus users`"
+            f"the credential of role {role} at {path} is no nkey seed: "
+            "remove it, and `peyvand bus users` or `peyvand up` makes another"
         ) from error
     return User(role, pair.public_key.decode(), seed)
 

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -51,8 +51,13 @@ def replace_seed(folder: Path, members: Iterable[Account], name: str) -> None:
     write_seed(path)
 
 
-def retire_seeds(folder: Path, members: Iterable[Account]) -> tuple[str, ...]:
-    """Remove every previous seed; return the names of their accounts."""
+def retire_seeds(folder: Path, members: Sequence[Account]) -> tuple[str, ...]:
+    """Remove every previous seed; return the names of their accounts.
+
+    Raises SettingsError, and removes none, when the present seed of an account is missing or unusable.
+    """
+    for account in members:
+        read_user(account.seed_path(folder), account.role)
     retired = []
     for account in members:
         previous = account.previous_path(folder)

@@ -48,3 +48,26 @@ def test_a_new_list_of_users_can_be_read_by_whom_the_old_one_could(tmp_path: Pat
     assert listed.is_symlink()
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
     assert after.st_size > before.st_size
+
+
+def test_a_seed_that_could_not_be_written_is_made_by_the_next_run(tmp_path: Path) -> None:
+    """When the disk is full no seed is made; the same command makes it once there is room."""
+    with no_file_beyond(0), pytest.raises(SettingsError, match="cannot be written: File too large"):
+        users(tmp_path)
+    assert not list(tmp_path.rglob("*.nk"))
+    assert "made: admin" in users(tmp_path)
+
+
+def test_the_last_good_seed_is_not_retired(tmp_path: Path) -> None:
+    """No previous seed is removed while a new one cannot be used, and the sentence says how to make another."""
+    users(tmp_path)
+    users(tmp_path, "--replace", "api")
+    seed, previous = tmp_path / "users" / "api" / "api.nk", tmp_path / "users" / "api" / "api.nk.before"
+    seed.write_bytes(b"")
+    sentence = r"api\.nk is no nkey seed: remove it, and `peyvand bus users` or `peyvand up` makes another"
+    with pytest.raises(SettingsError, match=sentence):
+        users(tmp_path, "--retire")
+    assert previous.exists()
+    seed.unlink()
+    assert "made: api; retired: api" in users(tmp_path, "--retire")
+    assert not previous.exists()

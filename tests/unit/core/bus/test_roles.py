@@ -22,5 +22,5 @@ def test_a_seed_that_cannot_be_read_is_not_called_a_wrong_seed(tmp_path: Path) -
         load_user(tmp_path, "api")
     path.rmdir()
     path.write_text("SUANOSEED")
-    with pytest.raises(SettingsError, match=r"at .*api\.nk is no nkey seed: make one with `peyvand bus users`"):
+    with pytest.raises(SettingsError, match=r"at .*api\.nk is no nkey seed: remove it, and `peyvand bus users`"):
         load_user(tmp_path, "api")

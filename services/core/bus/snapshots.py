@@ -1,21 +1,25 @@
 """Backs up and restores streams, with every sequence, by JetStream's own snapshots.
 
 The folder of a backup has the layout of the `nats` command line, so that either tool can restore it. ``stream.tar.s2``
-is the server's archive as received. ``backup.json`` is the stream's configuration and state, and is written last.
+is the server's archive as received. ``backup.json`` is the stream's configuration and state, and is written last, once
+the archive is on disk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
 import nats.errors
 from nats.aio.msg import Msg
 
+from services.core import files
 from services.core.bus.streams import Streams
 from services.core.errors import BusError, StateError
 
@@ -26,7 +30,7 @@ _INTEREST_SECONDS = 10.0  # until every server of a cluster knows which of them 
 
 
 async def save_stream(bus: Streams, stream: str, folder: Path) -> int:
-    """Write a stream as it is now into a new folder; return its last sequence. Needs role admin.
+    """Write a stream as it is now into a new folder, durably; return its last sequence. Needs role admin.
 
     Raises BusError when the bus does not send it whole, StateError when the folder exists or cannot be written.
     """
@@ -36,14 +40,19 @@ async def save_stream(bus: Streams, stream: str, folder: Path) -> int:
     subscription = await bus.client.subscribe(subject, cb=queue.put)
     request = {"deliver_subject": subject, "chunk_size": _CHUNK_BYTES, "no_consumers": True}
     try:
+        missing = [folder, *takewhile(lambda parent: not parent.exists(), folder.parents)]
         folder.mkdir(parents=True)
         answer = await bus.request_api(
             f"$JS.API.STREAM.SNAPSHOT.{stream}", json.dumps(request).encode(), what, _SECONDS
         )
         with (folder / _ARCHIVE).open("wb") as archive:
             await _receive(bus, queue, archive, what)
+            archive.flush()
+            await asyncio.to_thread(os.fsync, archive.fileno())  # of gigabytes, while the connection goes on
         description = {"config": answer["config"], "state": answer["state"]}
-        (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", "utf-8")
+        files.replace(folder / _DESCRIPTION, f"{json.dumps(description, indent=2)}\n".encode())
+        for changed in (folder, *(made.parent for made in missing)):
+            files.sync(changed)
     except OSError as error:
         raise StateError(f"{what} in {folder} failed: {error.strerror}") from error
     finally:

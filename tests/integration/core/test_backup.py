@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import time
@@ -96,6 +97,45 @@ async def test_what_is_there_is_never_restored_over(nats: Nats, tmp_path: Path) 
             await save_stream(admin, MEASUREMENTS, tmp_path / "kept" / MEASUREMENTS)
         with pytest.raises(BusError, match="keeping stream NONE failed: stream not found"):
             await save_stream(admin, "NONE", tmp_path / "none")
+
+
+async def test_a_backup_is_on_disk_before_it_is_said_to_be_kept(
+    nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive is synced before the description that completes it, and then the new names up to the oldest folder."""
+    done, sizes, sync, rename = list[str](), dict[Path, int](), os.fsync, Path.replace
+
+    def name(path: Path) -> str:
+        return str(path.relative_to(tmp_path))
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        sizes[path] = os.fstat(descriptor).st_size
+        done.append(f"sync {name(path)}")
+        sync(descriptor)
+
+    def replace(path: Path, target: Path) -> Path:
+        done.append(f"name {name(target)}")
+        return rename(path, target)
+
+    async with nats.connect("prober") as prober:
+        await put(prober, _rows(1, range(60, 120)))
+    async with nats.connect("admin") as admin:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fsync)
+            patch.setattr(Path, "replace", replace)
+            await save_stream(admin, MEASUREMENTS, tmp_path / "new" / "kept" / "M")
+    assert done == [
+        "sync new/kept/M/stream.tar.s2",
+        "sync new/kept/M/backup.json.part",
+        "name new/kept/M/backup.json",
+        "sync new/kept/M",
+        "sync new/kept",
+        "sync new",
+        "sync .",
+    ]
+    archive = tmp_path / "new" / "kept" / "M" / "stream.tar.s2"
+    assert sizes[archive] == archive.stat().st_size
 
 
 async def test_a_server_that_listens_late_for_the_chunks_is_waited_for(

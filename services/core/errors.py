@@ -4,6 +4,7 @@ PeyvandError                 a failure that a person can read in one sentence; e
 ├── InputError               bad input from outside, refused whole: carries every fault found
 ├── SettingsError            a flag, variable or settings file that cannot be used
 ├── BusError                 a request to the message bus failed
+│   ├── NoStreamError        no stream takes the request: none was created, or it is gone
 │   ├── TornValueError       parts of a value too large for one message are missing or damaged
 │   └── GapError             messages between the last one read and the first one kept are gone
 ├── StateError               a component's own state on disk cannot be trusted
@@ -60,6 +61,10 @@ class SettingsError(PeyvandError):
 
 class BusError(PeyvandError):
     """A request to the message bus failed."""
+
+
+class NoStreamError(BusError):
+    """No stream takes a request: none was created, or it is gone."""
 
 
 class TornValueError(BusError):

@@ -20,7 +20,7 @@ from nats.js import JetStreamContext
 
 from services.core.bus.client import ReplyInbox
 from services.core.bus.messages import StoredMessage, StreamState, message_of, moment_of, status_of, status_text
-from services.core.errors import BusError
+from services.core.errors import BusError, NoStreamError
 from services.core.log import logger
 from services.core.tasks import propagate_cancellation
 
@@ -268,6 +268,8 @@ class Streams:
         try:
             with propagate_cancellation():
                 return await self.client.request(subject, payload, timeout=timeout)
+        except nats.errors.NoRespondersError as error:
+            raise NoStreamError(f"{what} failed: {error_text(error)}") from error
         except _TRANSIENT as error:
             raise BusError(f"{what} failed: {error_text(error)}") from error
 

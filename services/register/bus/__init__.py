@@ -3,20 +3,24 @@
 from services.register.bus.publish import publish_register, republish_if_lost
 from services.register.bus.read import (
     CURRENT_KEY,
+    UnverifiedError,
     announced_versions,
     follow_register,
     read_previous_register,
     read_publications,
     read_register_in_force,
+    read_verified_register,
 )
 
 __all__ = [
     "CURRENT_KEY",
+    "UnverifiedError",
     "announced_versions",
     "follow_register",
     "publish_register",
     "read_previous_register",
     "read_publications",
     "read_register_in_force",
+    "read_verified_register",
     "republish_if_lost",
 ]

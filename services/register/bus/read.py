@@ -66,19 +66,36 @@ async def read_register_in_force(bus: Bus) -> Register | None:
     return await _read_register(bus, CURRENT_KEY)
 
 
+async def read_verified_register(bus: Bus) -> Register | None:
+    """Return the register in force; None when there is none.
+
+    Raises UnverifiedError when it cannot be verified, NoStreamError when the bus has no streams, and BusError.
+    """
+    return await _read_verified(bus, CURRENT_KEY)
+
+
 async def read_previous_register(bus: Bus) -> Register | None:
     """Return the register that was in force before; None when none can be verified. Raises BusError."""
     return await _read_register(bus, PREVIOUS_KEY)
 
 
 async def _read_register(bus: Bus, key: str) -> Register | None:
-    manifest = await read_manifest(bus, key)
-    if manifest is None:
-        return None
     try:
-        return await _assemble(manifest, [await _read_chunk(bus, chunk) for chunk in manifest.chunks])
+        return await _read_verified(bus, key)
     except UnverifiedError:
         return None
+
+
+async def _read_verified(bus: Bus, key: str) -> Register | None:
+    try:
+        payload = await bus.kv_get(REGISTER_BUCKET, key)
+        if payload is None:
+            return None
+        manifest = _verified(payload)
+        contents = [await _read_chunk(bus, chunk) for chunk in manifest.chunks]
+    except TornValueError as error:
+        raise UnverifiedError(str(error)) from error
+    return await _assemble(manifest, contents)
 
 
 async def _read_chunk_persistently(bus: Bus, chunk: RegisterChunk) -> bytes:

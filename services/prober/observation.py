@@ -70,6 +70,7 @@ class Failure:
 class CertificateFacts:
     """What the server's certificates state, known even when they do not verify. Times are in epoch seconds.
 
+    ``names`` are the first ones, ``more_names`` is the number of the others, and a long ``subject`` is cut.
     ``earliest_expiry`` is that of all presented certificates. ``chain_expiry`` is that of the longest-lived chain that
     verifies, None when no chain verifies or verification is off.
     """
@@ -80,6 +81,7 @@ class CertificateFacts:
     not_after: int
     earliest_expiry: int
     chain_expiry: int | None = None
+    more_names: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,8 +163,8 @@ def _answer(observed: Observation) -> Iterator[tuple[str, str]]:
 def _certificate(facts: CertificateFacts, failure: Failure | None, now: float) -> Iterator[tuple[str, str]]:
     yield "certificate", facts.subject or "without a subject"
     if facts.names:
-        more = f" and {len(facts.names) - _MAX_NAMES} more" if len(facts.names) > _MAX_NAMES else ""
-        yield "names", ", ".join(facts.names[:_MAX_NAMES]) + more
+        more = max(0, len(facts.names) - _MAX_NAMES) + facts.more_names
+        yield "names", ", ".join(facts.names[:_MAX_NAMES]) + (f" and {more} more" if more else "")
     yield "valid", f"{_date(facts.not_before)} to {_date(facts.not_after)}, {_left(facts.not_after, now)}"
     if facts.earliest_expiry != facts.not_after:
         yield "earliest", f"{_date(facts.earliest_expiry)}, {_left(facts.earliest_expiry, now)}"

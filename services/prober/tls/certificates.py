@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import accumulate
+from typing import Final
 
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
@@ -13,6 +15,11 @@ from services.prober.observation import CertificateFacts
 
 UNREADABLE = (ValueError, x509.InvalidVersion, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
 """Errors that the library raises for versions and extensions it cannot parse. TLS libraries tolerate some of them."""
+
+# What is kept of a certificate, which the server chooses: names, characters of all names, and of the subject.
+_MAX_NAMES: Final = 100
+_NAMES_LENGTH: Final = 4096
+_SUBJECT_LENGTH: Final = 1024
 
 
 def read_certificates(pem: bytes) -> list[x509.Certificate]:
@@ -40,9 +47,11 @@ def facts_of(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> Cert
         *alternatives.get_values_for_type(x509.DNSName),
         *(str(address) for address in alternatives.get_values_for_type(x509.IPAddress)),
     )
+    kept = sum(total <= _NAMES_LENGTH for total in accumulate(map(len, names[:_MAX_NAMES])))
     return CertificateFacts(
-        subject=leaf.subject.rfc4514_string(),
-        names=names,
+        subject=leaf.subject.rfc4514_string()[:_SUBJECT_LENGTH],
+        names=names[:kept],
+        more_names=len(names) - kept,
         not_before=int(not_before(leaf)),
         not_after=int(not_after(leaf)),
         earliest_expiry=int(min(map(not_after, [leaf, *others]))),

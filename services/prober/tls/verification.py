@@ -43,22 +43,22 @@ class ChainVerifier:
     def __init__(self, anchors: Sequence[x509.Certificate]) -> None:
         self._store = Store(list(anchors)) if anchors else None
         self._anchors = {fingerprint(anchor) for anchor in anchors}
-        self._cache: OrderedDict[bytes, VerificationResult] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[bytes, VerificationResult]] = OrderedDict()
 
     def verify(self, chain: Sequence[bytes], name: str, now: float) -> VerificationResult:
         """Verify a presented chain (DER, leaf first) for the server called ``name``, at epoch ``now``.
 
         The result is cached for an hour at most, or until one of the chain's dates passes: a signature check costs as
-        much as a handshake.
+        much as a handshake. Only the last chain of each name is cached, since a server may show a new one each time.
         """
-        key = blake2b(b"".join((name.encode(), *chain)), digest_size=20).digest()
-        cached = self._cache.get(key)
-        if cached is not None and now < cached.until:
-            self._cache.move_to_end(key)
+        digest = blake2b(b"".join(chain), digest_size=20).digest()
+        known, cached = self._cache.get(name, (b"", None))
+        if cached is not None and known == digest and now < cached.until:
+            self._cache.move_to_end(name)
             return cached
         result = self._verify(chain, name, now)
-        self._cache[key] = result
-        self._cache.move_to_end(key)
+        self._cache[name] = digest, result
+        self._cache.move_to_end(name)
         if len(self._cache) > _CACHE_SIZE:
             self._cache.popitem(last=False)
         return result

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
 from time import perf_counter
+from typing import Final
 
 import httpx
 
@@ -19,6 +20,8 @@ from services.prober.transport.egress import EgressRules
 from services.prober.transport.resolver import Resolver
 from services.prober.transport.special_addresses import Network
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace
+
+_ADDRESS_LENGTH: Final = 45  # of the longest IPv6 address, which ends like an IPv4 address
 
 
 @dataclass(slots=True)
@@ -89,9 +92,14 @@ def _allowed_literal(host: str, ip: str, egress: EgressRules) -> str:
     return _allowed(_by_version((host,), ip, host), egress)[0]
 
 
-@lru_cache(maxsize=65536)
 def is_address(host: str) -> bool:
     """Return whether a host is an IP address and not a name."""
+    # Longer hosts, which redirects may choose, are not remembered.
+    return len(host) <= _ADDRESS_LENGTH and _is_address(host)
+
+
+@lru_cache(maxsize=65536)
+def _is_address(host: str) -> bool:
     try:
         ip_address(host)
     except ValueError:

@@ -20,6 +20,7 @@ from services.core.runtime import ENDING, Runtime
 from services.core.settings import Settings
 from services.prober.assignments import ProbingPlan, plan_of
 from services.prober.attempt import ProbeRunner
+from services.prober.checks import JUDGING_SECONDS
 from services.prober.control import CONTROL_TIMEOUT, ControlLoop, ControlNames, ControlTargets
 from services.prober.excuses import Bracket, LoopStalls
 from services.prober.heartbeats import PeerHeartbeats
@@ -80,7 +81,9 @@ class Prober:
         except ValueError as error:
             raise SettingsError(f"the control targets of vantage {vantage} cannot be checked: {error}") from error
         self._environment.outbound.adopt(register.policy.egress)
-        self._bracket.remembered = self._stalls.remembered = plan.longest_timeout + 2 * CONTROL_TIMEOUT
+        # An answer may be judged for a while after the probe's deadline.
+        remembered = plan.longest_timeout + JUDGING_SECONDS + 2 * CONTROL_TIMEOUT
+        self._bracket.remembered = self._stalls.remembered = remembered
         self.control_loop.use(targets, names)
         self._keep_from_collector(plan)
         await self.control_loop.first_round.wait()

@@ -228,7 +228,7 @@ class Bracket(Generic[Held]):
     that began before it, the first round that began after its end, and all rounds in between passed
     (docs/probing.md §5, behaviour 35). Times are seconds of any one clock.
 
-    A probe that ends now may have begun up to ``remembered`` seconds ago.
+    A probe that ends now may have begun up to ``remembered`` seconds ago. Rounds around a held result are remembered too.
     """
 
     def __init__(self, remembered: float) -> None:
@@ -242,7 +242,7 @@ class Bracket(Generic[Held]):
 
     def round(self, began: float, faults: VantageFaults) -> list[tuple[Held, VantageFaults]]:
         """Record a finished round that began at ``began``. Return the results it releases, with their faults."""
-        forgotten = began - self.remembered
+        forgotten = min([began - self.remembered, *(start for start, _, _ in self._held)])
         self._blind.round(began, passed=not faults.blind, forgotten=forgotten)
         self._unresolved.round(began, passed=not faults.unresolved, forgotten=forgotten)
         released = [entry for entry in self._held if entry[1] <= began]

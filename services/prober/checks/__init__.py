@@ -3,11 +3,12 @@
 from services.prober.checks.captures import CaptureError, CompiledCapture, compile_capture
 from services.prober.checks.explanation import CheckResult, CheckState, explain
 from services.prober.checks.judgement import CHECKS, DETAIL_LENGTH, Check, Judgement, needed
-from services.prober.checks.worker_pool import TooCostlyError, UnjudgedError, WorkerPool
+from services.prober.checks.worker_pool import JUDGING_SECONDS, TooCostlyError, UnjudgedError, WorkerPool
 
 __all__ = [
     "CHECKS",
     "DETAIL_LENGTH",
+    "JUDGING_SECONDS",
     "CaptureError",
     "Check",
     "CheckResult",

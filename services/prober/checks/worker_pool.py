@@ -30,6 +30,9 @@ _MAX_WORKERS: Final = 4
 _MIN_SECONDS: Final = 2.0
 # Starting a worker takes our own time. On a busy machine, it takes longer than a probe may.
 _START_SECONDS: Final = 10.0
+JUDGING_SECONDS: Final = 2 * _MIN_SECONDS + _START_SECONDS
+"""How long after the deadline of a probe its answer may be judged: waiting for a worker, starting it, judging."""
+
 # If nothing ends a worker, it ends itself, this much later.
 _ALARM_SECONDS: Final = 2.0
 # A captured value has at most 65,536 characters, each percent-encoded as up to twelve.

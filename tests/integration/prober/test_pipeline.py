@@ -19,6 +19,7 @@ from services.core.model.probe import Proxy
 from services.core.model.register import Egress, Endpoint, Register, Vantage
 from services.core.settings import Settings
 from services.prober.assignments import plan_of
+from services.prober.excuses import LoopStalls
 from services.prober.scheduling.schedule import target_phase
 from tests.support.cases.probing import Clock, RunningProber, register, running, slots
 from tests.support.patient_loop import wall_time
@@ -246,6 +247,21 @@ async def test_prepared_targets_are_kept_from_the_collector(tmp_path: Path, monk
     made.prober._keep_from_collector(plan_of(three, "north", "p1"))
     assert delays == [2.5, 4.5, 6.5]
     monkeypatch.undo()
+    await made.close()
+
+
+async def test_stalls_are_remembered_until_answers_are_judged(tmp_path: Path) -> None:
+    """A stall during a probe counts after the ten seconds that starting a process to judge its answer may take."""
+    made = RunningProber(tmp_path, Clock())
+    made.prober.control_loop.first_round.set()
+    await made.prober.adopt(register({}))
+    made.launcher.stop_launching()
+    stalls = LoopStalls(made.prober._stalls.remembered)
+    stalls.tick(0.0)
+    stalls.tick(1.0)
+    stalls.rest()
+    stalls.tick(13.0)
+    assert stalls.seconds(0.0, 13.0) == pytest.approx(0.95)
     await made.close()
 
 

@@ -76,3 +76,14 @@ def test_names_and_control_targets_are_bracketed_apart() -> None:
     assert held.round(1.0, BLIND) == [("b", VantageFaults(blind=True, unresolved=True))]
     held.hold(1.1, 1.4, "c")
     assert held.round(1.5, GOOD) == [("c", BLIND)]
+
+
+def test_a_failed_round_is_remembered_for_a_result_that_is_still_held() -> None:
+    """A probe is blind by the rounds around it even if the round that releases it begins long after."""
+    held: Bracket[str] = Bracket(7.0)
+    held.round(99.5, GOOD)
+    held.round(100.0, BLIND)
+    held.hold(100.1, 101.0, "a")
+    held.round(100.5, GOOD)
+    held.hold(104.5, 111.0, "b")
+    assert held.round(112.0, GOOD) == [("a", BLIND), ("b", GOOD)]

@@ -128,6 +128,8 @@ def _free(prepared: dict[Any, Any]) -> None:
 async def main(runtime: Runtime) -> None:
     """Probe until told to stop. Then stop launching, finish the probes under way, flush and leave."""
     settings = runtime.settings
+    again = asyncio.Event()  # handled from the start: a signal that is not handled ends the process
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, again.set)
     runtime.health.not_serving("waiting for the bus")
     gc.set_threshold(*gc.get_threshold()[:2], _COLLECTIONS_PER_FULL)
     spool = Spool(settings.data / "spool", settings.spool_limit, keep=settings.spool_keep * 3600)
@@ -141,16 +143,19 @@ async def main(runtime: Runtime) -> None:
             stack.push_async_callback(environment.close)
             runtime.watch_bus(lambda: bus.connected)
             try:
-                await _run(runtime, bus, spool, environment)
+                await _run(runtime, bus, spool, environment, again)
             except* PeyvandError as group:
                 raise group.exceptions[0] from group
 
 
-async def _run(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvironment) -> None:
+async def _run(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvironment, again: asyncio.Event) -> None:
+    """Probe until told to stop. ``again`` is set if batches are to be published again that the bus acknowledged."""
     settings, log = runtime.settings, runtime.log
     metrics = ProberMetrics(runtime.registry)
     publisher = MeasurementPublisher(spool, bus, metrics, log, run=token_bytes(RUN_BYTES))
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, publisher.publish_again)
+    if again.is_set():
+        publisher.publish_again()
     membership = Membership(settings.prober, round(time(), 6))  # a heartbeat holds microseconds
     prober = Prober(settings, environment, publisher, membership, metrics, log)
     heartbeats = PeerHeartbeats(settings.vantage, bus, membership, prober.launcher, metrics, log)

@@ -47,7 +47,6 @@ def main() -> None:
     """Make calls until standard input ends."""
     with suppress(OSError):  # a service manager may forbid it
         os.nice(_NICENESS)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the prober too, which ends us
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     _write({})
     while True:

@@ -33,6 +33,15 @@ _START_SECONDS: Final = 10.0
 JUDGING_SECONDS: Final = 2 * _MIN_SECONDS + _START_SECONDS
 """How long after the deadline of a probe its answer may be judged: waiting for a worker, starting it, judging."""
 
+# These signals are for the prober, but a terminal and a service manager send them to its workers too. They are ignored
+# before the imports, which take most of the start.
+_PROGRAM: Final = """
+import signal
+for number in (signal.SIGINT, signal.SIGUSR1):
+    signal.signal(number, signal.SIG_IGN)
+from services.prober.checks.worker import main
+main()
+"""
 # If nothing ends a worker, it ends itself, this much later.
 _ALARM_SECONDS: Final = 2.0
 # A captured value has at most 65,536 characters, each percent-encoded as up to twelve.
@@ -155,7 +164,7 @@ async def start_worker() -> Process:
     worker = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "from services.prober.checks.worker import main; main()",
+        _PROGRAM,
         stdin=PIPE,
         stdout=PIPE,
         stderr=DEVNULL,

@@ -209,6 +209,25 @@ async def test_a_prober_without_a_bus_stops_at_once(tmp_path: Path, port: Callab
         process.wait()
 
 
+async def test_a_prober_without_a_bus_remembers_to_publish_again(
+    tmp_path: Path, port: Callable[[], int], nats: Any
+) -> None:
+    """SIGUSR1 while a prober waits for its bus takes effect once the bus answers."""
+    nats.kill()
+    metrics = port()
+    process = start(nats, tmp_path / "data", metrics)
+    try:
+        await eventually(lambda: ask(metrics, "/health") == "NOT_SERVING: waiting for the bus\n", "it does not serve")
+        process.send_signal(signal.SIGUSR1)
+        nats.start()
+        log = tmp_path / "prober.log"
+        await eventually(lambda: "published_again" in log.read_text(), "what is kept is sent again")
+        assert await stopped(process) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--link", "deed-civil", "--link", "bus"]])
 async def test_probing_once_by_hand(tmp_path: Path, arguments: list[str]) -> None:
     """`peyvand probe` reports every link and endpoint once, for people or as JSON lines, without a bus."""

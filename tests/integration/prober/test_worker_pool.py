@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import signal
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -234,3 +235,13 @@ async def test_judging_is_not_charged_to_the_next_step(
     assert result.judgement.reason is Reason.PROBER_ERROR
     assert "of the time that step hung had left" in result.judgement.detail
     assert len(server.requests) == 1 + asked
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGINT])
+async def test_a_signal_to_all_processes_of_the_prober_leaves_a_judgement_alone(number: signal.Signals) -> None:
+    """A worker that gets a signal for the prober while it judges still judges, and is kept."""
+    signalled = f"__import__('signal').raise_signal({number}) or {{'judged': True}}"
+    async with _environment() as environment:
+        result = await environment.workers.call(cast("Any", eval), (signalled,), monotonic() + TIMEOUT, "b")
+        assert environment.workers._idle
+    assert result["judged"]

@@ -1,10 +1,9 @@
 """Spools batches on disk until the bus has acknowledged them, so that they survive a crash (docs/design.md §6).
 
 Up to a limit, their messages are also kept in memory. Acknowledged batches are kept for some hours more, and published
-again when the bus has lost them (ADR 99).
-A batch is one file: magic, MessagePack, checksum. It is written and synced as a whole before any of it is published. A
-file that a crash cut short has another name and is removed; a file that is damaged nevertheless is set aside. A file is
-read again only if an earlier run left it, or if too much was pending to keep its messages in memory.
+again when the bus has lost them (ADR 99). A batch is one file: magic, MessagePack, checksum. It is written and synced as
+a whole before any of it is published. A file that a crash cut short has another name and is removed; a file that is
+damaged nevertheless is set aside. A file is read again only if an earlier run left it, or if too much was pending.
 """
 
 from __future__ import annotations
@@ -30,11 +29,10 @@ from services.prober.publishing.kept import KeptFile, KeptFiles
 _MAGIC: Final = b"peyvand spool 1\n"
 _SUFFIX: Final = ".batch"
 _DIGITS: Final = 20  # of the number in a file name
+# Pending batches are kept in memory up to this size in all. Later ones are read from disk when their turn comes.
 _MEMORY_BYTES: Final = 4 << 20
-"""Pending batches are kept in memory up to this size in all. Later ones are read from disk when their turn comes."""
-
+# The number of acknowledged batches in one file: a minute of them, so that a day is some thousand files.
 _KEPT_TOGETHER: Final = 64
-"""The number of acknowledged batches in one file: a minute of them, so that a day is some thousand files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +232,7 @@ class Spool:
         Returns whether there was one. Raises OSError when this process cannot open any file at the moment.
         """
         await self.keep()
-        file = self.kept.since(sequence, before)
-        if file is None:
+        if (file := self.kept.since(sequence, before)) is None:
             return False
         path = self._new_path()
         try:
@@ -256,8 +253,13 @@ class Spool:
         return path
 
     def _write(self, path: Path, data: bytes) -> None:
+        """Write a file and make it durable. If the disk refuses, none is left. Raises OSError."""
         files.replace(path, data)
-        files.sync(self._folder)
+        try:
+            files.sync(self._folder)
+        except OSError:
+            self._unlink([path])
+            raise
 
     def _set_aside(self, path: Path) -> None:
         with suppress(OSError):  # the file is gone, or the disk is
@@ -291,10 +293,8 @@ class Spool:
 
     def _unlink(self, paths: Iterable[Path]) -> None:
         """Remove files that are no longer needed. If the disk refuses, the next batch tries again."""
-        refused = []
         for path in paths:
             try:
                 path.unlink(missing_ok=True)
             except OSError:
-                refused.append(path)
-        self._left_over += refused
+                self._left_over.append(path)

@@ -86,22 +86,24 @@ class ControlNames:
     """Names that a vantage must always resolve.
 
     The policy names them; otherwise they are the hosts of control targets. Without either, they are a few names of
-    probed targets, preferably names that resolved before.
+    probed targets, preferably those that resolved last, or all that are remembered if none resolved in the last round.
     """
 
     def __init__(self, names: tuple[str, ...], targets: tuple[str, ...], resolver: Resolver) -> None:
         hosts = (parse_host_port(url, 0)[0] for url in targets)
         self._names = names or tuple(dict.fromkeys(host for host in hosts if not is_address(host)))
         self._resolver = resolver
+        self._failed = False
 
     async def check(self) -> dict[str, str]:
         """Query name servers for each name. Return the problems if none resolves, and nothing if the vantage resolves.
 
         If the only name is that of a probed target and does not exist, the problem is the target's own.
         """
-        names = self._names or self._resolver.sample()
+        names = self._names or self._resolver.sample(every=self._failed)
         problems = await self._resolver.check(names, CONTROL_TIMEOUT) if names else {}
-        if len(problems) < len(names):
+        self._failed = bool(names) and len(problems) == len(names)
+        if not self._failed:
             return {}
         if not self._names and len(problems) == 1 and all(problem.denied for problem in problems.values()):
             return {}

@@ -83,7 +83,7 @@ class Resolver:
         self._resolver: aiodns.DNSResolver | None = None
         self._cache: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
         self._queries: SharedTasks[str, tuple[str, ...]] = SharedTasks()
-        self._resolved: dict[str, bool] = {}
+        self._resolved: OrderedDict[str, bool] = OrderedDict()  # those that resolved last come last
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """Return the IPv4 and IPv6 addresses of a name. Raises ProbeFailedError."""
@@ -99,10 +99,13 @@ class Resolver:
             cause = _CAUSES.get(code, Cause.LOCAL_RESOURCES)
             raise ProbeFailedError(Failure(Phase.RESOLVE, cause, f"{host} does not resolve: {reason}")) from error
 
-    def sample(self) -> tuple[str, ...]:
-        """Return up to three names that were queried: the first that resolved, or else the first that were queried."""
-        resolved = [name for name, good in self._resolved.items() if good]
-        return tuple((resolved or list(self._resolved))[:_SAMPLE])
+    def sample(self, *, every: bool = False) -> tuple[str, ...]:
+        """Return up to three names that were queried: the last that resolved, or else the first that were queried.
+
+        With ``every``, return all that are remembered.
+        """
+        resolved = [name for name, good in reversed(self._resolved.items()) if good]
+        return tuple((resolved or list(self._resolved))[: None if every else _SAMPLE])
 
     async def check(self, names: Sequence[str], seconds: float) -> dict[str, Unresolved]:
         """Query name servers for each name, for up to ``seconds``. Return those that did not resolve."""
@@ -113,7 +116,18 @@ class Resolver:
             problems = await asyncio.gather(*(_problem(resolver, name, seconds) for name in names))
         finally:
             await resolver.close()
-        return {name: problem for name, problem in zip(names, problems, strict=True) if problem is not None}
+        found = dict(zip(names, problems, strict=True))
+        for name in reversed(names):
+            if found[name] is None and name in self._resolved:
+                self._remember(name)
+        return {name: problem for name, problem in found.items() if problem is not None}
+
+    def _remember(self, name: str) -> None:
+        """Remember that a name has resolved, in place of the one that resolved least recently, if there are many."""
+        self._resolved[name] = True
+        self._resolved.move_to_end(name)
+        if len(self._resolved) > _REMEMBERED:
+            self._resolved.popitem(last=False)
 
     async def _query(self, host: str) -> tuple[str, ...]:
         if self._resolver is None:
@@ -124,8 +138,7 @@ class Resolver:
             address = node.addr[0]
             ttls[address.decode() if isinstance(address, bytes) else address] = float(node.ttl)
         addresses = tuple(ttls)
-        if host in self._resolved:
-            self._resolved[host] = True
+        self._remember(host)
         ttl = min(_MAX_TTL, max(_MIN_TTL, min(ttls.values(), default=0.0)))
         self._cache[host] = (self._clock() + ttl, addresses)
         self._cache.move_to_end(host)

@@ -126,3 +126,30 @@ async def test_a_name_server_that_never_answered() -> None:
             vantage = Vantage(Outbound(egress=ALLOWED, resolver=resolver), *names)
             assert (await vantage.measure(site.url(host="tax.test"))).reason is Reason.RESOLVER_FAILED
             await vantage.environment.close()
+
+
+@pytest.mark.parametrize("place", [0, 3], ids=["before", "after"])
+async def test_names_that_are_gone_do_not_speak_for_the_vantage(place: int) -> None:
+    """Names that resolved once and are now denied count against their targets while a name resolves that was queried
+    before or after them, and is not queried by any probe now.
+    """
+    clock = iter(range(0, 1 << 40, 1000))
+    gone = [f"{letter}.gone.test" for letter in "abc"]
+    names = [*gone[:place], "land.test", *gone[place:]]
+    async with (
+        name_server({name: ["127.0.0.1"] for name in names}, ttl=0, clock=lambda: float(next(clock))) as (
+            server,
+            resolver,
+        ),
+        serving(says()) as site,
+    ):
+        vantage = Vantage(Outbound(egress=ALLOWED, resolver=resolver))
+        for name in names:
+            assert (await vantage.measure(site.url(host=name))).reason is Reason.OK
+        for name in gone:
+            del server.names[name]
+        await vantage.measure(site.url())
+        for name in gone:
+            failed = await vantage.measure(site.url(host=name))
+            assert (failed.outcome, failed.reason) == (Outcome.NOT_CONNECTED, Reason.RESOLVE_FAILED)
+        await vantage.environment.close()

@@ -53,8 +53,8 @@ class Lease:
             raise BusError("the lease was not renewed in time, so another scorer may publish")
 
     async def give_up(self) -> None:
-        """Let another scorer publish at once, if the bus answers."""
-        if self.taken.is_set() and self._bus.connected:
+        """Let another scorer publish at once, if this one certainly has the lease and the bus answers."""
+        if self._claim.held and self._bus.connected:
             with suppress(BusError, TimeoutError):
                 async with asyncio.timeout(RENEWAL_SECONDS):
                     await self._claim.give_up()

@@ -112,7 +112,8 @@ class Intervals:
             return None
         slot_hours, agencies = history.calendar.slot_seconds / 3600, len(history.arrays.agencies)
         outages = history.outages(window)
-        free = outages.known[1 + agencies :] / slot_hours
+        # The hours were multiplied from whole slots, and dividing them again may miss by the last bit.
+        free = np.rint(outages.known[1 + agencies :] / slot_hours)
         live = shares.known - shares.paper
         length = len(history.span(window)) * slot_hours / 24
         loss = np.clip(1.0 - ratio(shares.counts[Stage.OK], free, otherwise=1.0), 0.0, 1.0)

@@ -45,3 +45,18 @@ def test_not_to_be_seen_in_an_outage_of_the_bus_narrows_nothing() -> None:
     assert unseen[0] < untouched
     assert unseen[1] <= best
     assert abs(unseen[0] - seen[0]) < 1e-3
+
+
+def test_an_interval_that_the_bus_never_reached_rests_on_no_outage_of_it() -> None:
+    """A link that answered while the bus was down rests on all outages of its own, however many slots are known."""
+    government = Government.of(SCENARIO, np.random.default_rng(1))
+    arrays = arrays_of(government, SCENARIO)
+    for known in range(100, 104):
+        verdicts = np.full((len(arrays.targets), 90 * 288), OK, dtype=np.int8)
+        verdicts[0, :-288] = UNSEEN
+        verdicts[0, 1 - 288 : 1 - known] = UNSEEN
+        verdicts[0, [-45, -30, -15]] = FAILED
+        verdicts[-1, -288:-60] = FAILED
+        evidence = LivedDays(arrays, verdicts, 300)
+        snapshot = compute_indicators(arrays, evidence, end_slot=evidence.end_slot, windows=[90])
+        assert snapshot.columns[IndicatorKind.LINK, 90].interval_outages[0] == 3, known

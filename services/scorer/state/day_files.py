@@ -21,6 +21,11 @@ def path_of(folder: Path, day: date) -> Path:
     return folder / f"{day.isoformat()}.stages"
 
 
+def found(folder: Path) -> frozenset[date]:
+    """Return the days that have a file. Raises OSError."""
+    return frozenset(date.fromisoformat(path.stem) for path in folder.glob(PATTERN))
+
+
 def write(folder: Path, state: DayState) -> None:
     """Write a day's file: its shape, then its stages. Raises OSError."""
     replace(path_of(folder, state.day), sealed(_SHAPE.pack(*state.shape) + state.stages))

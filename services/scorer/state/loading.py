@@ -50,8 +50,7 @@ def read_state(
     """
     slot_folder, day_folder = folder / "slots", folder / "days"
     saved = _first_whole([folder / name for name in MANIFESTS], SavedState.decode)
-    slots = {int(path.stem) for path in slot_folder.glob(slot_files.PATTERN)}
-    days = {date.fromisoformat(path.stem) for path in day_folder.glob(day_files.PATTERN)}
+    slots, days = slot_files.found(slot_folder), day_files.found(day_folder)
     ids = _first_whole([folder / name for name in IDS], ids_reader(known))
     begun = None if saved is None else saved.manifest.begun
     if ids is None:
@@ -91,7 +90,7 @@ def _first_whole(paths: Sequence[Path], parse: Callable[[memoryview], T]) -> T |
     return found
 
 
-def _read_days(folder: Path, days: set[date]) -> tuple[list[DayState], list[date]]:
+def _read_days(folder: Path, days: frozenset[date]) -> tuple[list[DayState], list[date]]:
     """Return the closed days, and those whose files are damaged or missing."""
     closed, damaged = [], []
     for day in sorted(days):
@@ -103,7 +102,9 @@ def _read_days(folder: Path, days: set[date]) -> tuple[list[DayState], list[date
     return closed, damaged
 
 
-def _read_slots(folder: Path, slots: set[int], room: int) -> tuple[list[SlotState], dict[int, LoadCells], list[int]]:
+def _read_slots(
+    folder: Path, slots: frozenset[int], room: int
+) -> tuple[list[SlotState], dict[int, LoadCells], list[int]]:
     """Return the newest slots with their cells, the loaders of the others, and slots with damaged or missing files."""
     states, loaders, damaged = [], {}, []
     for slot in sorted(slots, reverse=True):

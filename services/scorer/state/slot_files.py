@@ -24,6 +24,11 @@ def path_of(folder: Path, slot: int) -> Path:
     return folder / f"{slot}.cells"
 
 
+def found(folder: Path) -> frozenset[int]:
+    """Return the slots that have a file. Raises OSError."""
+    return frozenset(int(path.stem) for path in folder.glob(PATTERN))
+
+
 def write(folder: Path, slot: int, cells: NDArray[np.int64]) -> None:
     """Write a slot's file. Raises OSError."""
     buffer = io.BytesIO()

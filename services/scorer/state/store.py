@@ -52,7 +52,8 @@ class Store:
         self._slots = self.folder / "slots"
         self._days = self.folder / "days"
         self._ids_written = (-1, -1)  # not written yet, not even as an empty list
-        self._listed: SavedState | None = None  # by the manifest
+        # Files that may be there: those found by ``load``, then those that the manifest lists.
+        self._slots_there, self._days_there = frozenset[int](), frozenset[date]()
 
     @property
     def is_new(self) -> bool:
@@ -76,11 +77,13 @@ class Store:
                 if state is None:
                     return LoadedState(None, Evidence(self._calendar, keep=keep), ())
                 self._convert(state)
-            return read_state(self.folder, self._calendar, known, room=SLOTS_ROOM, keep=keep)
+            loaded = read_state(self.folder, self._calendar, known, room=SLOTS_ROOM, keep=keep)
+            self._slots_there, self._days_there = slot_files.found(self._slots), day_files.found(self._days)
         except OSError as error:
             raise StateError(
                 f"the scorer's state in {self.folder} cannot be read: {error.strerror}; see --data"
             ) from error
+        return loaded
 
     def save(self, update: StateUpdate) -> None:
         """Write what changed, the manifest last; then remove what is no longer needed.
@@ -155,13 +158,13 @@ class Store:
             self._ids_written = sizes
 
     def _write_manifest(self, saved: SavedState) -> None:
-        """Write the manifest, then remove the files that the one before listed and this one does not."""
+        """Write the manifest, then remove the files that were there before and that it does not list."""
         self._write_copies(MANIFESTS, saved.encode())
-        before, self._listed = self._listed or saved, saved
-        for slot in before.slots - saved.slots:
+        for slot in self._slots_there - saved.slots:
             slot_files.path_of(self._slots, slot).unlink(missing_ok=True)
-        for day in before.days - saved.days:
+        for day in self._days_there - saved.days:
             day_files.path_of(self._days, day).unlink(missing_ok=True)
+        self._slots_there, self._days_there = saved.slots, saved.days
 
     def _write_copies(self, names: tuple[str, ...], content: bytes) -> None:
         for name in names:

@@ -13,17 +13,19 @@ import pytest
 
 from services.core import files
 from services.core.errors import StateError
+from services.core.files import unsealed
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.cells.closed_days import DayState
 from services.indicator.cells.packing import EMPTY
 from services.indicator.evidence import Evidence
+from services.scorer.index import scoring
 from services.scorer.index.results import CompiledRegister
 from services.scorer.state import day_files, slot_files
 from services.scorer.state import mapped_arrays as shelf
 from services.scorer.state import store as store_module
 from services.scorer.state.loading import MANIFESTS
-from services.scorer.state.manifest import StateManifest
+from services.scorer.state.manifest import SavedState, StateManifest
 from services.scorer.state.store import Store
 from tests.support.cases.scoring import SLOT, START, CrashError, Run, crash, differences, register, stream
 
@@ -85,6 +87,24 @@ def test_nothing_new_needs_no_save(register: Register, tmp_path: Path) -> None:
     run.save()
     assert run.scoring.save() is None
     assert Run(register, tmp_path).scoring.manifest == run.scoring.manifest
+
+
+def test_what_is_dropped_first_after_a_start_is_removed(
+    register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of slots that the first save after a start no longer keeps are removed."""
+    monkeypatch.setattr(scoring, "DETAIL_SECONDS", 3600)
+    messages = stream(register, slots=60, seed=2)
+    run = Run(register, tmp_path)
+    for message in messages[:70]:
+        run.take(message)
+    run.save()
+    run = Run(register, tmp_path)
+    for message in messages[70:]:
+        run.take(message)
+    run.save()
+    listed = SavedState.decode(unsealed((run.store.folder / MANIFESTS[0]).read_bytes())).slots
+    assert {int(path.stem) for path in run.store.folder.glob("slots/*")} == listed
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ details.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from operator import itemgetter
 
@@ -63,7 +63,15 @@ def add_hours(database: sqlite3.Connection, changes: HourChanges) -> None:
 def _read_day(database: sqlite3.Connection, flow: int, day: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     row = database.execute(f"{_BOTH} WHERE flow = ? AND day = ?", (flow, day)).fetchone()
     _, counts, details = row or (day, bytes(COUNTS * _DAY_HOURS * _TYPE.itemsize), None)
-    return np.frombuffer(counts, _TYPE).reshape(COUNTS, _DAY_HOURS).copy(), unpack(details, _DAY_HOURS)
+    return _unpack_counts([counts])[0].copy(), unpack(details, _DAY_HOURS)
+
+
+def _unpack_counts(days: Sequence[bytes]) -> NDArray[np.int32]:
+    """Return the packed counts of days, (days, COUNTS, hours), read-only. Raises DamagedDatabaseError."""
+    try:
+        return np.frombuffer(b"".join(days), _TYPE).reshape(len(days), COUNTS, _DAY_HOURS)
+    except (ValueError, TypeError) as error:
+        raise DamagedDatabaseError("its hours") from error
 
 
 def read_hours(database: sqlite3.Connection, flows: Iterable[int], span: range) -> NDArray[np.int32]:
@@ -77,8 +85,7 @@ def read_hours(database: sqlite3.Connection, flows: Iterable[int], span: range) 
         ).fetchall()
         if rows:
             days = np.array([day for day, _ in rows]) - first
-            counts = np.frombuffer(b"".join([packed for _, packed in rows]), _TYPE)
-            by_day[:, position, days] = counts.reshape(-1, COUNTS, _DAY_HOURS).transpose(1, 0, 2)
+            by_day[:, position, days] = _unpack_counts([packed for _, packed in rows]).transpose(1, 0, 2)
     within = slice(span.start - first * _DAY_HOURS, span.stop - first * _DAY_HOURS)
     return by_day.reshape(COUNTS, len(ids), (end - first) * _DAY_HOURS)[:, :, within]
 
@@ -97,7 +104,7 @@ def read_hourly_steps(database: sqlite3.Connection, flows: Iterable[int], span: 
             steps.add(
                 position,
                 slice(first - span.start, end - span.start),
-                np.frombuffer(counts, _TYPE).reshape(COUNTS, _DAY_HOURS)[:, of_day],
+                _unpack_counts([counts])[0][:, of_day],
                 unpack(details, _DAY_HOURS)[:, of_day],
             )
     return steps

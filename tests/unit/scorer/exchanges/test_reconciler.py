@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from services.core import checked_rows
 from services.core.codec import decode_columns, encode_measurements
+from services.core.errors import StateError
 from services.core.model import StreamPosition
 from services.core.model.exchange import ExchangeSummary
 from services.core.model.measurement import Measurement, Target
@@ -98,6 +103,31 @@ async def test_findings_have_a_moment(tmp_path: Path) -> None:
         assert told["clearance-customs", window] == (False, EPOCH + 24 * 24 * HOUR - 1800)
         assert told["birth-tax", window] == (window == 7, EPOCH + 12 * 24 * HOUR - 1800)
     assert told["deed-tax", 7] == (True, None)
+    exchanges.close()
+
+
+async def test_counts_that_are_cut_off_are_damage(tmp_path: Path) -> None:
+    """Counts of the wrong size are damage of the database, for those who read hours and for those who add to them."""
+    register = load_register(write_register(tmp_path / "register"))
+    calendar = Calendar.of(register.policy)
+    scoring = Scoring(
+        CompiledRegister.of(register), LoadedState(None, Evidence(calendar), ()), StreamPosition("M", "", 0)
+    )
+    path = tmp_path / "exchanges.sqlite"
+    exchanges = ExchangeDatabase(path)
+    exchanges.attribute_by(scoring.compiled.attributor)
+    batch = (EPOCH + 2 * HOUR, "xroad", [replace(BASE, slot_start=EPOCH + 1800)])
+    exchanges.take([batch], calendar=calendar)
+    with closing(checked_rows.connect(path)) as database, database:
+        database.execute("UPDATE hours SET counts = substr(counts, 1, 284)")
+    with pytest.raises(StateError, match="cannot be used: its hours"):
+        await Reconciler(exchanges, EvidenceLock()).run(scoring, calendar.slot_of(EPOCH + 24 * HOUR))
+    assert exchanges.damaged
+    flows = range(1)
+    with pytest.raises(StateError, match="cannot be used: its hours"), exchanges.reading() as snapshot:
+        snapshot.steps(flows, range(EPOCH // HOUR, EPOCH // HOUR + 24), HOUR)
+    with pytest.raises(StateError, match="cannot be used: its hours"):
+        exchanges.take([(EPOCH + 2 * HOUR, "xroad", [replace(BASE, slot_start=EPOCH + 2100)])], calendar=calendar)
     exchanges.close()
 
 

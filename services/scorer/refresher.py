@@ -64,6 +64,7 @@ class Refresher:
     _volumes: tuple[ExchangeVolume, ...] = field(default=(), init=False)
     _clock_from: float = field(default=0.0, init=False)  # when to check the clock again
     _clock_wrong: bool = field(default=False, init=False)
+    _clock_unknown: bool = field(default=False, init=False)  # and an index waits for it
 
     def adopt(self, compiled: CompiledRegister) -> None:
         """Judge and attribute by another register of the same calendar, from the next index on."""
@@ -119,7 +120,7 @@ class Refresher:
                 await self.evidence_lock.changed.wait()
 
     async def _is_clock_wrong(self, *, grown: bool) -> bool:
-        """Return whether the local clock and the bus's differ by more than a slot.
+        """Return whether the local clock and the bus's differ by more than a slot, or may do so when an index has ``grown``.
 
         If the local clock is ahead, an index of the future could not be taken back, and evidence would be closed too
         early. If it is behind, the index would stand still.
@@ -129,8 +130,12 @@ class Refresher:
         before = self.clock()
         try:
             there = await self.bus_clock()
-        except BusError:
-            return self._clock_wrong  # publishing reports it
+        except BusError as error:
+            if grown and not self._clock_unknown:
+                self._report_failure(error)
+            self._clock_unknown = grown
+            return self._clock_wrong or grown
+        self._clock_unknown = False
         self._clock_from = time.monotonic() + CLOCK_SECONDS
         ahead, behind = before - there, there - self.clock()
         seconds = max(ahead, behind)
@@ -194,8 +199,7 @@ class Refresher:
                 blocks = await self.publisher.publish(encoder)
             except BusError as error:
                 scoring.publishing_failed()
-                self.readiness.set_publishing(ok=False)
-                self.log.warning("publishing_failed", reason=str(error))
+                self._report_failure(error)
                 return time.monotonic() - started
             took = time.monotonic() - started
             self._trim_volumes(today, longest)
@@ -267,12 +271,15 @@ class Refresher:
         try:
             blocks = await self._put_slots(owed)
         except BusError as error:
-            self.readiness.set_publishing(ok=False)
-            self.log.warning("publishing_failed", reason=str(error))
+            self._report_failure(error)
             return False
         self.scoring.settle(owed)
         self.log.info("slots_published", since=self.scoring.calendar.start_of(owed.chunks[0].start), slot_blocks=blocks)
         return True
+
+    def _report_failure(self, error: BusError) -> None:
+        self.readiness.set_publishing(ok=False)
+        self.log.warning("publishing_failed", reason=str(error))
 
     def _show(self, result: IndexResult, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]) -> None:
         metrics = self.metrics

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY, SLOTS_PER_BLOCK, Bus, consumer_key, slot_key
 from services.core.codec import decode_columns, encode_measurements
+from services.core.errors import BusError
 from services.core.log import logger
 from services.core.model import StreamPosition
 from services.core.model.measurement import Measurement, Target
@@ -60,6 +61,7 @@ class Sink:
 
     clock: Clock
     behind: float = 0.0
+    silent: bool = False
     put: list[float] = field(default_factory=list)
     values: dict[str, bytes] = field(default_factory=dict)
 
@@ -70,6 +72,8 @@ class Sink:
             self.put.append(self.clock.now)
 
     async def moment(self) -> float:
+        if self.silent:
+            raise BusError("the bus did not answer")
         return self.clock.now - self.behind
 
     async def kv_remove_orphans(self, bucket: str) -> None:
@@ -226,6 +230,22 @@ async def test_a_clock_that_is_ahead_makes_no_index(running: Running) -> None:
     running.sink.behind = 0.0
     await running.puts(2)
     assert running.scoring.manifest.end_slot == START // SLOT + 2
+    assert str(running.health) == "SERVING"
+
+
+async def test_no_index_is_new_while_the_clock_cannot_be_checked(running: Running) -> None:
+    """If the bus does not say its time, nothing new is published: our clock may be ahead. Late rows still are."""
+    await running.puts(1)
+    running.sink.silent = True
+    running.late()
+    await running.puts(2)
+    running.clock.now += 7200
+    await running.nothing_more()
+    assert str(running.health) == "NOT_SERVING: the index cannot be published"
+    running.sink.silent, running.sink.behind = False, 7200.0
+    await running.nothing_more()
+    running.sink.behind = 0.0
+    await running.puts(3)
     assert str(running.health) == "SERVING"
 
 

@@ -18,7 +18,7 @@ from services.indicator.method_version import METHOD_VERSION
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import upper_bound
 from services.indicator.sums import ratio
-from services.indicator.verdicts import Judge
+from services.indicator.verdicts import Judge, counter_type
 
 _STAGES = len(Stage)
 
@@ -39,7 +39,7 @@ class TargetHistory:
         """Count a day that was measured in parts of different targets or vantages."""
         verdicts = self._judge.verdict(join_parts(parts, self._cells), self._cells.vantages)[self._judge.columns]
         reached = [np.count_nonzero(verdicts == stage, axis=1) for stage in range(_STAGES)]
-        self._tallies[parts[0].day] = np.array(reached, np.uint16)
+        self._tallies[parts[0].day] = np.array(reached, counter_type(verdicts.shape[1]))
 
     def indexes(self, kind: IndicatorKind, entity: str, window_days: int, ends: Mapping[date, int]) -> list[Indicator]:
         """Return the index over the whole days of a window that ends with each day of ``ends``, in order of time.

@@ -1,6 +1,6 @@
 """Verdicts of slots, and their counts and causes, under one register (docs/method.md §2-4, §6)."""
 
-from services.indicator.verdicts.causes import CauseSums, pause_slots
+from services.indicator.verdicts.causes import CauseSums, counter_type, pause_slots
 from services.indicator.verdicts.closed_day import count_day
 from services.indicator.verdicts.counter import EvidenceCounter
 from services.indicator.verdicts.counts import WindowCounts
@@ -20,6 +20,7 @@ __all__ = [
     "WindowCounts",
     "count_cells",
     "count_day",
+    "counter_type",
     "counting_vantages",
     "pause_slots",
     "verdict_reasons",

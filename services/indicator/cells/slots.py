@@ -87,8 +87,8 @@ class SlotCells:
         self._away: dict[int, LoadCells] = {}
 
     def __iter__(self) -> Iterator[int]:
-        yield from self._cells
-        yield from self._away
+        # Copies, since another thread may put slots away or load them meanwhile.
+        return iter((*self._cells, *self._away))
 
     def __contains__(self, slot: int) -> bool:
         return slot in self._cells or slot in self._away
@@ -127,8 +127,8 @@ class SlotCells:
     def put_away(self, slots: Mapping[int, LoadCells]) -> None:
         """Put slots away, each with the function that loads it again."""
         for slot, load in slots.items():
-            self._cells.pop(slot, None)
             self._away[slot] = load
+            self._cells.pop(slot, None)
 
     def row_of(self, vantage: str) -> int:
         """Return the row of a vantage; a new one gets the next."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from services.indicator.calendar import Calendar
-from services.indicator.cells import closed_days
+from services.indicator.cells import SlotCells, closed_days
 from services.indicator.evidence import Evidence
 from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.index import compute_indicators
@@ -114,3 +114,15 @@ def test_a_memory_outlives_a_register(hours, links) -> None:
     arrays = RegisterArrays.of(register_of(a_case(*map(a_link, links)).register))
     fresh = compute_indicators(arrays, evidence, end_slot=end_slot)
     assert_same(compute_indicators(arrays, evidence, end_slot=end_slot, history=kept), fresh)
+
+
+def test_the_latest_slot_is_told_while_others_are_put_away() -> None:
+    """Slots may be put away by one thread while another asks for the latest."""
+    cells = SlotCells()
+    for slot in range(100):
+        cells[slot] = np.zeros((0, 0), dtype=np.int64)
+    seen = []
+    for slot in cells:
+        seen.append(slot)
+        cells.put_away({slot: lambda: np.zeros((0, 0), dtype=np.int64)})
+    assert set(seen) == set(range(100))

@@ -59,3 +59,8 @@ def damaged(path: Path) -> StateError:
     return StateError(
         f"the scorer's state file {path} is damaged: start the scorer again, and it reads again what was in it"
     )
+
+
+def unreadable(path: Path, error: OSError) -> StateError:
+    """Return the error for a file that could not be read while the scorer ran."""
+    return StateError(f"the scorer's state file {path} cannot be read: {error.strerror}; see --data")

@@ -8,9 +8,9 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from services.core.files import replace, sealed, unsealed
+from services.core.files import replace, sealed
 from services.indicator.cells import DayState
-from services.scorer.state.damage import DamagedFileError
+from services.scorer.state.damage import read_file
 
 PATTERN: Final = "*.stages"
 _SHAPE: Final = struct.Struct("<3Q")
@@ -34,13 +34,18 @@ def write(folder: Path, state: DayState) -> None:
 def map_day(folder: Path, day: date) -> DayState:
     """Return the day in a file, with its stages as a view of the file. Files are replaced, never changed.
 
+    The file is checked before it is mapped: a sector that cannot be read ends a process that reads it through a map.
     Raises DamagedFileError and OSError.
     """
     path = path_of(folder, day)
-    try:
-        with path.open("rb") as file:
-            content = unsealed(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
-        vantages, targets, slots = _SHAPE.unpack(content[: _SHAPE.size])
-    except (ValueError, struct.error, FileNotFoundError) as error:  # an empty file cannot be mapped
-        raise DamagedFileError(str(path)) from error
-    return DayState(day, (vantages, targets, slots), content[_SHAPE.size :])
+    shape, end = read_file(path, _shape_and_end)
+    with path.open("rb") as file:
+        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return DayState(day, shape, content[_SHAPE.size : end])
+
+
+def _shape_and_end(content: memoryview) -> tuple[tuple[int, int, int], int]:
+    if len(content) < _SHAPE.size:
+        raise ValueError("a file without a shape")
+    vantages, targets, slots = _SHAPE.unpack(content[: _SHAPE.size])
+    return (vantages, targets, slots), len(content)

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.errors import StateError
 from services.core.files import replace, sealed
 from services.indicator.cells import LoadCells
-from services.scorer.state.damage import DamagedFileError, damaged, read_file
+from services.scorer.state.damage import DamagedFileError, damaged, read_file, unreadable
 
 PATTERN = "*.cells"
 
@@ -51,7 +50,7 @@ def loader(folder: Path, slot: int) -> LoadCells:
         except DamagedFileError as error:
             raise damaged(path) from error
         except OSError as error:
-            raise StateError(f"the scorer's state file {path} cannot be read: {error.strerror}; see --data") from error
+            raise unreadable(path, error) from error
 
     return load
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import shutil
 from collections.abc import Callable, Sequence
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from services.core.errors import GapError
+from services.core.errors import GapError, StateError
 from services.core.model.register import Register
 from services.indicator.index.snapshot import Snapshot
 from services.scorer.index import scoring
@@ -157,3 +159,49 @@ def test_a_crash_while_damage_is_made_good_changes_nothing(register: Register, s
                 run.save()
     run = Run(register, data, KeptStream(saved.messages))
     assert list(differences(saved.index, index_of(run, saved.messages))) == []
+
+
+def failing(path: Path, code: int) -> Callable[[Path], bytes]:
+    """Return a ``Path.read_bytes`` that fails for one path."""
+    real = Path.read_bytes
+
+    def read_bytes(one: Path) -> bytes:
+        if one == path:
+            raise OSError(code, os.strerror(code))
+        return real(one)
+
+    return read_bytes
+
+
+def test_a_day_on_a_bad_sector_is_damaged(
+    register: Register, saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A closed day whose file the disk cannot read is set aside and repaired, like any other damage."""
+    data = shutil.copytree(saved.folder, tmp_path / "data")
+    path = min(data.glob("*/days/*"))
+    monkeypatch.setattr(Path, "read_bytes", failing(path, errno.EIO))
+    run = Run(register, data, KeptStream(saved.messages))
+    assert path.with_name(f"{path.name}.damaged").exists()
+    assert list(differences(saved.index, index_of(run, saved.messages))) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"), [(errno.EIO, "is damaged: start the scorer again"), (errno.EACCES, "cannot be read: Perm")]
+)
+def test_a_day_that_cannot_be_read_back_ends_the_scorer(
+    register: Register,
+    saved: Saved,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    sentence: str,
+) -> None:
+    """A closed day that was written but cannot be read back is reported in a sentence with its path."""
+    run = Run(register, tmp_path)
+    for message in saved.messages[:100]:
+        run.take(message)
+    (day,) = run.scoring.evidence.closed_days
+    path = run.store.folder / "days" / f"{day}.stages"
+    monkeypatch.setattr(Path, "read_bytes", failing(path, code))
+    with pytest.raises(StateError, match=f"{path} {sentence}"):
+        run.save()

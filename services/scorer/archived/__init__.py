@@ -1,7 +1,8 @@
 """Reads evidence out of the dataset of an archive, counted here or on a Dask cluster."""
 
-from services.scorer.archived.dataset import ALL, ArchivedEvidence, record_span
+from services.scorer.archived.dataset import ArchivedEvidence, record_span
 from services.scorer.archived.engines import Engine, engine_at, here
+from services.scorer.archived.message_limits import ALL
 from services.scorer.archived.restoring import archived_exchanges, is_of_former_stream, restore
 
 __all__ = [

@@ -52,8 +52,8 @@ from services.indicator.sensitivity import LinkLimits, MarkedDay, mark_day
 from services.register.versions import from_rows, with_versions
 from services.scorer.archived.day_files import DayFile, OtherSlotsError, count_file, counting_rows, mark_file
 from services.scorer.archived.engines import Engine, here
+from services.scorer.archived.message_limits import ALL, MessageLimit, message_limit
 
-ALL: Final = int(np.iinfo(np.int64).max)
 _SUMMARIES_AT_ONCE: Final = 2_000
 
 
@@ -167,9 +167,8 @@ class ArchivedEvidence:
         policy = register.policy
         evidence = Evidence(Calendar.of(policy))
         evidence.columns.of(register.targets)
-        self.fill(
-            evidence, policy, record_span(policy, window_days, end_slot), sequence=sequence, again=again, engine=engine
-        )
+        span = record_span(policy, window_days, end_slot)
+        self.fill(evidence, policy, span, sequence=sequence, again=again, engine=engine)
         return evidence
 
     def fill(
@@ -182,18 +181,19 @@ class ArchivedEvidence:
         again: bool = False,
         engine: Engine = here,
     ) -> set[int]:
-        """Put a span of slots in evidence: messages up to ``sequence``, and targets that have columns in it.
+        """Put a span of slots in evidence: messages within a ``message_limit``, and targets that have columns in it.
 
         Days that are closed in the evidence stay as they are. Whole days come as they were counted when they were
         sealed, or with ``again`` from their measurements, and are closed. The measurements of other days are ingested.
         Returns the slots that these changed.
         """
         calendar, closed = evidence.calendar, evidence.closed_days
+        limit = message_limit(self._storage, self._sealed.values(), sequence, calendar.start_of(span.stop + 1))
         days = [day for day, _ in calendar.days(span) if day not in closed]
         # No day may be closed after one that has open slots.
         end = span.stop if evidence.last_slot is None else evidence.closed_before
         whole = 0
-        while whole < len(days) and self._is_whole(days[whole], calendar, end, sequence):
+        while whole < len(days) and self._is_whole(days[whole], calendar, end, limit):
             whole += 1
         files = [file for day in days[:whole] for file in self._files_to_count(day, policy, again=again)]
         try:
@@ -203,7 +203,7 @@ class ArchivedEvidence:
             return self.fill(evidence, policy, span, sequence=sequence, again=True, engine=engine)
         changed: set[int] = set()
         for day in days[whole:]:
-            for columns in self.batches(day, policy, sequence=sequence):
+            for columns in self._batches(day, policy, limit):
                 changed.update(evidence.take(evidence.columns.known(columns)).changed)
         return changed
 
@@ -213,11 +213,12 @@ class ArchivedEvidence:
         """Yield the parts of every day of a span, marked out of the measurements of messages up to ``sequence``."""
         policy, limits = register.policy, LinkLimits.of(register)
         calendar = Calendar.of(policy)
+        limit = message_limit(self._storage, self._sealed.values(), sequence, calendar.start_of(span.stop + 1))
         days = [day for day, _ in calendar.days(span)]
         whole = {
             day: self._files_to_count(day, policy, again=True)
             for day in days
-            if self._is_whole(day, calendar, span.stop, sequence)
+            if self._is_whole(day, calendar, span.stop, limit)
         }
         files = [file for of_day in whole.values() for file in of_day]
         marked = iter(engine(partial(mark_file, limits=limits), files))
@@ -225,12 +226,7 @@ class ArchivedEvidence:
             if whole.get(day):
                 yield tuple(islice(marked, len(whole[day])))
             else:
-                yield (mark_day(calendar, day, self.batches(day, policy, sequence=sequence), limits),)
-
-    def batches(self, day: date, policy: Policy, *, sequence: int = ALL) -> Iterator[MeasurementColumns]:
-        """Yield the measurements of a day, of messages up to ``sequence``, with latencies and ages."""
-        for table in self._tables(MEASUREMENT, day.isoformat(), names=SCORED):
-            yield from counting_rows(table.filter(pc.less_equal(table["sequence"], sequence)), policy)
+                yield (mark_day(calendar, day, self._batches(day, policy, limit), limits),)
 
     def summaries(self, policy: Policy, *, days: int, end_slot: int) -> Iterator[ExchangeSummary]:
         """Yield the exchange summaries of a window, including late ones."""
@@ -259,19 +255,22 @@ class ArchivedEvidence:
                 rows = zip(stored.tolist(), part["bus"].to_pylist(), summaries_of(part), strict=True)
                 yield [(moment, bus, [row]) for moment, bus, row in rows if calendar.slot_of(row.slot_start) in span]
 
-    def _is_whole(self, day: date, calendar: Calendar, end_slot: int, sequence: int) -> bool:
+    def _batches(self, day: date, policy: Policy, limit: MessageLimit) -> Iterator[MeasurementColumns]:
+        """Yield the measurements of a day within a limit, with latencies and ages."""
+        for table in self._tables(MEASUREMENT, day.isoformat(), names=SCORED):
+            yield from counting_rows(limit.within(table), policy)
+
+    def _is_whole(self, day: date, calendar: Calendar, end_slot: int, limit: MessageLimit) -> bool:
         """Return whether a day that ended by ``end_slot`` counts as a whole.
 
-        Either it is sealed in the same timezone and has no messages after ``sequence``, or nothing was measured on it.
+        Either it is sealed in the same timezone and has all messages within the limit, or nothing was measured on it.
         """
         if calendar.slots_of(day).stop > end_slot:
             return False
         manifest = self._sealed.get(day.isoformat())
         if manifest is None:
             return not any(segment.day == day.isoformat() for segment in self._segments[MEASUREMENT.name])
-        return manifest.timezone == calendar.timezone and all(
-            span.last <= sequence for span in manifest.streams if span.stream == MEASUREMENT.stream
-        )
+        return manifest.timezone == calendar.timezone and limit.has_all(manifest.streams)
 
     def _files_to_count(self, day: date, policy: Policy, *, again: bool) -> list[DayFile]:
         manifest = self._sealed.get(day.isoformat())

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from services.archive.link_days import link_days
 from services.archive.registers import keep_register
+from services.core.codec import decode_columns
 from services.core.errors import SettingsError, StateError
 from services.core.model.register import Register
-from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
+from services.dataset.days import (
+    ArchivedUpTo,
+    EvidenceDays,
+    LogFiles,
+    Sealer,
+    SealingContext,
+    manifests,
+    write_position,
+    write_segments,
+)
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
-from services.dataset.tables import INDICATOR, indicator_table
+from services.dataset.tables import INDICATOR, MEASUREMENT, indicator_table, measurement_table
 from services.indicator.index.snapshot import Snapshot
 from services.register.versions import with_versions
 from services.scorer.archived import ArchivedEvidence, engine_at
@@ -74,6 +87,36 @@ def test_every_published_number_comes_out_again(
     assert len({snapshot.end_slot for snapshot in published.values()}) > 10
     for expected in published.values():
         assert list(differences(expected, scored(storage, register, expected, again=again))) == []
+
+
+def test_a_stream_made_anew_takes_nothing_from_the_one_before(
+    register: Register, messages: list[Stored], published: dict[int, Snapshot], tmp_path: Path
+) -> None:
+    """A number of a stream whose numbers began again has all evidence of the former one; numbers of that come out too."""
+    last = len(messages) // 2  # of the former stream, in the middle of a day
+    renewed = [replace(one, sequence=one.sequence - last) for one in messages[last:]]
+    storage = LocalStorage(tmp_path)
+    policy, key = register.policy, SigningKey.generate("archive.example")
+    days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
+    for generation, part in enumerate((messages[:last], renewed)):
+        created = f"{datetime.fromtimestamp(part[0].time - 1, UTC):%Y-%m-%dT%H:%M:%S.000000001Z}"
+        end = part[-1]
+        tables = [
+            measurement_table(decode_columns(one.payload), stored=one.time, sequence=one.sequence) for one in part
+        ]
+        write_segments(storage, MEASUREMENT, tables, 1, end.sequence, days, generation)
+        write_position(
+            storage, MEASUREMENT, ArchivedUpTo(MEASUREMENT.stream, created, end.sequence, end.time, generation)
+        )
+        context = SealingContext(streams={MEASUREMENT.stream: created}, count=partial(link_days, policy))
+        sealer = Sealer(storage, key, days)
+        for day in sealer.due(end.time):
+            sealer.seal(day, context)
+    assert {sequence > last for sequence in published} == {True, False}
+    for sequence, expected in published.items():
+        limited = replace(expected, evidence_sequence=sequence - last * (sequence > last))
+        for again in (False, True):
+            assert list(differences(limited, scored(storage, register, limited, again=again))) == []
 
 
 def test_the_register_comes_from_the_dataset(storage: LocalStorage, register: Register) -> None:

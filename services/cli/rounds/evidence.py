@@ -28,16 +28,24 @@ FOLDER = "evidence"
 _DAYS = f"{FOLDER}/days"
 
 
-def copy_sealed(source: Storage, target: Storage, days: Sequence[str]) -> list[Manifest]:
-    """Copy those of some days that are sealed, with their manifests and proofs; return their manifests."""
+def copy_sealed(source: Storage, target: Storage, days: Sequence[str], key: VerifierKey) -> list[Manifest]:
+    """Copy those of some days that are sealed, with their manifests and proofs; return their manifests.
+
+    Raises SettingsError for a key that did not sign the log, and StateError for what is not as it was sealed.
+    """
     log = LogFiles(source)
     leaves = log.leaves()
     copied = []
     for place, manifest in manifests(leaves):
         if manifest.day in days:
+            proof = log.prove(leaves, place)
+            _check_proof(source, manifest.day, leaves[place], proof, key)
             for file in manifest.files:
-                target.write(f"{FOLDER}/{file.path}", source.read(file.path))
-            _write_proof(target, manifest.day, leaves[place], log.prove(leaves, place))
+                content = source.read(file.path)
+                if sha256(content).hexdigest() != file.sha256:
+                    raise StateError(f"{file.path} in {source.address} has bytes that are not those that were sealed")
+                target.write(f"{FOLDER}/{file.path}", content)
+            _write_proof(target, manifest.day, leaves[place], proof)
             copied.append(manifest)
     return copied
 
@@ -149,6 +157,20 @@ class Subfolder:
     def remove(self, name: str) -> None:
         """Remove a file."""
         self._storage.remove(f"{self._folder}/{name}")
+
+
+def _check_proof(source: Storage, day: str, leaf: bytes, proof: LogProof, key: VerifierKey) -> None:
+    try:
+        signed = proof.checkpoint.is_signed_by(key)
+    except ValueError as error:
+        raise StateError(f"the checkpoint of the log in {source.address} is damaged: {error}") from error
+    if not signed:
+        raise SettingsError(
+            f"this key of {key.name} did not sign the log in {source.address}, so nobody could verify the round: give the "
+            "private key of the archive (--sign)"
+        )
+    if faults := proof.faults(leaf, [key]):
+        raise StateError(f"the manifest of {day} in {source.address} cannot be proven: {faults[0]}")
 
 
 def _write_proof(target: Storage, day: str, leaf: bytes, proof: LogProof) -> None:

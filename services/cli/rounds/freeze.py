@@ -89,7 +89,7 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
             "from then on is sealed, or freeze a round that says it is --provisional"
         )
     try:
-        sealed = copy_sealed(source, target, days)
+        sealed = copy_sealed(source, target, days, key.public)
         if unsealed:
             sealed += seal_open(source, target, unsealed, key, policy, sealed)
         if not sealed:

@@ -214,6 +214,27 @@ def test_what_no_round_can_be(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("provisional", [False, True])
+def test_no_round_is_frozen_that_could_never_be_verified(
+    dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path, provisional: bool
+) -> None:
+    """Another key than that of the archive's log, and a file with other bytes than were sealed, are refused."""
+    out = tmp_path / "rounds"
+    request = RoundRequest("first", *SPAN, register=directory, provisional=provisional)
+    for name in ("archive.example", "other.example"):
+        with pytest.raises(SettingsError, match="did not sign the log"):
+            freeze(dataset.address, out, SigningKey.generate(name), request)
+    rotten = tmp_path / "dataset"
+    shutil.copytree(dataset.address, rotten)
+    file = max(rotten.glob("sealed/kind=link_day/*/*.parquet"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(StateError, match=f"{file.relative_to(rotten)} in .* not those that were sealed"):
+        freeze(str(rotten), out, key, request)
+    assert not list(out.glob("*"))
+
+
 def test_the_other_verifier_runs_as_the_page_of_the_archive_says(
     frozen: Path, key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

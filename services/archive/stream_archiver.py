@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -67,6 +68,7 @@ class StreamArchiver:
         self._segment_seconds = segment_seconds
         self._metrics = metrics
         self._log = log
+        self._moving = asyncio.Lock()  # the position, which the tasks of reading and of sealing both write
         self._archived: ArchivedUpTo | None = None
         self._segments: Mapping[str, SegmentCount] = {}
         self._sealed = SealedMessages()
@@ -104,32 +106,33 @@ class StreamArchiver:
 
     async def resume(self, cursor: StreamCursor) -> None:
         """Continue from the position in the dataset. Raises GapError, BusError and StateError."""
-        kinds = (self.what.kind, BATCH) if self.what.batch else (self.what.kind,)
-        saved = await run_in_thread(lambda: read_position(self._storage, self.what.kind))
-        damaged: tuple[str, ...] = ()
-        if saved is not None:
-            of_saved = self._storage, kinds, saved
-            if self._doubtful or not await run_in_thread(partial(seems_whole, *of_saved, newest=READ_AT_START)):
-                saved, damaged = await run_in_thread(partial(before_damage, *of_saved))
-        former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None
-        position = await cursor.resume(former)
-        if saved is not None and damaged:
-            self._log.error("segments_damaged", segments=damaged, reading_from=saved.sequence + 1)
-            await run_in_thread(partial(write_position, self._storage, self.what.kind, saved))
-        kept = position.sequence if saved else 0
-        # A gap was accepted, and the stream gives numbers again that the dataset has. The rows in the dataset stay.
-        again = saved is not None and position.sequence < saved.sequence
-        self._segments = saved.segments if saved and not again else {}
-        self._generation = (saved.generation if saved else 0) + again
-        self._begins_again = again
-        self._expected = (saved or position).sequence + 1
-        self._set_gaps(saved.gaps if saved else ())
-        for kind in kinds:
-            await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept, self._generation))
-        self._read, self._last_stored = position, saved.stored if saved else 0.0
-        self._archived = self._position(position)
-        self._waiting, self._batches, self._rows = [], [], 0
-        self._doubtful = False
+        async with self._moving:
+            kinds = (self.what.kind, BATCH) if self.what.batch else (self.what.kind,)
+            saved = await run_in_thread(lambda: read_position(self._storage, self.what.kind))
+            damaged: tuple[str, ...] = ()
+            if saved is not None:
+                of_saved = self._storage, kinds, saved
+                if self._doubtful or not await run_in_thread(partial(seems_whole, *of_saved, newest=READ_AT_START)):
+                    saved, damaged = await run_in_thread(partial(before_damage, *of_saved))
+            former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None
+            position = await cursor.resume(former)
+            if saved is not None and damaged:
+                self._log.error("segments_damaged", segments=damaged, reading_from=saved.sequence + 1)
+                await run_in_thread(partial(write_position, self._storage, self.what.kind, saved))
+            kept = position.sequence if saved else 0
+            # A gap was accepted, and the stream gives numbers again that the dataset has. The rows in the dataset stay.
+            again = saved is not None and position.sequence < saved.sequence
+            self._segments = saved.segments if saved and not again else {}
+            self._generation = (saved.generation if saved else 0) + again
+            self._begins_again = again
+            self._expected = (saved or position).sequence + 1
+            self._set_gaps(saved.gaps if saved else ())
+            for kind in kinds:
+                await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept, self._generation))
+            self._read, self._last_stored = position, saved.stored if saved else 0.0
+            self._archived = self._position(position)
+            self._waiting, self._batches, self._rows = [], [], 0
+            self._doubtful = False
 
     async def take(self, cursor: StreamCursor, days: EvidenceDays) -> bool:
         """Read the next messages, and write a segment when one is due; return whether more may be ready at once.
@@ -151,45 +154,46 @@ class StreamArchiver:
 
     async def write(self, days: EvidenceDays) -> None:
         """Write the rows in memory, if there are any, and move the position. Raises StateError."""
-        assert self._read is not None
-        assert self._archived is not None
-        if not self._waiting:
-            return
-        kind, first, tables = self.what.kind, self._archived.sequence + 1, tuple(self._waiting)
-        batches = tuple(self._batches)
-        archived, sealed = self._position(self._read), self._sealed
+        async with self._moving:
+            assert self._read is not None
+            assert self._archived is not None
+            if not self._waiting:
+                return
+            kind, first, tables = self.what.kind, self._archived.sequence + 1, tuple(self._waiting)
+            batches = tuple(self._batches)
+            archived, sealed = self._position(self._read), self._sealed
 
-        def write() -> ArchivedUpTo:
-            parts = ((kind, tables), (BATCH, [batch_table(batches)] if batches else []))
-            if self._refused:  # segments of the failed attempt would repeat messages of this one
-                for of, _ in parts:
-                    drop_uncommitted(self._storage, of, first - 1, archived.generation)
-            written = [
-                segment
-                for of, rows in parts
-                for segment in write_segments(
-                    self._storage,
-                    of,
-                    rows,
-                    first,
-                    archived.sequence,
-                    days,
-                    archived.generation,
-                    SealedMessages() if of is BATCH else sealed,
-                )
-            ]
-            moved = replace(archived, segments=counted(written, archived.segments))
-            write_position(self._storage, kind, moved)
-            return moved
+            def write() -> ArchivedUpTo:
+                parts = ((kind, tables), (BATCH, [batch_table(batches)] if batches else []))
+                if self._refused:  # segments of the failed attempt would repeat messages of this one
+                    for of, _ in parts:
+                        drop_uncommitted(self._storage, of, first - 1, archived.generation)
+                written = [
+                    segment
+                    for of, rows in parts
+                    for segment in write_segments(
+                        self._storage,
+                        of,
+                        rows,
+                        first,
+                        archived.sequence,
+                        days,
+                        archived.generation,
+                        SealedMessages() if of is BATCH else sealed,
+                    )
+                ]
+                moved = replace(archived, segments=counted(written, archived.segments))
+                write_position(self._storage, kind, moved)
+                return moved
 
-        try:
-            self._archived = await run_in_thread(write)
-        except StateError:
-            self._refused = True
-            raise
-        self._segments, self._refused = self._archived.segments, False
-        self._metrics.wrote(kind.name, self._rows, archived.stored)
-        self._waiting, self._batches, self._rows = [], [], 0
+            try:
+                self._archived = await run_in_thread(write)
+            except StateError:
+                self._refused = True
+                raise
+            self._segments, self._refused = self._archived.segments, False
+            self._metrics.wrote(kind.name, self._rows, archived.stored)
+            self._waiting, self._batches, self._rows = [], [], 0
 
     async def record(self, due: Sequence[str]) -> None:
         """Record how far the stream is in the dataset, silence included, without the segments of ``due`` days.
@@ -197,10 +201,11 @@ class StreamArchiver:
         These days may be sealed afterwards: no message that is read later belongs to them, whatever the stream's clock
         or a later policy says. Raises StateError.
         """
-        self._seal(dict.fromkeys(due, self._archived.sequence if self._archived else 0))
-        if self._archived is not None and self._archived.created:
-            archived = self._archived = replace(self._archived, segments=self._open_segments())
-            await run_in_thread(lambda: write_position(self._storage, self.what.kind, archived))
+        async with self._moving:
+            self._seal(dict.fromkeys(due, self._archived.sequence if self._archived else 0))
+            if self._archived is not None and self._archived.created:
+                archived = self._archived = replace(self._archived, segments=self._open_segments())
+                await run_in_thread(lambda: write_position(self._storage, self.what.kind, archived))
 
     def missing(self, since: float, until: float) -> list[str]:
         """Return a sentence for each gap whose messages may have been stored between two moments (epoch seconds)."""

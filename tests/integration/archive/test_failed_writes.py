@@ -1,7 +1,9 @@
-"""The archive writes nothing twice after its disk refused a part."""
+"""The archive writes nothing twice after its disk refused a part, and no position over a newer one when it is slow."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from services.archive.stream_kinds import STREAM_KINDS
 from services.core.bus import StreamCursor
 from services.core.bus.names import MEASUREMENTS
 from services.core.errors import StateError
-from services.dataset.days import list_segments, read_segments
+from services.dataset.days import list_segments, read_position, read_segments
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT
 from tests.support.cases.archive import LINKS, Archive, publish
@@ -35,12 +37,31 @@ class FullOnce(LocalStorage):
         super().write(name, content)
 
 
+class SlowOnce(LocalStorage):
+    """A folder on a disk that, once ``slow`` is set, keeps the next file of a position waiting until ``go`` is set."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.slow, self.waits, self.go = threading.Event(), threading.Event(), threading.Event()
+
+    def write(self, name: str, content: bytes) -> None:
+        if self.slow.is_set() and name == "open/measurement.json":
+            self.slow.clear()
+            self.waits.set()
+            self.go.wait()
+        super().write(name, content)
+
+
+def archiver_of(storage: LocalStorage) -> StreamArchiver:
+    (what,) = (one for one in STREAM_KINDS if one.kind is MEASUREMENT)
+    metrics = ArchiveMetrics(CollectorRegistry())
+    return StreamArchiver(storage, what, segment_seconds=0.0, metrics=metrics, log=structlog.get_logger())
+
+
 async def test_a_refused_write_leaves_nothing_twice(archive: Archive, nats: Nats, tmp_path: Path) -> None:
     """Rows whose segment was written before the disk was full are in the dataset once, together with later rows."""
     storage = FullOnce(tmp_path / "full")
-    (what,) = (one for one in STREAM_KINDS if one.kind is MEASUREMENT)
-    metrics = ArchiveMetrics(CollectorRegistry())
-    archiver = StreamArchiver(storage, what, segment_seconds=0.0, metrics=metrics, log=structlog.get_logger())
+    archiver = archiver_of(storage)
     async with nats.connect("archive") as bus:
         cursor = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=False)
         await publish(nats, 0)
@@ -55,3 +76,26 @@ async def test_a_refused_write_leaves_nothing_twice(archive: Archive, nats: Nats
         for row in table.to_pylist()
     ]
     assert sorted(row["sequence"] for row in rows) == [1] * len(LINKS) + [2] * len(LINKS)
+
+
+async def test_a_slow_write_does_not_undo_what_sealing_records(archive: Archive, nats: Nats, tmp_path: Path) -> None:
+    """A position that is being written when a day is due is followed by one without the segments of that day."""
+    storage = SlowOnce(tmp_path / "slow")
+    archiver = archiver_of(storage)
+    async with nats.connect("archive") as bus:
+        cursor = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=False)
+        await archiver.resume(cursor)
+        await publish(nats, 0)
+        await archiver.take(cursor, archive.days)
+        days = {segment.day for segment in list_segments(storage, MEASUREMENT)}
+        await publish(nats, 1)
+        storage.slow.set()
+        reading = asyncio.create_task(archiver.take(cursor, archive.days))
+        await asyncio.to_thread(storage.waits.wait)
+        recording = asyncio.create_task(archiver.record(sorted(days)))
+        await asyncio.wait({recording}, timeout=0.5)  # it would end now, if it did not wait for the other
+        storage.go.set()
+        await asyncio.gather(reading, recording)
+    position = read_position(storage, MEASUREMENT)
+    assert position is not None
+    assert (position.sequence, dict(position.segments)) == (2, {})

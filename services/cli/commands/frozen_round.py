@@ -118,7 +118,8 @@ def list_rounds(
     from services.cli.rounds.reading import round_in
     from services.dataset.storage import LocalStorage
 
-    folders = sorted(path.parent for path in out.glob("*/round.json"))
+    # A freeze that was killed leaves a folder whose name begins with a dot.
+    folders = sorted(path.parent for path in out.glob("[!.]*/round.json"))
     if not folders:
         raise SettingsError(f"{out} holds no round: name the folder of all rounds")
     new_console().print(rounds_table([round_in(LocalStorage(folder)) for folder in folders]))

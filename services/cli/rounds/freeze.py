@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from services.cli.rounds.derived import compute_round, derived_files
 from services.cli.rounds.evidence import (
@@ -21,7 +22,8 @@ from services.cli.rounds.evidence import (
 )
 from services.cli.rounds.reading import PREVIOUS_FILE, moves_since, round_in
 from services.cli.rounds.report import report_files, tools
-from services.core.errors import SettingsError
+from services.core.errors import SettingsError, StateError
+from services.core.files import sync
 from services.core.model import Register
 from services.dataset.days import Manifest
 from services.dataset.log import SigningKey
@@ -40,6 +42,9 @@ from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.method_version import METHOD_VERSION
 from services.register.directory import load_register
 from services.scorer.archived import ArchivedEvidence
+
+_YEARS: Final = range(1971, 9999)
+"""The years of rounds: their records are after the epoch of Unix, and dates end with the year 9999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
         if not sealed:
             raise SettingsError(f"{address} holds no evidence of {request.first} to {request.last}")
         _write(target, key, request, register, sealed)
-        begun.rename(folder)
+        _name(begun, folder)
     finally:
         shutil.rmtree(begun, ignore_errors=True)
     return folder
@@ -145,6 +150,15 @@ def _write(
     target.write(SIGNED_SUMS, sign_sums(sums, key).encode())
 
 
+def _name(begun: Path, folder: Path) -> None:
+    """Give a round that is written its name, durably."""
+    try:
+        begun.rename(folder)
+        sync(folder.parent)
+    except OSError as error:
+        raise StateError(f"{folder} cannot be written: {error.strerror}") from error
+
+
 def newest_day(address: str) -> tuple[date, date]:
     """Return the newest day with measurements in a dataset, and the day after it. Raises SettingsError without one."""
     days = ArchivedEvidence(open_storage(address)).measured_days
@@ -161,6 +175,10 @@ def _check(request: RoundRequest) -> None:
     if request.last <= request.first:
         raise SettingsError(
             f"a round from {request.first} to {request.last} has no day: --to is the first day after it"
+        )
+    if request.first.year not in _YEARS or request.last.year not in _YEARS:
+        raise SettingsError(
+            f"a round from {request.first} to {request.last} has no evidence: give days of the years {_YEARS[0]} to {_YEARS[-1]}"
         )
     if bool(request.corrects) is not bool(request.why):
         raise SettingsError("a correction says which round it corrects and why: give --corrects and --why together")

@@ -82,8 +82,12 @@ class LocalStorage:
     def drop_empty_folders(self) -> None:
         """Remove folders that removed files left empty."""
         for folder, _, _ in os.walk(self._folder, topdown=False):
-            if folder != str(self._folder) and not any(Path(folder).iterdir()):
-                Path(folder).rmdir()
+            try:
+                if folder != str(self._folder) and not any(Path(folder).iterdir()):
+                    Path(folder).rmdir()
+            except OSError as error:
+                name = os.path.relpath(folder, self._folder)
+                raise _failed("removed", self.address, name, error.strerror or str(error)) from error
 
     def _names(self, folder: Path) -> Iterator[str]:
         for parent, _, files in os.walk(folder):

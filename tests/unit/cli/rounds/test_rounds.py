@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shlex
 import shutil
@@ -186,6 +187,9 @@ def test_rounds_are_listed_and_compared(
     )
     second = freeze(dataset.address, tmp_path, key, request)
     assert verify_round(second, key.public).faults == ()
+    killed = tmp_path / ".third.part"
+    killed.mkdir()
+    (killed / "round.json").write_text("{", "utf-8")
     run = CliRunner().invoke(app, ["round", "list", str(tmp_path)])
     assert "corrects first" in run.output
     run = CliRunner().invoke(app, ["round", "compare", str(frozen), str(second)])
@@ -202,6 +206,8 @@ def test_rounds_are_listed_and_compared(
         (RoundRequest("A b", *SPAN), "cannot name a round"),
         (RoundRequest("a", SPAN[1], SPAN[0]), "has no day"),
         (RoundRequest("a", *SPAN, corrects="b"), "--corrects and --why together"),
+        (RoundRequest("a", date(1, 1, 1), date(1, 1, 5)), "from 0001-01-01 to 0001-01-05 .* of the years 1971 to 9998"),
+        (RoundRequest("a", date(9999, 12, 30), date.max, provisional=True), "of the years 1971 to 9998"),
         (RoundRequest("a", date(2001, 1, 1), date(2001, 2, 1)), "holds no"),
     ],
 )
@@ -233,6 +239,23 @@ def test_no_round_is_frozen_that_could_never_be_verified(
     with pytest.raises(StateError, match=f"{file.relative_to(rotten)} in .* not those that were sealed"):
         freeze(str(rotten), out, key, request)
     assert not list(out.glob("*"))
+
+
+def test_a_round_that_gets_no_name_is_not_frozen(
+    dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused rename is one sentence and leaves nothing; the name of a frozen round is durable."""
+    request = RoundRequest("first", *SPAN, register=directory)
+    (tmp_path / "full").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", lambda _self, _to: os.close(-1))
+        with pytest.raises(StateError, match=f"{tmp_path}/full/first cannot be written: Bad file descriptor"):
+            freeze(dataset.address, tmp_path / "full", key, request)
+    assert list((tmp_path / "full").iterdir()) == []
+    synced: list[tuple[Path, bool]] = []
+    monkeypatch.setattr("services.cli.rounds.freeze.sync", lambda out: synced.append((out, (out / "first").is_dir())))
+    freeze(dataset.address, tmp_path / "whole", key, request)
+    assert synced == [(tmp_path / "whole", True)]
 
 
 def test_the_other_verifier_runs_as_the_page_of_the_archive_says(

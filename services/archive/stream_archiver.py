@@ -12,6 +12,7 @@ from typing import Final
 import pyarrow as pa
 
 from services.archive.metrics import ArchiveMetrics
+from services.archive.saved_positions import gap_of, whole_position
 from services.archive.stream_kinds import StreamKind
 from services.core.bus import Bus, StoredMessage, StreamCursor
 from services.core.errors import StateError
@@ -26,29 +27,19 @@ from services.dataset.days import (
     SealedDay,
     SealedMessages,
     SegmentCount,
-    before_damage,
     counted,
+    damaged_segments,
     drop_uncommitted,
-    read_position,
-    seems_whole,
+    set_aside,
     write_position,
     write_segments,
 )
 from services.dataset.storage import Storage
-from services.dataset.tables import (
-    BATCH,
-    StoredBatch,
-    batch_table,
-)
+from services.dataset.tables import BATCH, Kind, StoredBatch, batch_table
 
 _MESSAGES: Final = 500
 _SEGMENT_ROWS: Final = 100_000
 """The most rows that are kept in memory: some 15 MB."""
-
-READ_AT_START: Final = 60
-"""The number of newest segments of a kind that are read at startup: those of an hour, which a crash may have torn.
-Each takes one request to an object store. Later decay is noticed when the day is sealed.
-"""
 
 
 class StreamArchiver:
@@ -108,12 +99,8 @@ class StreamArchiver:
         """Continue from the position in the dataset. Raises GapError, BusError and StateError."""
         async with self._moving:
             kinds = (self.what.kind, BATCH) if self.what.batch else (self.what.kind,)
-            saved = await run_in_thread(lambda: read_position(self._storage, self.what.kind))
-            damaged: tuple[str, ...] = ()
-            if saved is not None:
-                of_saved = self._storage, kinds, saved
-                if self._doubtful or not await run_in_thread(partial(seems_whole, *of_saved, newest=READ_AT_START)):
-                    saved, damaged = await run_in_thread(partial(before_damage, *of_saved))
+            read = partial(whole_position, self._storage, kinds, all_segments=self._doubtful)
+            before, saved, damaged = await run_in_thread(read)
             former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None
             position = await cursor.resume(former)
             if saved is not None and damaged:
@@ -130,9 +117,24 @@ class StreamArchiver:
             for kind in kinds:
                 await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept, self._generation))
             self._read, self._last_stored = position, saved.stored if saved else 0.0
+            if saved and before and (position.sequence != saved.sequence or (self._doubtful and cursor.accept)):
+                await self._give_up(kinds, position, saved, before)
             self._archived = self._position(position)
-            self._waiting, self._batches, self._rows = [], [], 0
-            self._doubtful = False
+            self._waiting, self._batches, self._rows, self._doubtful = [], [], 0, False
+
+    async def _give_up(
+        self, kinds: Sequence[Kind], at: StreamPosition, whole: ArchivedUpTo, saved: ArchivedUpTo
+    ) -> None:
+        """Set aside damaged segments whose messages no stream has, now that the gap is accepted, and note the gap."""
+        lost = await run_in_thread(partial(damaged_segments, self._storage, kinds))
+        if not lost:
+            return
+        gap = gap_of(lost, whole, saved, at.sequence)
+        self._set_gaps((*self._gaps, gap))
+        self._expected = max(self._expected, at.sequence + 1)
+        self._log.error("segments_given_up", segments=[one.name for one in lost], first=gap.first, last=gap.last)
+        await run_in_thread(partial(write_position, self._storage, self.what.kind, self._position(at)))
+        await run_in_thread(partial(set_aside, self._storage, lost))
 
     async def take(self, cursor: StreamCursor, days: EvidenceDays) -> bool:
         """Read the next messages, and write a segment when one is due; return whether more may be ready at once.

@@ -12,10 +12,12 @@ from services.dataset.days.segments import (
     Segment,
     before_damage,
     counted,
+    damaged_segments,
     drop_uncommitted,
     list_segments,
     read_segments,
     seems_whole,
+    set_aside,
     write_segments,
 )
 from services.dataset.days.verifying import read_sealed, verify
@@ -40,6 +42,7 @@ __all__ = [
     "StreamSpan",
     "before_damage",
     "counted",
+    "damaged_segments",
     "drop_uncommitted",
     "keys_of",
     "list_segments",
@@ -52,6 +55,7 @@ __all__ = [
     "register_versions",
     "run_faults",
     "seems_whole",
+    "set_aside",
     "verify",
     "witness_faults",
     "write_position",

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.core.errors import StateError
+from services.core.files import DAMAGED
 from services.dataset.days.days import EvidenceDays, SealedMessages
 from services.dataset.days.positions import ArchivedUpTo, SegmentCount
 from services.dataset.storage import Storage
@@ -100,6 +101,25 @@ def drop_uncommitted(storage: Storage, kind: Kind, position: int, generation: in
     for segment in list_segments(storage, kind):
         if (segment.generation, segment.last) > (generation, position):
             storage.remove(segment.name)
+
+
+def damaged_segments(storage: Storage, kinds: Iterable[Kind]) -> list[Segment]:
+    """Return the segments, of whatever generation, that cannot be read. Raises StateError when the storage cannot."""
+    damaged = []
+    for kind in kinds:
+        for segment in list_segments(storage, kind):
+            try:
+                list(read_segments(storage, kind, [segment]))
+            except DamagedSegmentError:
+                damaged.append(segment)
+    return damaged
+
+
+def set_aside(storage: Storage, segments: Iterable[Segment]) -> None:
+    """Rename damaged segments; they stay beside the others to be examined. Raises StateError."""
+    for segment in segments:
+        storage.write(segment.name + DAMAGED, storage.read(segment.name))
+        storage.remove(segment.name)
 
 
 def counted(

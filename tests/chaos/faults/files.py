@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nats.errors
 
-from services.archive.stream_archiver import READ_AT_START
+from services.archive.saved_positions import READ_AT_START
 from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, kv_stream
 from services.core.files import DAMAGED, PART
 from tests.chaos.schedule import Fault

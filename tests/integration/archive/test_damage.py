@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.dataset.days import verify
-from tests.support.cases.archive import Archive, publish, sealed, streams_of, undisturbed
+from services.dataset.days import LogFiles, manifests, verify
+from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed
 from tests.support.nats import Nats
 from tests.support.waiting import eventually
 
@@ -89,3 +89,33 @@ async def test_a_segment_that_nothing_holds_any_more_is_named(archive: Archive, 
     process = archive.components.running["archive"]
     await eventually(lambda: process.poll() is not None, "the archive ended")
     assert "of stream MEASUREMENTS are gone, not taken in" in (tmp_path / "archive.log").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("running", [False, True])
+async def test_a_damaged_segment_that_nothing_holds_any_more_is_a_gap(
+    archive: Archive, nats: Nats, *, running: bool
+) -> None:
+    """Once its gap is accepted, the day is sealed without its messages, with one sentence, and the others stay."""
+    archive.start("--accept-gap", "yes")
+    for number in range(3):
+        await publish(nats, number)
+        streams, _ = await streams_of(nats)
+        await archive.has(streams)
+    if not running:
+        archive.components.kill("archive")
+    names = [name for name in archive.storage.names("open/measurement") if name.endswith(".parquet")]
+    damaged = archive.storage.read(names[1])[:-40]
+    archive.storage.write(names[1], damaged)
+    async with nats.connect("admin") as bus:
+        await bus.jetstream.purge_stream("MEASUREMENTS")
+    if not running:
+        archive.start("--accept-gap", "yes")
+    archive.end_of_day()
+    await archive.sealed()
+    assert verify(archive.storage, archive.key.public) == []
+    ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
+    (gap,) = manifest.gaps
+    assert gap.startswith("messages 2 to 3 of stream MEASUREMENTS, stored from ")
+    assert sum(file.rows for file in manifest.files if file.kind == "measurement") == 2 * len(LINKS)
+    assert archive.storage.read(f"{names[1]}.damaged") == damaged

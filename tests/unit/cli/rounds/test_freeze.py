@@ -1,0 +1,56 @@
+"""``peyvand round freeze`` freezes a whole round that can be verified, or none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from services.cli.rounds.freeze import RoundRequest, freeze
+from services.core.errors import SettingsError, StateError
+from services.dataset.log import SigningKey
+from services.dataset.storage import LocalStorage
+from tests.support.cases.datasets.round_folders import SPAN, dataset, directory, key
+from tests.support.cases.scoring import register_of_long_slots as register
+
+__all__ = ["dataset", "directory", "key", "register"]
+
+
+@pytest.mark.parametrize("provisional", [False, True])
+def test_no_round_is_frozen_that_could_never_be_verified(
+    dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path, provisional: bool
+) -> None:
+    """Another key than that of the archive's log, and a file with other bytes than were sealed, are refused."""
+    out = tmp_path / "rounds"
+    request = RoundRequest("first", *SPAN, register=directory, provisional=provisional)
+    for name in ("archive.example", "other.example"):
+        with pytest.raises(SettingsError, match="did not sign the log"):
+            freeze(dataset.address, out, SigningKey.generate(name), request)
+    rotten = tmp_path / "dataset"
+    shutil.copytree(dataset.address, rotten)
+    file = max(rotten.glob("sealed/kind=link_day/*/*.parquet"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(StateError, match=f"{file.relative_to(rotten)} in .* not those that were sealed"):
+        freeze(str(rotten), out, key, request)
+    assert not list(out.glob("*"))
+
+
+def test_a_round_that_gets_no_name_is_not_frozen(
+    dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused rename is one sentence and leaves nothing; the name of a frozen round is durable."""
+    request = RoundRequest("first", *SPAN, register=directory)
+    (tmp_path / "full").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", lambda _self, _to: os.close(-1))
+        with pytest.raises(StateError, match=f"{tmp_path}/full/first cannot be written: Bad file descriptor"):
+            freeze(dataset.address, tmp_path / "full", key, request)
+    assert list((tmp_path / "full").iterdir()) == []
+    synced: list[tuple[Path, bool]] = []
+    monkeypatch.setattr("services.cli.rounds.freeze.sync", lambda out: synced.append((out, (out / "first").is_dir())))
+    freeze(dataset.address, tmp_path / "whole", key, request)
+    assert synced == [(tmp_path / "whole", True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 from asyncio import Semaphore
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from functools import partial
@@ -16,7 +17,7 @@ from services.collector.files import FileTailer, LogFile, Replayer
 from services.collector.intake import Intake
 from services.collector.ledger import Ledger, LedgerExecutor
 from services.collector.metrics import CollectorMetrics
-from services.collector.publisher import SUMMARIES_PER_READ, messages, publish
+from services.collector.publisher import SummaryPublisher
 from services.collector.xroad import ServerPoller
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, PeyvandError, SettingsError
@@ -72,9 +73,11 @@ class _Collector:
     """One run of the component, from its start to its stop."""
 
     def __init__(self, runtime: Runtime, bus: Bus, executor: LedgerExecutor, ledger: Ledger) -> None:
-        self._runtime, self._bus, self._executor, self._ledger = runtime, bus, executor, ledger
+        self._runtime, self._executor, self._ledger = runtime, executor, ledger
         self._metrics = CollectorMetrics(runtime.registry)
         self._intake = Intake(executor, ledger, self._metrics, runtime.log, _now_ms)
+        settings = runtime.settings
+        self._publisher = SummaryPublisher(settings.bus, settings.alias, bus, executor, ledger, runtime.log)
 
     async def follow(self, registers: AsyncIterator[Register]) -> None:
         """Follow the register. Raises StateError when one with another length of slots comes into force."""
@@ -129,19 +132,18 @@ class _Collector:
                     self._runtime.health.serving()
 
     async def flush(self) -> bool:
-        """Publish up to SUMMARIES_PER_READ summaries that the bus has not acknowledged; return whether more may wait.
+        """Publish a part of what the bus has not acknowledged; return whether more may wait. Raises BusError.
 
-        More summaries come in meanwhile, so a busy bus never runs out of them. Raises BusError; summaries that the bus
-        has acknowledged stay acknowledged.
+        More summaries come in meanwhile, so a busy bus never runs out of them.
         """
-        settings, run = self._runtime.settings, self._executor.run
-        self._metrics.show_totals(await run(self._ledger.totals))
-        pending = await run(self._ledger.unpublished, SUMMARIES_PER_READ)
-        for message in messages(settings.bus, settings.alias, pending):
-            await publish(self._bus, message)
-            await run(self._ledger.acknowledge, message.summaries)
-        self._metrics.show_totals(await run(self._ledger.totals))
-        return len(pending) == SUMMARIES_PER_READ
+        self._metrics.show_totals(await self._executor.run(self._ledger.totals))
+        more = await self._publisher.flush()
+        self._metrics.show_totals(await self._executor.run(self._ledger.totals))
+        return more
+
+    def publish_again(self) -> None:
+        """Have all summaries published again."""
+        self._publisher.publish_again()
 
 
 async def _work(
@@ -189,4 +191,6 @@ async def main(runtime: Runtime) -> None:
         slot_seconds, span_ms = register.policy.slot_seconds, round(settings.span_days * _DAY_MS)
         async with executor.ledger(settings.data / _DATABASE, slot_seconds, _now_ms(), span_ms) as ledger:
             collect_seldom()
-            await _work(_Collector(runtime, bus, executor, ledger), runtime, registers, sources)
+            collector = _Collector(runtime, bus, executor, ledger)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, collector.publish_again)
+            await _work(collector, runtime, registers, sources)

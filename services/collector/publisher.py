@@ -1,4 +1,4 @@
-"""Publishes summaries until the bus has acknowledged the latest revision of each (docs/design.md §5)."""
+"""Publishes summaries until the bus has acknowledged the latest revision of each, and again if it loses any (docs/exchange.md §3)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
-from services.collector.ledger import PendingSummary
+from services.collector.ledger import Ledger, LedgerExecutor, PendingSummary
 from services.core import codec
 from services.core.bus import Bus, exchange_subject, shard_of
+from services.core.errors import BusError
+from services.core.log import Logger
 
 SUMMARIES_PER_READ = 8000
 """How many summaries are read at once, enough to fill messages.
@@ -32,6 +34,11 @@ class SummaryMessage:
     payload: bytes
     id: str
     summaries: tuple[PendingSummary, ...]
+
+    @property
+    def revision(self) -> int:
+        """The highest revision of its summaries."""
+        return max(waiting.summary.revision for waiting in self.summaries)
 
 
 def messages(bus: str, alias: str, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
@@ -59,6 +66,64 @@ def _fitting(bus: str, alias: str, shard: int, pending: Sequence[PendingSummary]
     yield SummaryMessage(exchange_subject(bus, shard), payload, f"exchange-{bus}-{digest}", tuple(pending))
 
 
-async def publish(bus: Bus, message: SummaryMessage) -> None:
-    """Publish one message. Raises BusError when it is not acknowledged."""
-    await bus.publish(message.subject, message.payload, message_id=message.id)
+async def publish(bus: Bus, message: SummaryMessage) -> int:
+    """Publish one message and return its sequence. Raises BusError when it is not acknowledged."""
+    return await bus.publish(message.subject, message.payload, message_id=message.id)
+
+
+class SummaryPublisher:
+    """Publishes the summaries of ``ledger`` that the bus has not acknowledged, in the order of their revisions.
+
+    If a message that the bus cannot have gets a sequence from before, the stream was created anew or has shrunk. Then
+    all summaries are published again. A message that the bus may have says nothing, because it gets the sequence that
+    it got then.
+    """
+
+    def __init__(self, name: str, alias: str, bus: Bus, executor: LedgerExecutor, ledger: Ledger, log: Logger) -> None:
+        self._name, self._alias, self._bus = name, alias, bus
+        self._executor, self._ledger, self._log = executor, ledger, log
+        self._sent = ledger.revision
+        """Messages without a later revision may have been sent before, by this process or by an earlier one."""
+        self._failed = set[str]()
+        """The ids of messages that were sent but not acknowledged."""
+        self._again = False
+
+    def publish_again(self) -> None:
+        """Have all summaries published again with the next flush."""
+        self._again = True
+
+    async def flush(self) -> bool:
+        """Publish up to SUMMARIES_PER_READ summaries; return whether more may wait. Raises BusError.
+
+        Summaries that the bus has acknowledged before it fails stay acknowledged.
+        """
+        if self._again:
+            self._again = False
+            self._log.info("publishing_again")
+            await self._unpublish(0)
+        pending = await self._executor.run(self._ledger.unpublished, SUMMARIES_PER_READ)
+        for message in messages(self._name, self._alias, pending):
+            if not await self._publish(message):
+                return True
+        self._failed.clear()
+        return len(pending) == SUMMARIES_PER_READ
+
+    async def _publish(self, message: SummaryMessage) -> bool:
+        """Publish one message; return whether the bus still has what it acknowledged before. Raises BusError."""
+        is_new = message.id not in self._failed and message.revision > self._sent
+        try:
+            sequence = await publish(self._bus, message)
+        except BusError:
+            self._failed.add(message.id)
+            raise
+        highest = self._ledger.acknowledged
+        if is_new and sequence <= highest:
+            self._log.error("stream_lost_messages", sequence=sequence, acknowledged=highest)
+            await self._unpublish(sequence)
+            return False
+        await self._executor.run(self._ledger.acknowledge, message.summaries, sequence)
+        return True
+
+    async def _unpublish(self, sequence: int) -> None:
+        await self._executor.run(self._ledger.publish_again, sequence)
+        self._sent = self._ledger.revision

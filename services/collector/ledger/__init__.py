@@ -1,7 +1,8 @@
 """Keeps the collector's state in SQLite: sides of exchanges, how they pair, and the summaries they add up to."""
 
+from services.collector.ledger.batch_result import BatchResult
 from services.collector.ledger.executor import LedgerExecutor
-from services.collector.ledger.ledger import BatchResult, Ledger, PendingSummary
+from services.collector.ledger.ledger import Ledger, PendingSummary
 from services.collector.ledger.summary_rows import LedgerTotals
 
 __all__ = ["BatchResult", "Ledger", "LedgerExecutor", "LedgerTotals", "PendingSummary"]

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from services.collector.ledger import sides
 from services.collector.ledger import summary_rows as rows
-from services.collector.ledger.counting import MOST_SIDES, BatchCounter
+from services.collector.ledger.batch_result import BatchResult, rejects
+from services.collector.ledger.counting import BatchCounter
 from services.collector.ledger.parties import PartyPairs
 from services.collector.ledger.schema import open_database
 from services.collector.ledger.summary import SummaryCounts, to_summary
 from services.collector.ledger.summary_rows import LedgerTotals, SummaryRow
-from services.collector.records import START, RecordBatch, Reject, ReplayTimeline, Side, SourcePosition
+from services.collector.records import START, RecordBatch, ReplayTimeline, Side, SourcePosition
 from services.core.errors import StateError
 from services.core.model import ExchangeSummary
 
@@ -30,34 +31,6 @@ PAIRING_SPAN_MS = 10 * 86_400_000
 _TOTALS = (SummaryCounts.FIELDS.index("count"), SummaryCounts.FIELDS.index("orphans"))
 _HOUR_MS = 3_600_000
 _DAY_MS = 86_400_000
-_TOO_MANY = f"{MOST_SIDES} other records have its xRequestId"
-
-
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """Numbers of records in batches.
-
-    ``read`` are all records. Of these, ``expired`` ones are older than the pairing span or than everything that was
-    requested, or more than a day ahead of the clock. ``rejected`` counts lines and ``refused``. ``paired`` is how many
-    more exchanges have both sides. ``refused`` are records rejected here because their request id has too many sides. A
-    sum of results does not keep them.
-    """
-
-    read: int = 0
-    duplicates: int = 0
-    expired: int = 0
-    rejected: int = 0
-    paired: int = 0
-    refused: tuple[Reject, ...] = ()
-
-    def __add__(self, other: BatchResult) -> BatchResult:
-        return BatchResult(
-            self.read + other.read,
-            self.duplicates + other.duplicates,
-            self.expired + other.expired,
-            self.rejected + other.rejected,
-            self.paired + other.paired,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +164,7 @@ class Ledger(AbstractContextManager["Ledger"]):
             if self._forget and fresh:
                 # The median, so that one wrong clock does not make the records of all others look old.
                 self._forget_before(min(now_ms, sorted(fresh)[len(fresh) // 2]) - self._span_ms)
-        refused = _rejects(batch, counter.refused)
+        refused = rejects(batch, counter.refused)
         return BatchResult(
             read=len(batch.sides),
             duplicates=len(batch.sides) - expired - len(fresh) - len(refused),
@@ -274,11 +247,29 @@ class Ledger(AbstractContextManager["Ledger"]):
         waiting = rows.read_unpublished(self._database, limit)
         return [PendingSummary(row.pair, self._summary(row)) for row in waiting]
 
-    def acknowledge(self, sent: Sequence[PendingSummary]) -> None:
-        """Mark summaries that the bus has acknowledged. Those that changed since stay unpublished."""
+    @property
+    def acknowledged(self) -> int:
+        """The highest sequence with which the bus has acknowledged summaries; 0 before the first."""
+        return self._facts.get("acknowledged", 0)
+
+    @property
+    def revision(self) -> int:
+        """The highest revision of all summaries."""
+        return self._facts["revision"]
+
+    def acknowledge(self, sent: Sequence[PendingSummary], sequence: int = 0) -> None:
+        """Mark summaries that the bus has acknowledged with ``sequence``. Those that changed since stay unpublished."""
         with self._transaction():
+            if sequence > self.acknowledged:
+                self._set("acknowledged", sequence)
             marks = [(pending.pair, pending.summary.slot_start, pending.summary.revision) for pending in sent]
             rows.acknowledge(self._database, marks)
+
+    def publish_again(self, sequence: int) -> None:
+        """Mark all summaries as unpublished. ``sequence`` is the last one that the bus is known to have given out."""
+        with self._transaction():
+            self._set("acknowledged", sequence)
+            rows.unpublish(self._database)
 
     def totals(self) -> LedgerTotals:
         """Return the sums over all summaries."""
@@ -288,13 +279,3 @@ class Ledger(AbstractContextManager["Ledger"]):
     def _summary(self, row: SummaryRow) -> ExchangeSummary:
         parties = self._pairs.parties(row.pair)
         return to_summary(parties, row.slot, row.revision, row.counts, repeats_known=row.repeats_known)
-
-
-def _rejects(batch: RecordBatch, refused: Sequence[Side]) -> tuple[Reject, ...]:
-    """Return the rejects for the sides of a batch that were refused, usually none."""
-    ids = set(map(id, refused))
-    return (
-        tuple(batch.reject(index, _TOO_MANY) for index, side in enumerate(batch.sides) if id(side) in ids)
-        if ids
-        else ()
-    )

@@ -123,6 +123,11 @@ def acknowledge(database: sqlite3.Connection, sent: Sequence[tuple[int, int, int
     )
 
 
+def unpublish(database: sqlite3.Connection) -> None:
+    """Mark all summaries as not acknowledged."""
+    database.execute("UPDATE summary SET published = 0 WHERE published > 0")
+
+
 def drop_published(database: sqlite3.Connection, before_slot: int) -> tuple[int, int]:
     """Drop published summaries of slots before this one; return how many exchanges and orphans they counted."""
     return _remove(database, "slot < ? AND revision = published", before_slot)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 
+from services.core.bus import initialise_streams
 from services.core.bus.names import EXCHANGES, exchange_subject, shard_of
 from services.core.codec import decode_summaries
 from services.register.attribution import Attributor
@@ -157,6 +158,48 @@ async def test_an_older_copy_of_the_folder_can_be_restored(nats, collector, tmp_
         shutil.rmtree(tmp_path / "state")
         copy.rename(tmp_path / "state")
         await read([3])
+
+
+async def test_a_stream_made_anew_gets_everything_again(nats, collector, tmp_path):
+    """A collector publishes everything again when its stream was created anew: with the next summary, or on SIGUSR1."""
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    sources, log = tmp_path / "sources.yaml", tmp_path / "exchanges.ndjson"
+    sources.write_text('sources:\n  - {id: logs, kind: files, path: "*.ndjson", every: 50ms}\n')
+    moment = int(time.time()) // 300 * 300_000
+
+    def write(number):
+        with log.open("a") as out:
+            out.write(json.dumps(record(moment - 300_000 * number, xRequestId=f"x-{number}")) + "\n")
+
+    async with nats.connect("scorer") as bus, nats.connect("admin") as admin:
+
+        async def there(count):
+            async def all_there():
+                return sum(summary.count for summary in await in_force(bus)) == count
+
+            await eventually(all_there, f"all {count}")
+
+        async def make_anew():
+            await admin.jetstream.delete_stream(EXCHANGES)
+            await initialise_streams(admin)
+            assert await in_force(bus) == []
+
+        with collector("--sources", sources) as process:
+            for number in range(2):
+                write(number)
+                await there(number + 1)
+            await eventually(lambda: process.sample("peyvand_exchange_unpublished") == 0, "both are acknowledged")
+            await make_anew()
+            write(2)
+            await there(3)
+            assert len(process.lines("stream_lost_messages")) == 1
+            await eventually(lambda: process.sample("peyvand_exchange_unpublished") == 0, "all are acknowledged")
+            await make_anew()
+            process.popen.send_signal(signal.SIGUSR1)
+            await there(3)
+            process.popen.send_signal(signal.SIGTERM)
+            assert process.popen.wait(DEADLINE) == 0
+        assert len(process.lines("stream_lost_messages")) == 1
 
 
 async def test_the_pairing_span_is_a_setting(nats, collector, tmp_path):

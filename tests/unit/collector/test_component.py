@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import pytest
@@ -57,6 +58,91 @@ async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path)
         await collector.flush()
         assert (await executor.run(ledger.totals)).unpublished == 0
     assert sorted(s.client for _, summaries in sink.kept for s in summaries) == clients
+
+
+class NumberedSink:
+    """A bus that acknowledges each message with the next of some sequences, or raises the error in its place."""
+
+    def __init__(self, *sequences):
+        self.sequences = list(sequences)
+
+    async def publish(self, *_args, **_named):
+        sequence = self.sequences.pop(0)
+        if isinstance(sequence, BusError):
+            raise sequence
+        return sequence
+
+
+@asynccontextmanager
+async def publishing(path, sink, raw):
+    """Yield a collector, what takes a record and publishes it, and what returns the clients yet to be published."""
+    runtime = Runtime(Settings(), CollectorRegistry(), logs.logger(), asyncio.Event())
+    executor = LedgerExecutor()
+    async with executor.ledger(path, 300, NOW) as ledger:
+        collector = _Collector(runtime, cast(Any, sink), executor, ledger)
+
+        async def publish(number):
+            side = read_side(raw(clientSubsystemCode=str(number), xRequestId=f"x-{number}"))
+            batch = RecordBatch((side,), (), SourcePosition(number, number))
+            await executor.run(ledger.take, "log", batch, now_ms=NOW)
+            with suppress(BusError):
+                await collector.flush()
+
+        async def waiting():
+            pending = await executor.run(ledger.unpublished, 100)
+            return sorted(int(one.summary.client.rpartition("/")[2]) for one in pending)
+
+        yield collector, publish, waiting
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_bus_that_gives_out_a_sequence_twice_gets_everything_again(raw, tmp_path, restarted):
+    """A new summary that gets a sequence from before shows that the bus lost messages: all are published again, once."""
+    path, sink = tmp_path / "state.sqlite", NumberedSink(100, 101, 1, 2, 1, 3, 4)
+
+    async def lose(collector, publish, waiting):
+        await publish(3)
+        assert await waiting() == [1, 2, 3]
+        await collector.flush()  # the bus has the third already, and names the sequence that it got
+        assert await waiting() == []
+        await publish(4)
+        assert (await waiting(), sink.sequences) == ([], [])
+
+    async with publishing(path, sink, raw) as (collector, publish, waiting):
+        await publish(1)
+        await publish(2)
+        assert await waiting() == []
+        if not restarted:
+            await lose(collector, publish, waiting)
+    if restarted:
+        async with publishing(path, sink, raw) as (collector, publish, waiting):
+            await lose(collector, publish, waiting)
+
+
+async def test_a_message_that_the_bus_may_have_shows_no_loss(raw, tmp_path):
+    """A message that was not acknowledged gets the sequence under which the bus stored it, which says nothing."""
+    sink = NumberedSink(1, BusError("not acknowledged"), 3, 2, 4)
+    async with publishing(tmp_path / "state.sqlite", sink, raw) as (_, publish, waiting):
+        await publish(1)
+        await publish(2)
+        assert await waiting() == [2]
+        await publish(3)  # by its shard it goes out before the second
+        assert await waiting() == []
+        await publish(4)
+        assert (await waiting(), sink.sequences) == ([], [])
+
+
+async def test_all_is_published_again_on_demand(raw, tmp_path):
+    """On demand everything goes out again, and what the bus then says of messages that it has shows no loss."""
+    sink = NumberedSink(1, 2, 1, 2, 3)
+    async with publishing(tmp_path / "state.sqlite", sink, raw) as (collector, publish, waiting):
+        await publish(1)
+        await publish(2)
+        collector.publish_again()
+        await collector.flush()
+        assert (await waiting(), sink.sequences) == ([], [3])
+        await publish(3)
+        assert (await waiting(), sink.sequences) == ([], [])
 
 
 async def test_a_busy_bus_serves_again_after_a_failure(raw, tmp_path, monkeypatch):

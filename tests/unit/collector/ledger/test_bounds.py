@@ -8,7 +8,8 @@ import json
 import pytest
 from msgspec import structs
 
-from services.collector.ledger.ledger import BatchResult, Ledger
+from services.collector.ledger.batch_result import BatchResult
+from services.collector.ledger.ledger import Ledger
 from services.collector.publisher import messages
 from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.formats import read

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from services.collector.ledger import sides
-from services.collector.ledger.ledger import BatchResult, Ledger
+from services.collector.ledger.batch_result import BatchResult
+from services.collector.ledger.ledger import Ledger
 from services.collector.ledger.summary import SummaryCounts
 from services.collector.ledger.summary_rows import LedgerTotals, add_counts
 from services.collector.records.timeline import ReplayTimeline

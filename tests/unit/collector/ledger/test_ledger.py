@@ -10,7 +10,8 @@ from typing import cast
 
 import pytest
 
-from services.collector.ledger.ledger import BatchResult, Ledger
+from services.collector.ledger.batch_result import BatchResult
+from services.collector.ledger.ledger import Ledger
 from services.collector.ledger.summary_rows import LedgerTotals
 from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.formats import read

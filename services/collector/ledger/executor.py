@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from services.collector.ledger.ledger import PAIRING_SPAN_MS, Ledger
+from services.core.errors import StateError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,9 +31,12 @@ class LedgerExecutor:
     async def ledger(
         self, path: Path, slot_seconds: int, now_ms: int, span_ms: int = PAIRING_SPAN_MS
     ) -> AsyncIterator[Ledger]:
-        """Open the ledger; close it after all calls submitted by the end of the context."""
+        """Open the ledger; close it after all calls submitted by the end of the context. Raises StateError."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StateError(f"the collector's state {path} cannot be opened: {error.strerror}") from error
             ledger = await self.run(Ledger, path, slot_seconds, now_ms=now_ms, span_ms=span_ms)
             try:
                 yield ledger

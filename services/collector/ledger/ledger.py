@@ -6,15 +6,15 @@ and a summary is the sum over exchanges. A batch changes sides, summaries and th
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
 from services.collector.ledger import sides
 from services.collector.ledger import summary_rows as rows
+from services.collector.ledger.access import reading, transaction
 from services.collector.ledger.batch_result import BatchResult, rejects
 from services.collector.ledger.counting import BatchCounter
 from services.collector.ledger.parties import PartyPairs
@@ -72,22 +72,12 @@ class Ledger(AbstractContextManager["Ledger"]):
         self._database.close()
 
     def _load(self) -> None:
-        self._facts: dict[str, int] = dict(self._database.execute("SELECT name, value FROM fact"))
-        self._pairs = PartyPairs(self._database)
+        with reading(self._name):
+            self._facts: dict[str, int] = dict(self._database.execute("SELECT name, value FROM fact"))
+            self._pairs = PartyPairs(self._database)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            yield
-            self._database.execute("COMMIT")
-        except BaseException as error:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            self._load()
-            if isinstance(error, sqlite3.Error):
-                raise StateError(f"the collector's state {self._name} cannot be written: {error}") from error
-            raise
+    def _transaction(self) -> AbstractContextManager[None]:
+        return transaction(self._database, self._name, self._load)
 
     def _set(self, name: str, value: int) -> None:
         self._facts[name] = value
@@ -131,8 +121,15 @@ class Ledger(AbstractContextManager["Ledger"]):
 
     def position(self, source: str) -> SourcePosition | None:
         """Return where to continue reading a source; None if nothing of it was read."""
-        row = self._database.execute("SELECT offset, line FROM source WHERE name = ?", (source,)).fetchone()
-        return SourcePosition(*row) if row else None
+        row = self._source(source)
+        return SourcePosition(*row[:2]) if row else None
+
+    def _source(self, name: str) -> tuple[int, int, int | None] | None:
+        """Return offset, line and ``asked_from_ms`` of a source; None if nothing of it was read."""
+        query = "SELECT offset, line, asked_from_ms FROM source WHERE name = ?"
+        with reading(self._name):
+            row: tuple[int, int, int | None] | None = self._database.execute(query, (name,)).fetchone()
+        return row
 
     def _set_position(self, source: str, position: SourcePosition, asked_from_ms: int | None) -> None:
         row = (source, position.offset, position.line, asked_from_ms)
@@ -146,8 +143,8 @@ class Ledger(AbstractContextManager["Ledger"]):
         come, and their summary would replace a fuller one, published by a state that was lost.
         """
         horizon, by_request, expired = self._facts["horizon"], dict[bytes, list[Side]](), 0
-        first = self._database.execute("SELECT asked_from_ms FROM source WHERE name = ?", (source,)).fetchone()
-        begun = first[0] if first else asked_from_ms
+        known = self._source(source)
+        begun = known[2] if known else asked_from_ms
         oldest = max(horizon, self._first_slot_ms(begun))
         # A record of the future would never be forgotten. A log that is replayed or read offline may be of any time.
         newest = now_ms + _DAY_MS if self._forget and self.timeline is None else inf
@@ -240,11 +237,13 @@ class Ledger(AbstractContextManager["Ledger"]):
 
     def summaries(self) -> Iterator[ExchangeSummary]:
         """Yield every summary that counts at least one exchange, by pair and slot."""
-        return map(self._summary, rows.read_nonempty(self._database))
+        with reading(self._name):
+            yield from map(self._summary, rows.read_nonempty(self._database))
 
     def unpublished(self, limit: int) -> list[PendingSummary]:
         """Return summaries that the bus has not acknowledged at their present revision, the longest waiting first."""
-        waiting = rows.read_unpublished(self._database, limit)
+        with reading(self._name):
+            waiting = rows.read_unpublished(self._database, limit)
         return [PendingSummary(row.pair, self._summary(row)) for row in waiting]
 
     @property
@@ -273,7 +272,8 @@ class Ledger(AbstractContextManager["Ledger"]):
 
     def totals(self) -> LedgerTotals:
         """Return the sums over all summaries."""
-        unpublished = rows.count_unpublished(self._database)
+        with reading(self._name):
+            unpublished = rows.count_unpublished(self._database)
         return LedgerTotals(self._facts["exchanges"], self._facts["orphans"], unpublished)
 
     def _summary(self, row: SummaryRow) -> ExchangeSummary:

@@ -71,6 +71,7 @@ async def test_slots_of_another_length_end_the_collector(nats, collector, data_f
         (("--alias", "nobody"), "the alias nobody is not an agency of the register: name one that is with --alias"),
         (("--replay", "missing.ndjson"), "missing.ndjson: No such file or directory"),
         (("--sources", "missing.yaml"), "missing.yaml: the file is missing"),
+        (("--data", "/proc/none"), "/proc/none/collector.sqlite cannot be opened: No such file or directory"),
     ],
 )
 async def test_what_cannot_work_ends_with_a_sentence(nats, collector, tmp_path, arguments, sentence):

@@ -9,6 +9,7 @@ from services.collector.config import FileSource
 from services.collector.files.log_file import path_text
 from services.collector.files.open_files import FileKey, FileState, OpenFiles
 from services.collector.intake import Intake
+from services.collector.ledger import ClockBehindError
 from services.collector.metrics import CollectorMetrics
 from services.collector.records import START, Reject
 from services.core.errors import InputError
@@ -37,6 +38,7 @@ class FileTailer:
     _seen: dict[FileKey, FileState] = field(default_factory=dict, init=False)
     _done: dict[FileKey, FileState] = field(default_factory=dict, init=False)
     _unreadable: set[FileKey] = field(default_factory=set, init=False)
+    _early: set[FileKey] = field(default_factory=set, init=False)  # with records ahead of the clock
     _waiting: dict[FileKey, int] = field(default_factory=dict, init=False)
     _found: bool | None = field(default=None, init=False)  # whether there was ever a file; None before the first look
     _folder_failure: str = field(default="", init=False)  # the last one reported
@@ -60,7 +62,7 @@ class FileTailer:
         except InputError as error:
             if self._folder_failure != error.report():
                 self._folder_failure = error.report()
-                self._failed(error)
+                self._failed(error.report())
             return False
         self._folder_failure = ""
         finished = []
@@ -68,7 +70,7 @@ class FileTailer:
             settled = state.same(self._seen.get(key))
             if not state.same(self._done.get(key)):
                 await self._read(key, state, settled=settled)
-            if state.gone and (key in self._unreadable or (state.removed and settled)):
+            if state.gone and key not in self._early and (key in self._unreadable or (state.removed and settled)):
                 finished.append(key)
             if await self.wait(0):
                 return True
@@ -82,31 +84,41 @@ class FileTailer:
         self._done = {key: state for key, state in self._done.items() if key in files}
         self._waiting = {key: line for key, line in self._waiting.items() if key in files}
         self._unreadable.intersection_update(files)
+        self._early.intersection_update(files)
         if not files and self._found is None:
             self.log.info("no_file_found", source=self.source.id, path=str(self.source.path))
         self._found = bool(self._found or files)
-        if not self._unreadable:
+        if not self._unreadable and not self._early:
             self.metrics.source_up(self.source.id)
             if self._found:
                 self.intake.reached(self.source.id)
 
     async def _read(self, key: FileKey, state: FileState, *, settled: bool) -> None:
-        """Continue reading a file. One that cannot be read is tried again when it has changed."""
+        """Continue reading a file.
+
+        One that cannot be read is tried again when it has changed, and one that is ahead of the clock with every look.
+        """
         try:
             beginning = await self.intake.executor.run(state.log.beginning, settled=settled)
             if beginning is not None:
                 await self._take(key, f"{self.source.id} {path_text(key[0].name)} {beginning}", state, settled=settled)
+        except ClockBehindError as error:
+            if key not in self._early:
+                self._failed(f"{path_text(state.log.path)}: {error}")
+            self._early.add(key)
+            return
         except InputError as error:
-            self._failed(error)
+            self._failed(error.report())
             self._unreadable.add(key)
         else:
             self._unreadable.discard(key)
+        self._early.discard(key)
         if settled:
             self._done[key] = state
 
-    def _failed(self, error: InputError) -> None:
+    def _failed(self, reason: str) -> None:
         self.metrics.source_failed(self.source.id, "unreadable")
-        self.log.warning("source_failed", source=self.source.id, failure="unreadable", reason=error.report())
+        self.log.warning("source_failed", source=self.source.id, failure="unreadable", reason=reason)
 
     async def _take(self, key: FileKey, name: str, state: FileState, *, settled: bool) -> None:
         run = self.intake.executor.run

@@ -2,7 +2,7 @@
 
 from services.collector.ledger.batch_result import BatchResult
 from services.collector.ledger.executor import LedgerExecutor
-from services.collector.ledger.ledger import Ledger, PendingSummary
+from services.collector.ledger.ledger import ClockBehindError, Ledger, PendingSummary
 from services.collector.ledger.summary_rows import LedgerTotals
 
-__all__ = ["BatchResult", "Ledger", "LedgerExecutor", "LedgerTotals", "PendingSummary"]
+__all__ = ["BatchResult", "ClockBehindError", "Ledger", "LedgerExecutor", "LedgerTotals", "PendingSummary"]

@@ -33,6 +33,10 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 86_400_000
 
 
+class ClockBehindError(Exception):
+    """Most records of a log are more than a day ahead of the clock, so one of the two clocks is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class PendingSummary:
     """A summary with the number of its pair, so that it can be marked as published."""
@@ -141,6 +145,9 @@ class Ledger(AbstractContextManager["Ledger"]):
         ``asked_from_ms`` is the moment from which on records were requested from a server. That of its first batch is
         kept, and records of slots that begin before it expire. Of these slots only records that were logged late would
         come, and their summary would replace a fuller one, published by a state that was lost.
+
+        Raises ClockBehindError, and changes nothing, if the batch is of a log and most of its records are more than a
+        day ahead of ``now_ms``. They would expire, and would not be read again once the clock is right.
         """
         horizon, by_request, expired = self._facts["horizon"], dict[bytes, list[Side]](), 0
         known = self._source(source)
@@ -153,6 +160,10 @@ class Ledger(AbstractContextManager["Ledger"]):
                 by_request.setdefault(side.request, []).append(side)
             else:
                 expired += 1
+        if asked_from_ms is None and 2 * sum(side.request_in > newest for side in batch.sides) > len(batch.sides):
+            raise ClockBehindError(
+                "most records are more than a day ahead of the clock of this host: set the clock that is wrong"
+            )
         with self._transaction():
             counter = self._counter()
             fresh = counter.take(by_request, self._span_ms, horizon - _HOUR_MS)

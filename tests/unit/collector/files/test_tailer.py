@@ -58,6 +58,29 @@ async def test_a_quiet_log_is_read_up_to_now(following, tmp_path, raw):
         assert state() == [NOW / 1000 + 2000, NOW / 1000 + 2000]
 
 
+@pytest.mark.parametrize("removed", [False, True])
+async def test_a_log_waits_for_a_clock_that_is_behind(following, tmp_path, line, removed):
+    """While the clock is days behind, a log is a source that fails. It is read once the clock is right, and nothing of
+    it is lost, even if it was removed meanwhile.
+    """
+    log = tmp_path / "logs" / "a.log"
+    log.write_bytes(line(1) + line(2))
+    async with following() as followed:
+        followed.now -= 3 * 86_400_000
+        assert await followed.look() == (0, 0)
+        if removed:
+            log.unlink()
+        assert await followed.look(4) == (0, 0)
+        assert followed.failures() == [
+            f"{log}: most records are more than a day ahead of the clock of this host: set the clock that is wrong"
+        ]
+        assert followed.sample("peyvand_exchange_source_up", source="logs") == 0
+        followed.now = NOW
+        assert await followed.look(2) == (2, 0)
+        assert followed.sample("peyvand_exchange_expired_total") == 0
+        assert followed.sample("peyvand_exchange_source_up", source="logs") == 1
+
+
 async def test_the_last_line_needs_no_end(following, tmp_path, line):
     """A last line without a line end is read once the file has settled. A line end that comes later changes nothing."""
     log = tmp_path / "logs" / "a.log"

@@ -7,7 +7,7 @@ import pytest
 
 from services.collector.ledger import sides
 from services.collector.ledger.batch_result import BatchResult
-from services.collector.ledger.ledger import Ledger
+from services.collector.ledger.ledger import ClockBehindError, Ledger
 from services.collector.ledger.summary import SummaryCounts
 from services.collector.ledger.summary_rows import LedgerTotals, add_counts
 from services.collector.records.timeline import ReplayTimeline
@@ -92,7 +92,7 @@ def test_a_clock_in_the_future_makes_nothing_old(raw):
         def at(moment):
             return raw(moment, xRequestId=f"x-{moment}")
 
-        ledger.take("log", batch(at(NOW + 1000 * DAY)), now_ms=NOW)
+        ledger.take("log", batch(at(NOW - 1), at(NOW + 1000 * DAY)), now_ms=NOW)
         ledger.take("log", batch(at(NOW), at(NOW + 1), at(NOW + 900 * DAY)), now_ms=NOW + 1000 * DAY)
         assert ledger.take("log", batch(at(NOW - HOUR)), now_ms=NOW).expired == 0
 
@@ -106,6 +106,22 @@ def test_a_record_of_the_future_is_refused(raw, forget):
     with Ledger(None, SLOT_SECONDS, now_ms=NOW) as ledger:
         ledger.replay("log", ReplayTimeline())
         assert ledger.take("log", batch(future), now_ms=NOW) == BatchResult(read=1)
+
+
+def test_a_clock_that_is_behind_loses_no_record(raw):
+    """If most records of a log are more than a day ahead of the clock, none is taken until the clock is right.
+
+    Records that were requested from a server up to now are not a log, and expire.
+    """
+    records = batch(*(raw(NOW + moment, xRequestId=f"x-{moment}") for moment in range(3)))
+    with Ledger(None, SLOT_SECONDS, now_ms=0) as ledger:
+        for now_ms in (0, NOW - DAY - 1):
+            with pytest.raises(ClockBehindError, match="more than a day ahead of the clock of this host"):
+                ledger.take("log", records, now_ms=now_ms)
+            assert (ledger.position("log"), ledger.totals().exchanges) == (None, 0)
+        assert ledger.take("server", records, now_ms=0, asked_from_ms=0) == BatchResult(read=3, expired=3)
+        assert ledger.take("log", records, now_ms=NOW) == BatchResult(read=3)
+        assert (ledger.position("log"), ledger.totals().exchanges) == (records.position, 3)
 
 
 def test_unpublished_summaries_are_never_forgotten(raw):

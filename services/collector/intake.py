@@ -44,7 +44,7 @@ class Intake:
         self.metrics.reached(label, self.now_ms() if moment_ms is None else moment_ms)
 
     async def take(self, name: str, label: str, batch: RecordBatch, asked_from_ms: int | None = None) -> None:
-        """Count a batch and advance its source, in one transaction. ``asked_from_ms`` and errors are as in Ledger.take."""
+        """Count a batch and advance its source, in one transaction. Arguments and errors are as in Ledger.take."""
         now_ms = self.now_ms()
         result = await self.executor.run(self.ledger.take, name, batch, now_ms=now_ms, asked_from_ms=asked_from_ms)
         self.metrics.took(result)

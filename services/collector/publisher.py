@@ -1,4 +1,4 @@
-"""Publishes summaries until the bus has acknowledged the latest revision of each, and again if it loses any (docs/exchange.md §3)."""
+"""Publishes the latest revision of each summary, and all again if the bus loses any (docs/exchange.md §3)."""
 
 from __future__ import annotations
 

@@ -9,14 +9,13 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import exchange_pb2
-from services.core.codec.units import copied_fields, message_to_json, to_timestamp
+from services.core.codec.units import LONGEST_TEXT, copied_fields, message_to_json, to_timestamp
 from services.core.model import DURATION_BUCKETS, MOMENTS, ExchangeSummary
 
 _LARGEST_COUNT = 1 << 31
 """More exchanges than any slot has: a slot lasts at most a day, which leaves room for 24,000 exchanges per second."""
 _LARGEST_REVISION = 1 << 53  # a double holds it exactly; a collector's revisions are milliseconds since 1970
 _LARGEST_BYTES = 1 << 63  # databases hold integers below it
-_LONGEST_NAME = 4096  # characters: an identifier has up to five parts of 255, escaped
 
 _COUNTS = ("count", "ok", "bus_failures", "provider_failures", "orphans", "skew_count")
 _BYTES = ("request_bytes", "response_bytes")
@@ -70,7 +69,7 @@ def _check(row: ExchangeSummary) -> None:
         raise ValueError("ok, bus_failures and provider_failures, or repeats, are more than count")
     if not all(isfinite(getattr(row, name)) for name in _FLOATS):
         raise ValueError("skew_ms_sum or duration_ms_sum is not a number")
-    if any(len(getattr(row, name)) > _LONGEST_NAME for name in _NAMES):
+    if any(len(getattr(row, name)) > LONGEST_TEXT for name in _NAMES):
         raise ValueError("client, service or alias is too long")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -11,7 +12,14 @@ from numpy.typing import NDArray
 
 from peyvand.v1 import measurement_pb2, outcome_pb2
 from services.core.codec.batches import ChainPlace
-from services.core.codec.units import from_micros, message_to_json, to_duration, to_micros, to_timestamp
+from services.core.codec.units import (
+    LONGEST_TEXT,
+    from_micros,
+    message_to_json,
+    to_duration,
+    to_micros,
+    to_timestamp,
+)
 from services.core.model import (
     FACTS,
     MOMENTS,
@@ -86,6 +94,11 @@ def _targets(batch: measurement_pb2.MeasurementBatch) -> tuple[Target, ...]:
     return (*map(Target, batch.links), *(Target(name, endpoint=True) for name in batch.endpoints))
 
 
+def _texts(batch: measurement_pb2.MeasurementBatch) -> Iterator[str]:
+    yield from (batch.vantage, batch.prober, batch.register_version, batch.probe_version)
+    yield from chain(batch.links, batch.endpoints, batch.details)
+
+
 def measuring_prober(payload: bytes) -> str:
     """Return the id of the prober whose measurements a batch holds. Raises ValueError."""
     return _batch(payload).prober
@@ -101,6 +114,9 @@ def decode_columns(payload: bytes) -> MeasurementColumns:
     # Each target and detail in a table needs a row that names it, so that a small batch cannot hold very many.
     if len(batch.links) + len(batch.endpoints) > len(batch.target) or len(batch.details) > len(batch.target) + 1:
         raise ValueError("a MeasurementBatch with tables longer than its columns")
+    # All rows may share one text, which is repeated when they are written out.
+    if any(len(text) > LONGEST_TEXT for text in _texts(batch)):
+        raise ValueError("a MeasurementBatch with a text that is too long")
     columns = MeasurementColumns(
         vantage=batch.vantage,
         targets=_targets(batch),

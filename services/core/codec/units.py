@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
@@ -16,6 +16,9 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.core.model import MOMENTS
+
+LONGEST_TEXT: Final = 4096
+"""Characters of a name or a detail: an identifier of X-Road has up to five parts of 255, escaped."""
 
 
 def copied_fields(value_type: type, *special: str) -> Callable[[Any], dict[str, Any]]:

@@ -23,7 +23,7 @@ from services.dataset.days.segments import Segment, list_segments, read_segments
 from services.dataset.days.shards import Shards
 from services.dataset.log import Checkpoint, SigningKey
 from services.dataset.storage import Storage
-from services.dataset.tables import LINK_DAY, MEASUREMENT, STREAM_KINDS, Kind, content_hash, write
+from services.dataset.tables import LINK_DAY, MEASUREMENT, STREAM_KINDS, Kind, codes_of, content_hash, texts_of, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +184,11 @@ class Sealer:
 
 def _pairs(table: pa.Table, *names: str) -> dict[tuple[str, str], int]:
     """Return how many rows there are of each pair of texts in two columns."""
-    plain = pa.table({name: table[name].cast(pa.string()) for name in names})
-    rows = plain.group_by(list(names)).aggregate([([], "count_all")]).to_pylist()
-    return {tuple(row[name] for name in names): row["count_all"] for row in rows}
+    columns = {name: table[name].unify_dictionaries() for name in names}
+    texts = {name: texts_of(column) for name, column in columns.items()}
+    coded = pa.table({name: codes_of(column) for name, column in columns.items()})
+    rows = coded.group_by(list(names)).aggregate([([], "count_all")]).to_pylist()
+    return {tuple(texts[name][row[name]] for name in names): row["count_all"] for row in rows}
 
 
 def _by_vantage(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:

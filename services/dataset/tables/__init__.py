@@ -7,7 +7,7 @@ from services.dataset.tables.findings import finding_table
 from services.dataset.tables.indicators import indicator_table, indicators_of
 from services.dataset.tables.link_days import COUNTED, link_day_table, stages_of
 from services.dataset.tables.measurements import SCORED, StoredMeasurements, measurement_table, measurements_of
-from services.dataset.tables.rows import MICROS, table_of_columns
+from services.dataset.tables.rows import MICROS, codes_of, table_of_columns, texts_of
 from services.dataset.tables.schemas import (
     BATCH,
     DIGEST_BYTES,
@@ -43,6 +43,7 @@ __all__ = [
     "StoredBatch",
     "StoredMeasurements",
     "batch_table",
+    "codes_of",
     "content_hash",
     "exchange_table",
     "finding_table",
@@ -57,5 +58,6 @@ __all__ = [
     "stages_of",
     "summaries_of",
     "table_of_columns",
+    "texts_of",
     "write",
 ]

@@ -120,9 +120,11 @@ def _values(column: pa.ChunkedArray) -> bytes:
 
 def _numbered_texts(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
     """Return the distinct texts of a column in the order of their bytes, and the number of each row's text; -1 for none."""
-    plain = column.cast(pa.string()).combine_chunks()
-    texts = pc.unique(plain.drop_null()).sort()
-    return texts, pc.fill_null(pc.index_in(plain, texts), -1).to_numpy(zero_copy_only=False).astype(np.int32)
+    coded = column.unify_dictionaries().combine_chunks()
+    # Only texts are compared, never rows: many rows may share one long text.
+    texts = pc.unique(coded.dictionary.take(pc.unique(coded.indices).drop_null()).drop_null()).sort()
+    codes = pc.index_in(coded.dictionary, texts).take(coded.indices)
+    return texts, pc.fill_null(codes, -1).to_numpy(zero_copy_only=False).astype(np.int32)
 
 
 def _key(column: pa.ChunkedArray) -> NDArray[np.int64]:

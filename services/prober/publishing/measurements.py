@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from services.core.model import Measurement, Reason, Target
 from services.prober.assignments import Origin
-from services.prober.checks import Judgement
+from services.prober.checks import DETAIL_LENGTH, Judgement
 from services.prober.observation import Observation
 
 _NOTHING = Observation(0.0, 0.0)
@@ -28,7 +28,7 @@ def measured(
         data_age=judgement.data_age,
         phases=observation.phases,
         certificate_expiry=None if certificate is None else certificate.earliest_expiry,
-        detail=judgement.detail,
+        detail=judgement.detail[:DETAIL_LENGTH],  # errors may name a path of any length
         register_version=origin.register_version,
         probe_version=origin.probe_version,
         prober=origin.prober,

@@ -160,6 +160,25 @@ def test_tables_that_no_row_uses_are_refused() -> None:
             codec.decode_columns(payload)
 
 
+@pytest.mark.parametrize("field", ["links", "details", "vantage", "prober", "register_version", "probe_version"])
+def test_texts_longer_than_any_name_are_refused(field: str) -> None:
+    """A text of 4096 characters is read, and a longer one is refused, because many rows may share it."""
+    row = Measurement(Target("a"), "main", 0, 0.0, Outcome.OK, Reason.OK)
+    batch = measurement_pb2.MeasurementBatch.FromString(codec.encode_measurements([row]))
+
+    def put(text: str) -> None:
+        if isinstance(getattr(batch, field), str):
+            setattr(batch, field, text)
+        else:
+            getattr(batch, field)[0] = text
+
+    put("x" * 4096)
+    codec.decode_columns(batch.SerializeToString())
+    put("x" * 4097)
+    with pytest.raises(ValueError, match="text that is too long"):
+        codec.decode_columns(batch.SerializeToString())
+
+
 def test_ragged_blocks_are_refused() -> None:
     """A block whose columns differ in length, or without a row, is refused."""
     row = Indicator(IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))

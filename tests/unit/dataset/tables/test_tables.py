@@ -146,6 +146,17 @@ def test_bytes_follow_from_the_rows() -> None:
     assert content_hash(other, MEASUREMENT) != content_hash(whole, MEASUREMENT)
 
 
+def test_a_text_that_many_rows_share_is_not_repeated() -> None:
+    """Rows that would take more than 2 GiB with their text written out are sorted, and hash like those of a short text."""
+    rows = batch(1, rows=3_000)
+    assert rows.facts is not None
+    facts = replace(rows.facts, details=tuple(f"{text}{'x' * 1_000_000}" for text in rows.facts.details))
+    long, short = (measurement_table(one, stored=9.0, sequence=1) for one in (replace(rows, facts=facts), rows))
+    order = [sorted_rows([one], MEASUREMENT).drop_columns("detail") for one in (long, short)]
+    assert order[0].equals(order[1])
+    assert content_hash(long, MEASUREMENT) != content_hash(short, MEASUREMENT)
+
+
 def test_content_does_not_depend_on_who_wrote_it() -> None:
     """A file that another program wrote with other encodings has the same content hash."""
     table = sorted_rows([measured(seed, sequence=seed) for seed in range(1, 4)], MEASUREMENT)

@@ -10,6 +10,6 @@ from services.register.versions import to_rows
 
 
 def keep_register(storage: Storage, register: Register) -> None:
-    """Write the rows of a register, unless they are already stored. Raises StateError."""
+    """Write the rows of a register, unless the same rows are already stored. Raises StateError."""
     versions = f"{register.register_version}.{register.probe_version}"
     write_register(storage, versions, canonical_json(to_rows(register, portable=True)))

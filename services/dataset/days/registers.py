@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import pyarrow as pa
@@ -16,13 +17,17 @@ _LEVEL: Final = 9
 
 
 def write_register(storage: Storage, versions: str, content: bytes) -> None:
-    """Write the rows of a register, unless they exist. Raises StateError.
+    """Write the rows of a register, unless the same rows are stored. Raises StateError.
 
-    ``versions`` is register_version.probe_version.
+    ``versions`` is register_version.probe_version. Some rows, such as objections, are in neither version: those of the
+    last register remain.
     """
-    if versions not in register_versions(storage):
-        compressed = pa.Codec("zstd", compression_level=_LEVEL).compress(content, asbytes=True)
-        storage.write(_name(versions), compressed)
+    if versions in register_versions(storage):
+        with suppress(StateError):  # what cannot be read is written again
+            if read_register(storage, versions) == content:
+                return
+    compressed = pa.Codec("zstd", compression_level=_LEVEL).compress(content, asbytes=True)
+    storage.write(_name(versions), compressed)
 
 
 def register_versions(storage: Storage) -> list[str]:

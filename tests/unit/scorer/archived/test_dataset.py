@@ -14,6 +14,7 @@ from services.archive.link_days import link_days
 from services.archive.registers import keep_register
 from services.core.codec import decode_columns
 from services.core.errors import SettingsError, StateError
+from services.core.model import Objection, ObjectionState
 from services.core.model.register import Register
 from services.dataset.days import (
     ArchivedUpTo,
@@ -159,6 +160,23 @@ def test_the_policy_is_that_of_the_numbers(register: Register, tmp_path: Path) -
     for one in (register, lenient):
         number = replace(published_number(1), register_version=one.register_version, probe_version=one.probe_version)
         assert archive.register_of([number]).policy.publish_threshold == one.policy.publish_threshold
+
+
+def test_what_is_stated_later_is_kept_with_its_register(register: Register, tmp_path: Path) -> None:
+    """An objection changes no version of a register. It is in the dataset all the same, also where the file was damaged."""
+    start = datetime(2026, 1, 2, tzinfo=UTC)
+    objection = Objection(next(iter(register.links)), start, None, "wrong", "نادرست", "", "", ObjectionState.OPEN)
+    objected = with_versions(replace(register, objections=(objection,)))
+    assert objected.register_version == register.register_version
+    assert objected.probe_version == register.probe_version
+    storage = LocalStorage(tmp_path)
+    for one in (register, objected):
+        keep_register(storage, one)
+    assert ArchivedEvidence(storage).register(register.register_version).objections == (objection,)
+    (name,) = storage.names("register")
+    storage.write(name, b"")
+    keep_register(storage, objected)
+    assert ArchivedEvidence(storage).register(register.register_version).objections == (objection,)
 
 
 def test_a_shorter_grace_takes_nothing_back(

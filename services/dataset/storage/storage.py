@@ -90,9 +90,14 @@ class LocalStorage:
                 raise _failed("removed", self.address, name, error.strerror or str(error)) from error
 
     def _names(self, folder: Path) -> Iterator[str]:
-        for parent, _, files in os.walk(folder):
+        for parent, _, files in os.walk(folder, onerror=self._unlisted):
             place = Path(parent).relative_to(self._folder)
             yield from (str(PurePosixPath(place / file)) for file in files if not file.endswith(PART))
+
+    def _unlisted(self, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            name = str(PurePosixPath(Path(error.filename).relative_to(self._folder)))
+            raise _failed("listed", self.address, name, error.strerror or str(error)) from error
 
     def _make(self, folder: Path) -> None:
         """Create a folder and those above it, durably."""

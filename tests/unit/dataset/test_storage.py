@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from errno import EACCES, ENOENT
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,33 @@ def test_an_empty_folder_that_stays_is_named(tmp_path: Path, monkeypatch: pytest
             storage.drop_empty_folders()
     storage.drop_empty_folders()
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def _refuse(monkeypatch: pytest.MonkeyPatch, folder: Path, code: int) -> None:
+    """Let the system refuse to list a folder, as it does for any user but root."""
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path) == str(folder):
+            raise OSError(code, os.strerror(code), str(folder))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refusing)
+
+
+def test_a_folder_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder below that cannot be listed is an error that names it, instead of a folder without files."""
+    storage = LocalStorage(tmp_path)
+    storage.write("open/measurement/one", b"")
+    _refuse(monkeypatch, tmp_path / "open" / "measurement", EACCES)
+    with pytest.raises(StateError, match=r"open/measurement in .* cannot be listed: Permission denied"):
+        storage.names("open")
+
+
+def test_a_folder_that_is_not_there_has_no_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder that does not exist, or that is removed while it is listed, has no files."""
+    storage = LocalStorage(tmp_path)
+    assert storage.names("open") == []
+    storage.write("open/measurement/one", b"")
+    _refuse(monkeypatch, tmp_path / "open" / "measurement", ENOENT)
+    assert storage.names("open") == []

@@ -142,6 +142,8 @@ class ArchivedEvidence:
                 register = with_versions(from_rows([orjson.loads(read_register(self._storage, found[0]))]))
             except ValueError as error:
                 raise StateError(f"register {found[0]} in {self._storage.address} is damaged: {error}") from error
+            if f"{register.register_version}.{register.probe_version}" != found[0]:
+                raise StateError(f"register {found[0]} in {self._storage.address} has rows of other versions")
             self._registers[found[0]] = register
         return self._registers[found[0]]
 

@@ -179,6 +179,18 @@ def test_what_is_stated_later_is_kept_with_its_register(register: Register, tmp_
     assert ArchivedEvidence(storage).register(register.register_version).objections == (objection,)
 
 
+def test_a_changed_register_is_refused(register: Register, tmp_path: Path) -> None:
+    """A stored register with another weight is not the one that its name says."""
+    link = next(iter(register.links.values()))
+    heavier = replace(register, links={**register.links, link.id: replace(link, weight=link.weight * 2)})
+    storage = LocalStorage(tmp_path)
+    versions = f"{register.register_version}.{register.probe_version}"
+    keep_register(storage, replace(heavier, register_version=register.register_version))
+    assert storage.names("register") == [f"register/{versions}.json.zst"]
+    with pytest.raises(StateError, match=f"register {versions} .* has rows of other versions"):
+        ArchivedEvidence(storage).register(versions)
+
+
 def test_a_shorter_grace_takes_nothing_back(
     storage: LocalStorage, register: Register, published: dict[int, Snapshot]
 ) -> None:

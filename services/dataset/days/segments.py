@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from services.core.errors import StateError
 from services.core.files import DAMAGED
 from services.dataset.days.days import EvidenceDays, SealedMessages
-from services.dataset.days.positions import ArchivedUpTo, SegmentCount
+from services.dataset.days.positions import ArchivedUpTo, MissingMessages, SegmentCount
 from services.dataset.storage import Storage
 from services.dataset.tables import MICROS, Kind, read, sorted_rows, write
 
@@ -182,7 +182,19 @@ def before_damage(
     left = [(segment, moment) for segment, moment in whole if segment.last <= kept]
     stored = max((moment for _, moment in left), default=0.0)
     segments = counted(segment for segment, _ in left)
-    return replace(archived, sequence=kept, stored=stored, segments=segments), tuple(name for _, name in damaged)
+    left_off = replace(
+        archived, sequence=kept, stored=stored, segments=segments, gaps=_gaps_before(archived.gaps, kept)
+    )
+    return left_off, tuple(name for _, name in damaged)
+
+
+def _gaps_before(gaps: Sequence[MissingMessages], kept: int) -> tuple[MissingMessages, ...]:
+    """Return the gaps that are not found again by reading after the message ``kept``.
+
+    Those from before the stream began again, which a gap without a last number marks, have numbers of their own.
+    """
+    former = max((place for place, gap in enumerate(gaps, 1) if not gap.last), default=0)
+    return tuple(dict.fromkeys((*gaps[:former], *(gap for gap in gaps[former:] if gap.first <= kept))))
 
 
 def _committed(storage: Storage, kind: Kind, archived: ArchivedUpTo) -> list[Segment]:

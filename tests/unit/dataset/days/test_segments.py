@@ -10,6 +10,7 @@ import pytest
 from services.dataset.days import (
     ArchivedUpTo,
     EvidenceDays,
+    MissingMessages,
     before_damage,
     counted,
     list_segments,
@@ -67,3 +68,13 @@ def test_all_segments_are_read_where_one_is_known_to_be_damaged(storage: _Counti
     third = list_segments(storage, MEASUREMENT)[2].name
     archived, damaged = before_damage(storage, [MEASUREMENT], _ARCHIVED)
     assert (archived.sequence, damaged, storage.reads) == (2, (third,), 12)
+
+
+def test_a_gap_after_a_damaged_segment_is_noted_when_it_is_read_again(storage: _Counting) -> None:
+    """Gaps after the damaged segment will be found again. Those before it stay, and those from before the stream began again."""
+    moment = float(STORED)
+    before, after, former = (MissingMessages(number, number, moment, moment) for number in (1, 7, 900))
+    again = MissingMessages(950, 0, moment, moment)
+    for gaps, kept in (((before, before, after), (before,)), ((former, again, before, after), (former, again, before))):
+        archived, _ = before_damage(storage, [MEASUREMENT], replace(_ARCHIVED, gaps=gaps))
+        assert archived.gaps == kept

@@ -106,9 +106,11 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_an_endless_answer(outcome: Outcome, name: str) -> None:
-    """The target has a reason of its own in each slot, and never UNKNOWN."""
+    """The target has a reason of its own in each slot in which it is probed; a busy machine may shed a probe."""
     flood = FLOODS[name]
-    for row in outcome.of(name):
+    rows = [row for row in outcome.of(name) if row.reason is not Reason.SHED]
+    assert rows
+    for row in rows:
         if not (flood.may_time_out and row.reason is Reason.ANSWER_TIMEOUT):
             assert row.reason is flood.reason, row.detail
             assert flood.word in row.detail

@@ -1,4 +1,4 @@
-"""Limits what is read of a dataset to messages up to one, of a stream that may have been made anew (docs/archive.md §6)."""
+"""Limits the rows read from a dataset to messages up to one, also after the stream was recreated (docs/archive.md §6)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MessageLimit:
     def has_all(self, spans: Sequence[StreamSpan]) -> bool:
         """Return whether all measurements of a sealed day are within the limit."""
         return all(
-            # A day that was sealed under a former stream has nothing of this one.
+            # A day of a former stream has no message of this one.
             span.last <= self.sequence or (span.created and _moment_of(span.created) < self.since)
             for span in spans
             if span.stream == MEASUREMENT.stream
@@ -46,9 +46,9 @@ class MessageLimit:
 
 
 def message_limit(storage: Storage, sealed: Iterable[Manifest], sequence: int, before: float) -> MessageLimit:
-    """Return the limit of numbers that were published before a moment, which name their last message by ``sequence``.
+    """Return the limit for numbers that were published before a moment and count messages up to ``sequence``.
 
-    It is of the newest stream at that time. Raises StateError when the storage cannot be read.
+    The sequence is that of the newest stream at that moment. Raises StateError when the storage cannot be read.
     """
     if sequence == ALL:
         return MessageLimit()

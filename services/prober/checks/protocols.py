@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Final
 
@@ -53,9 +54,9 @@ def check_status(observation: Observation, expectations: Expectations, _document
         raise CheckFailedError(Reason.STATUS, f"status {status} instead of 2xx")
 
 
-def in_ranges(statuses: frozenset[int]) -> str:
+def in_ranges(statuses: Iterable[int]) -> str:
     """Return statuses in order, with three or more in a row as a range."""
-    numbered = enumerate(sorted(statuses))
+    numbered = enumerate(sorted(set(statuses)))
     rows = [[status for _, status in row] for _, row in groupby(numbered, lambda pair: pair[1] - pair[0])]
     return ", ".join(f"{row[0]}-{row[-1]}" if len(row) > 2 else ", ".join(map(str, row)) for row in rows)
 
@@ -146,7 +147,7 @@ def check_rcode(observation: Observation, expectations: Expectations, _document:
     dns = observation.dns
     if dns is None:
         return
-    expected = expectations.rcode or frozenset({"NOERROR"})
+    expected = expectations.rcode or ("NOERROR",)
     if dns.rcode not in expected:
         if dns.rcode in _NO_ANSWER:
             raise CheckFailedError(Reason.NAME_SERVER_FAILED, f"the name server answered {dns.rcode}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
+from functools import lru_cache
 from string import Template
 
 from services.core.model import BUS_KINDS, SOAP_KINDS, Expect, FreshnessSource, Probe, RecordPatterns, fill_placeholders
@@ -47,7 +48,7 @@ def compile_expectations(
     sizes += [query.at_once for query in (fresh and fresh.query, fresh and fresh.xpath, schema) if query]
     return Expectations(
         refused=expect.refused,
-        status=frozenset(expect.status),
+        status=expect.status,
         headers=tuple(
             HeaderCheck(name.lower(), _pattern_or_none(item.must), _pattern_or_none(item.must_not), item.optional)
             for name, item in expect.headers.items()
@@ -65,7 +66,7 @@ def compile_expectations(
         zone=zone,
         tls=expect.tls,
         certificate_left=expect.certificate_left,
-        rcode=frozenset(expect.rcode),
+        rcode=expect.rcode,
         authoritative=expect.authoritative,
         answers=_records(expect.answers),
         authority=_records(expect.authority),
@@ -76,10 +77,12 @@ def compile_expectations(
     )
 
 
+@lru_cache(maxsize=8192)
 def _patterns(texts: tuple[str, ...]) -> tuple[Pattern, ...]:
     return tuple(map(compile_pattern, texts))
 
 
+@lru_cache(maxsize=8192)
 def _records(given: RecordPatterns) -> Records:
     return Records(_patterns(given.must), _patterns(given.must_not), _patterns(given.every), given.empty)
 

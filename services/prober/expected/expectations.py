@@ -84,7 +84,7 @@ class Expectations:
     """
 
     refused: bool = False
-    status: frozenset[int] = frozenset()
+    status: tuple[int, ...] = ()
     headers: tuple[HeaderCheck, ...] = ()
     must: tuple[Pattern, ...] = ()
     must_not: tuple[Pattern, ...] = ()
@@ -99,7 +99,7 @@ class Expectations:
     zone: tzinfo = UTC
     tls: bool = False
     certificate_left: float = 0.0
-    rcode: frozenset[str] = frozenset()
+    rcode: tuple[str, ...] = ()
     authoritative: bool = False
     answers: Records = Records()
     authority: Records = Records()

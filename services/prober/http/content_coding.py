@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from services.prober.observation import Cause
@@ -46,6 +47,7 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
+@lru_cache(maxsize=1024)
 def accepted_codings(accept_encoding: str) -> frozenset[str]:
     """Return the codings that an Accept-Encoding allows, of those that can be undone.
 

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -33,7 +33,7 @@ class SupervisedProcess:
     """One child process; ``restarts`` counts how often it was started again.
 
     ``lock`` is the descriptor that locks the data folder. The process is started once the file ``needs``, which another
-    process writes, exists.
+    process writes, exists. ``defaults`` are variables of its environment, where ours does not set them.
     """
 
     name: str
@@ -41,6 +41,7 @@ class SupervisedProcess:
     log: Path
     lock: int
     needs: Path | None = None
+    defaults: Mapping[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
 
@@ -53,6 +54,7 @@ class SupervisedProcess:
             self.process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-S", "-E", str(_BOUND_PROCESS), str(os.getpid())),
                 *self.command,
+                env={**self.defaults, **os.environ},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -37,6 +37,8 @@ from services.register.bus import publish_register
 from services.register.directory import load_register
 
 _POLL_SECONDS = 0.05
+# Go collects when half as much as what is in use has been allocated; by default, as much. It takes a third less memory.
+_SERVER_DEFAULTS = {"GOGC": "50"}
 _SANDBOX_ALIAS = "civil-registration"  # the real exchange sample is one member calling itself; this agency answers it
 
 
@@ -71,7 +73,8 @@ def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[Sup
     write_configuration(config, text)
     adopt_streams(plan.nats_store)
     log_folder = plan.data / "logs"
-    server = SupervisedProcess("nats-server", [find_server(), "-c", str(config)], log_folder / "nats-server.log", held)
+    command = [find_server(), "-c", str(config)]
+    server = SupervisedProcess("nats-server", command, log_folder / "nats-server.log", held, defaults=_SERVER_DEFAULTS)
     collected: dict[str, object] = {}
     needs: dict[str, Path] = {}
     if plan.exchanges is not None:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import pytest
 
 from services.cli.up.monitor import Monitor
 from services.cli.up.processes import SupervisedProcess, running
@@ -69,3 +70,16 @@ def _ended(process: psutil.Process) -> bool:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+@pytest.mark.parametrize(("ours", "seen"), [(None, "50"), ("200", "200")])
+async def test_a_default_holds_where_our_environment_says_nothing(
+    ours: str | None, seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child has the defaults of its environment, and whatever our own environment sets in their place."""
+    monkeypatch.delenv("GOGC", raising=False) if ours is None else monkeypatch.setenv("GOGC", ours)
+    with (tmp_path / "lock").open("w") as lock:
+        child = SupervisedProcess("child", SLEEPER, tmp_path / "child.log", lock.fileno(), defaults={"GOGC": "50"})
+        async with running(child, []):
+            assert child.process is not None
+            assert psutil.Process(child.process.pid).environ()["GOGC"] == seen

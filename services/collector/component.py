@@ -72,12 +72,14 @@ class _Supervisor:
 class _Collector:
     """One run of the component, from its start to its stop."""
 
-    def __init__(self, runtime: Runtime, bus: Bus, executor: LedgerExecutor, ledger: Ledger) -> None:
+    def __init__(
+        self, runtime: Runtime, bus: Bus, executor: LedgerExecutor, ledger: Ledger, again: asyncio.Event
+    ) -> None:
         self._runtime, self._executor, self._ledger = runtime, executor, ledger
         self._metrics = CollectorMetrics(runtime.registry)
         self._intake = Intake(executor, ledger, self._metrics, runtime.log, _now_ms)
         settings = runtime.settings
-        self._publisher = SummaryPublisher(settings.bus, settings.alias, bus, executor, ledger, runtime.log)
+        self._publisher = SummaryPublisher(settings.bus, settings.alias, bus, executor, ledger, again, runtime.log)
 
     async def follow(self, registers: AsyncIterator[Register]) -> None:
         """Follow the register. Raises StateError when one with another length of slots comes into force."""
@@ -141,10 +143,6 @@ class _Collector:
         self._metrics.show_totals(await self._executor.run(self._ledger.totals))
         return more
 
-    def publish_again(self) -> None:
-        """Have all summaries published again."""
-        self._publisher.publish_again()
-
 
 async def _work(
     collector: _Collector, runtime: Runtime, registers: AsyncIterator[Register], sources: Sequence[Source]
@@ -174,6 +172,8 @@ async def _work(
 async def main(runtime: Runtime) -> None:
     """Run the collector until it is stopped. Raises PeyvandError when it cannot continue."""
     settings = runtime.settings
+    again = asyncio.Event()  # handled from the start: a signal that is not handled ends the process
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, again.set)
     sources = read_sources(Path(settings.sources)) if settings.sources else ()
     if sources and settings.replay:
         raise SettingsError("a replay moves time, which sources do not: give --replay or --sources, not both")
@@ -191,6 +191,4 @@ async def main(runtime: Runtime) -> None:
         slot_seconds, span_ms = register.policy.slot_seconds, round(settings.span_days * _DAY_MS)
         async with executor.ledger(settings.data / _DATABASE, slot_seconds, _now_ms(), span_ms) as ledger:
             collect_seldom()
-            collector = _Collector(runtime, bus, executor, ledger)
-            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, collector.publish_again)
-            await _work(collector, runtime, registers, sources)
+            await _work(_Collector(runtime, bus, executor, ledger, again), runtime, registers, sources)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -76,29 +77,34 @@ class SummaryPublisher:
 
     If a message that the bus cannot have gets a sequence from before, the stream was created anew or has shrunk. Then
     all summaries are published again. A message that the bus may have says nothing, because it gets the sequence that
-    it got then.
+    it got then. Once ``again`` is set, the next flush publishes all summaries again.
     """
 
-    def __init__(self, name: str, alias: str, bus: Bus, executor: LedgerExecutor, ledger: Ledger, log: Logger) -> None:
+    def __init__(
+        self,
+        name: str,
+        alias: str,
+        bus: Bus,
+        executor: LedgerExecutor,
+        ledger: Ledger,
+        again: asyncio.Event,
+        log: Logger,
+    ) -> None:
         self._name, self._alias, self._bus = name, alias, bus
         self._executor, self._ledger, self._log = executor, ledger, log
+        self._again = again
         self._sent = ledger.revision
         """Messages without a later revision may have been sent before, by this process or by an earlier one."""
         self._failed = set[str]()
         """The ids of messages that were sent but not acknowledged."""
-        self._again = False
-
-    def publish_again(self) -> None:
-        """Have all summaries published again with the next flush."""
-        self._again = True
 
     async def flush(self) -> bool:
         """Publish up to SUMMARIES_PER_READ summaries; return whether more may wait. Raises BusError.
 
         Summaries that the bus has acknowledged before it fails stay acknowledged.
         """
-        if self._again:
-            self._again = False
+        if self._again.is_set():
+            self._again.clear()
             self._log.info("publishing_again")
             await self._unpublish(0)
         pending = await self._executor.run(self._ledger.unpublished, SUMMARIES_PER_READ)

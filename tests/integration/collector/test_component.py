@@ -202,6 +202,19 @@ async def test_a_stream_made_anew_gets_everything_again(nats, collector, tmp_pat
         assert len(process.lines("stream_lost_messages")) == 1
 
 
+async def test_a_collector_without_a_bus_remembers_to_publish_again(nats, collector, tmp_path):
+    """SIGUSR1 while a collector waits for its bus takes effect once the bus answers."""
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    nats.kill()
+    with collector() as process:
+        await eventually(lambda: "waiting for the bus" in process.page("/health")[1], "it does not serve")
+        process.popen.send_signal(signal.SIGUSR1)
+        nats.start()
+        await eventually(lambda: process.lines("publishing_again"), "all is published again")
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.popen.wait(DEADLINE) == 0
+
+
 async def test_the_pairing_span_is_a_setting(nats, collector, tmp_path):
     """Sides that are two days apart are two exchanges with a span of one day, and one exchange with the default span."""
     await put_in_force(nats, write_register(tmp_path / "register"))

@@ -47,7 +47,7 @@ async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path)
     async with executor.ledger(tmp_path / "state.sqlite", 300, NOW) as ledger:
         sides = (read_side(raw(clientSubsystemCode=str(n), xRequestId=f"x-{n}")) for n in range(6))
         await executor.run(ledger.take, "log", RecordBatch(tuple(sides), (), SourcePosition(1, 1)), now_ms=NOW)
-        collector = _Collector(runtime, cast(Any, sink), executor, ledger)
+        collector = _Collector(runtime, cast(Any, sink), executor, ledger, asyncio.Event())
         with pytest.raises(BusError):
             await collector.flush()
         sent = sum(len(summaries) for _, summaries in sink.kept)
@@ -74,12 +74,12 @@ class NumberedSink:
 
 
 @asynccontextmanager
-async def publishing(path, sink, raw):
+async def publishing(path, sink, raw, again=None):
     """Yield a collector, what takes a record and publishes it, and what returns the clients yet to be published."""
     runtime = Runtime(Settings(), CollectorRegistry(), logs.logger(), asyncio.Event())
     executor = LedgerExecutor()
     async with executor.ledger(path, 300, NOW) as ledger:
-        collector = _Collector(runtime, cast(Any, sink), executor, ledger)
+        collector = _Collector(runtime, cast(Any, sink), executor, ledger, again or asyncio.Event())
 
         async def publish(number):
             side = read_side(raw(clientSubsystemCode=str(number), xRequestId=f"x-{number}"))
@@ -134,11 +134,11 @@ async def test_a_message_that_the_bus_may_have_shows_no_loss(raw, tmp_path):
 
 async def test_all_is_published_again_on_demand(raw, tmp_path):
     """On demand everything goes out again, and what the bus then says of messages that it has shows no loss."""
-    sink = NumberedSink(1, 2, 1, 2, 3)
-    async with publishing(tmp_path / "state.sqlite", sink, raw) as (collector, publish, waiting):
+    sink, again = NumberedSink(1, 2, 1, 2, 3), asyncio.Event()
+    async with publishing(tmp_path / "state.sqlite", sink, raw, again) as (collector, publish, waiting):
         await publish(1)
         await publish(2)
-        collector.publish_again()
+        again.set()
         await collector.flush()
         assert (await waiting(), sink.sequences) == ([], [3])
         await publish(3)
@@ -169,7 +169,7 @@ async def test_a_busy_bus_serves_again_after_a_failure(raw, tmp_path, monkeypatc
                 return len(seen)
 
         await take(0)
-        await _Collector(runtime, cast(Any, BusySink()), executor, ledger).publish()
+        await _Collector(runtime, cast(Any, BusySink()), executor, ledger, asyncio.Event()).publish()
     assert seen[1].startswith("NOT_SERVING: what was read cannot be published")
     assert seen[-1] == "SERVING"
 

@@ -95,8 +95,6 @@ class SummaryPublisher:
         self._again = again
         self._sent = ledger.revision
         """Messages without a later revision may have been sent before, by this process or by an earlier one."""
-        self._failed = set[str]()
-        """The ids of messages that were sent but not acknowledged."""
 
     async def flush(self) -> bool:
         """Publish up to SUMMARIES_PER_READ summaries; return whether more may wait. Raises BusError.
@@ -111,16 +109,15 @@ class SummaryPublisher:
         for message in messages(self._name, self._alias, pending):
             if not await self._publish(message):
                 return True
-        self._failed.clear()
         return len(pending) == SUMMARIES_PER_READ
 
     async def _publish(self, message: SummaryMessage) -> bool:
         """Publish one message; return whether the bus still has what it acknowledged before. Raises BusError."""
-        is_new = message.id not in self._failed and message.revision > self._sent
+        is_new = message.revision > self._sent
         try:
             sequence = await publish(self._bus, message)
         except BusError:
-            self._failed.add(message.id)
+            self._sent = max(self._sent, message.revision)
             raise
         highest = self._ledger.acknowledged
         if is_new and sequence <= highest:

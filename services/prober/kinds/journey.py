@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic, perf_counter, time
@@ -18,7 +18,7 @@ from services.prober.grpc import DescriptorError
 from services.prober.kinds.captured_target import Origin, check_target, named_origins
 from services.prober.kinds.kind import JourneyResult, ProbeEnvironment, ProbeKind
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
-from services.prober.secrets import MissingSecretError, UnusableError
+from services.prober.secrets import MissingSecretError
 from services.prober.transport import ProbeFailedError
 
 
@@ -107,7 +107,6 @@ async def probe(journey: JourneyTarget, deadline: float) -> JourneyResult:
     """
     run = _JourneyRun(journey, deadline)
     failure: Failure | None = None
-    our_fault: UnusableError | None = None
     steps = iter(journey.steps)
     try:
         for step in steps:
@@ -115,14 +114,11 @@ async def probe(journey: JourneyTarget, deadline: float) -> JourneyResult:
                 break
     except ProbeFailedError as failed:
         failure = failed.failure
-    except UnusableError as error:
-        our_fault = error
+    except Exception:  # our own fault
+        await run.clean_up(steps)
+        raise
     result = run.result(failure)
-    for step in steps:
-        if step.step.always:
-            await run.clean_up(step)
-    if our_fault is not None:
-        raise our_fault
+    await run.clean_up(steps)
     return result
 
 
@@ -169,11 +165,15 @@ class _JourneyRun:
         self._judging += perf_counter() - answered
         return True
 
-    async def clean_up(self, step: _PreparedStep) -> None:
-        """Take a step after another has failed, if there is time and all that it needs was captured. Never raises."""
-        if step.captured <= self._variables.keys() and monotonic() < self._deadline:
-            with suppress(Exception):  # the journey has failed already, by the target
-                await self._probe(step, self._prepare(step)[1])
+    async def clean_up(self, steps: Iterable[_PreparedStep]) -> None:
+        """Take those of the steps left that are always taken, if there is time and all that they need was captured.
+
+        Never raises.
+        """
+        for step in steps:
+            if step.step.always and step.captured <= self._variables.keys() and monotonic() < self._deadline:
+                with suppress(Exception):  # the journey has failed already
+                    await self._probe(step, self._prepare(step)[1])
 
     def _out_of_time(self, step: _PreparedStep) -> UnjudgedError:
         return UnjudgedError(f"judging took {self._judging * 1000:.0f} ms of the time that step {step.name} had left")

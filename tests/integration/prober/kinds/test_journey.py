@@ -166,6 +166,24 @@ async def test_steps_that_are_always_taken_follow_our_own_fault(tmp_path: Path) 
         assert paths(server) == ["/login", "/home", "/free"]
 
 
+async def test_steps_that_are_always_taken_follow_a_crash() -> None:
+    """A step whose code crashes is our own fault as well: the error is raised after the cleanup steps."""
+
+    async def crashes(*_: object) -> Observation:
+        raise RuntimeError("a bug of ours")
+
+    broken = ProbeKind(lambda *_: None, crashes)
+    steps = Step(Probe("broken", "tcp"), "tcp://127.0.0.1:1"), replace(a_step("clean", "${target}/free"), always=True)
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
+    async with serving(site) as server:
+        definition = Probe("test", "journey", steps=steps)
+        target = journey.prepare({**KINDS_BY_NAME, "tcp": broken}, definition, server.url(""), {}, environment)
+        with pytest.raises(RuntimeError, match="a bug of ours"):
+            await journey.probe(target, monotonic() + 3.0)
+        assert paths(server) == ["/free"]
+    await environment.close()
+
+
 async def test_a_clean_up_that_is_impossible_changes_nothing(tmp_path: Path) -> None:
     """A cleanup step that cannot be built or made leaves the failure as it was, and the next one is still taken."""
     descriptors = descriptor_set(tmp_path / "set.pb")

@@ -114,8 +114,8 @@ async def republish_if_lost(bus: Bus, register: Register, *, now: float) -> bool
     """
     chunks = split_register(register)
     manifest = make_manifest(register, chunks, now)
-    current = await read_manifest(bus, CURRENT_KEY, from_leader=True)
-    if current is not None and current.digest != manifest.digest:
-        return False
     async with _locked(bus) as lock:
+        current = await read_manifest(bus, CURRENT_KEY, from_leader=True)
+        if current is not None and current.digest != manifest.digest:
+            return False
         return await _publish(bus, chunks, manifest, lock)

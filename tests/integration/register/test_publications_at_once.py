@@ -13,7 +13,7 @@ from services.core.bus.names import REGISTER_BUCKET, kv_stream, kv_subject
 from services.core.errors import BusError
 from services.core.model import Register
 from services.register.bus import publish
-from services.register.bus.publish import publish_register
+from services.register.bus.publish import publish_register, republish_if_lost
 from services.register.directory.load import load_register
 from tests.support.cases.registers.published import register_in_force
 from tests.support.registers import write_register
@@ -88,6 +88,30 @@ async def test_a_publication_that_stood_still_removes_no_chunks(nats: Any, tmp_p
         monkeypatch.setattr(one, "kv_keys", after_another)
         assert await publish_register(one, first, now=1.0)
         assert await register_in_force(two) == second
+
+
+async def test_a_watcher_waits_for_a_publication_before_it_compares(
+    nats: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """A watcher whose register is replaced while it waits for the lock leaves the newer register in force."""
+    first, second = _registers(tmp_path, 2)
+    async with nats.connect("register") as one, nats.connect("register") as two:
+        assert await publish_register(one, first, now=1.0)
+        held, asked, claim = _hold_chunks(two, monkeypatch), asyncio.Event(), one.kv_claim
+
+        async def asking(*args: Any, **named: Any) -> bytes:
+            asked.set()
+            return bytes(await claim(*args, **named))
+
+        monkeypatch.setattr(one, "kv_claim", asking)
+        newer = asyncio.create_task(publish_register(two, second, now=2.0))
+        await held.reached.wait()
+        watching = asyncio.create_task(republish_if_lost(one, first, now=3.0))
+        await asked.wait()
+        held.released.set()
+        assert await newer
+        assert not await watching
+        assert await register_in_force(one) == second
 
 
 def _registers(folder: Path, count: int) -> list[Register]:

@@ -29,5 +29,7 @@ class Claim:
         return holder.decode(errors="replace")
 
     async def give_up(self) -> None:
-        """Let another process take the key at once. Raises BusError."""
-        await self._bus.kv_delete(self._bucket, self._key)
+        """Let another process take the key at once, if this one certainly still holds it. Raises BusError."""
+        if self.held:
+            self._until = 0.0
+            await self._bus.kv_delete(self._bucket, self._key)

@@ -80,8 +80,7 @@ async def _locked(bus: Bus) -> AsyncIterator[Claim]:
     finally:
         await cancel_and_wait(renewal)
         with suppress(BusError):
-            if lock.held:
-                await lock.give_up()
+            await lock.give_up()
 
 
 async def _renew(lock: Claim) -> None:

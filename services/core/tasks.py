@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -44,7 +45,8 @@ async def run_in_thread(call: Callable[[], T]) -> T:
 
     If the call fails meanwhile, its error is raised instead, because nobody else would see it.
     """
-    work = asyncio.ensure_future(asyncio.to_thread(call))
+    # Unlike a task, this future is not cancelled when the loop ends and cancels all its tasks.
+    work = asyncio.get_running_loop().run_in_executor(None, copy_context().run, call)
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

@@ -69,6 +69,27 @@ async def test_a_thread_is_waited_for() -> None:
     assert await run_in_thread(lambda: 7) == 7
 
 
+async def test_a_thread_is_waited_for_at_the_end_of_the_loop() -> None:
+    """A caller ends only when its thread has ended, even if all tasks are cancelled, as at the end of asyncio.run."""
+    started, released = Event(), Event()
+
+    def work() -> None:
+        started.set()
+        released.wait()
+
+    task = asyncio.create_task(run_in_thread(work))
+    await asyncio.to_thread(started.wait)
+    for one in asyncio.all_tasks() - {asyncio.current_task()}:
+        one.cancel()
+    for _ in range(5):  # turns of the loop, in which it would end
+        await asyncio.sleep(0)
+    ended = task.done()
+    released.set()
+    assert not ended
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_what_a_thread_fails_with_outlives_a_cancellation() -> None:
     """A cancelled caller raises the error of its thread, because nobody else would see it."""
     started, released = Event(), Event()

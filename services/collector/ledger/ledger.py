@@ -34,7 +34,7 @@ _DAY_MS = 86_400_000
 
 
 class ClockBehindError(Exception):
-    """Most records of a log are more than a day ahead of the clock, so one of the two clocks is wrong."""
+    """Records of a log are more than a day ahead of the clock, up to its end: one of the two clocks is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,9 @@ class Ledger(AbstractContextManager["Ledger"]):
         kept, and records of slots that begin before it expire. Of these slots only records that were logged late would
         come, and their summary would replace a fuller one, published by a state that was lost.
 
-        Raises ClockBehindError, and changes nothing, if the batch is of a log and most of its records are more than a
-        day ahead of ``now_ms``. They would expire, and would not be read again once the clock is right.
+        Raises ClockBehindError, and changes nothing, if the batch is of a log, and its last record and most others are
+        more than a day ahead of ``now_ms``. They would expire, and would not be read again once the clock is right. A
+        last record that is not ahead shows that the log's own clock was wrong before.
         """
         horizon, by_request, expired = self._facts["horizon"], dict[bytes, list[Side]](), 0
         known = self._source(source)
@@ -160,7 +161,8 @@ class Ledger(AbstractContextManager["Ledger"]):
                 by_request.setdefault(side.request, []).append(side)
             else:
                 expired += 1
-        if asked_from_ms is None and 2 * sum(side.request_in > newest for side in batch.sides) > len(batch.sides):
+        ahead = [side.request_in > newest for side in batch.sides]
+        if asked_from_ms is None and 2 * sum(ahead) > len(ahead) and ahead[-1]:
             raise ClockBehindError(
                 "most records are more than a day ahead of the clock of this host: set the clock that is wrong"
             )

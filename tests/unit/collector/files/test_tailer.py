@@ -81,6 +81,21 @@ async def test_a_log_waits_for_a_clock_that_is_behind(following, tmp_path, line,
         assert followed.sample("peyvand_exchange_source_up", source="logs") == 1
 
 
+async def test_a_log_whose_own_clock_was_ahead_is_read_on(following, tmp_path, line, raw):
+    """Records of a server's clock that was ahead expire once a record follows that is not ahead, which is counted."""
+    log = tmp_path / "logs" / "a.log"
+    ahead = [raw(NOW + 400 * 86_400_000, xRequestId=f"ahead-{number}") for number in range(3)]
+    log.write_text("".join(json.dumps(record) + "\n" for record in ahead))
+    async with following() as followed:
+        assert await followed.look(2) == (0, 0)
+        assert followed.sample("peyvand_exchange_source_up", source="logs") == 0
+        with log.open("ab") as out:
+            out.write(line(1))
+        assert await followed.look(2) == (1, 0)
+        assert followed.sample("peyvand_exchange_expired_total") == 3
+        assert followed.sample("peyvand_exchange_source_up", source="logs") == 1
+
+
 async def test_the_last_line_needs_no_end(following, tmp_path, line):
     """A last line without a line end is read once the file has settled. A line end that comes later changes nothing."""
     log = tmp_path / "logs" / "a.log"

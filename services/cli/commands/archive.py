@@ -121,7 +121,7 @@ def witness(
     import time
 
     from services.core.errors import Fault
-    from services.core.files import replace
+    from services.core.files import replace, sync
     from services.dataset.days import LogFiles, witness_faults
     from services.dataset.log import Checkpoint, SigningKey
     from services.dataset.storage import open_storage
@@ -142,6 +142,7 @@ def witness(
     cosigned = checkpoint.cosigned(signing, int(time.time()))
     try:
         replace(seen, str(cosigned).encode())
+        sync(seen.parent)  # after a power cut the older one would let a rewritten log pass
     except OSError as error:
         raise SettingsError(f"{seen} cannot be written: {error.strerror}") from error
     typer.echo(f"cosigned {checkpoint.size} leaves of {checkpoint.origin}: {seen}")

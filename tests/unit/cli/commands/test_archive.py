@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -113,6 +114,23 @@ def test_a_witness_refuses_a_rewritten_day(dataset: Path, key_file: Path, tmp_pa
         run(*words)
     assert "does not begin with the 2 leaves that were there before" in caught.value.report()
     assert Checkpoint.parse((tmp_path / "seen").read_text("utf-8")) == seen
+
+
+def test_what_a_witness_cosigned_is_on_disk(
+    dataset: Path, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint that was cosigned last survives a power cut: its content and then its name are synced."""
+    run("key", "--witness", "court.example", tmp_path / "witness.key")
+    synced, sync = list[Path](), os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    seen = tmp_path / "seen"
+    run("witness", dataset, "--key", public(key_file), "--sign", tmp_path / "witness.key", "--seen", seen)
+    assert synced == [tmp_path / "seen.part", tmp_path]
 
 
 def test_a_log_that_was_cut_is_refused(dataset: Path, key_file: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ class NoSuchPageError(Exception):
 class Visit:
     """The input of a gathering function: who reads what, and the api.
 
-    ``api`` answers in the reader's role. ``window`` is one of the register's windows in days, 0 for the first.
+    ``api`` answers in the reader's role. ``window`` is one of the register's windows in days, 0 for the default one.
     ``base`` is the console's public address, without a slash at its end.
     """
 

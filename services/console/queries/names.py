@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from services.client import Client
 from services.console.queries.figures import collected
 from services.core.errors import ApiForbiddenError
+from services.core.model import default_window
 from services.register.reading import name_key
 
 
@@ -90,6 +91,11 @@ class Names:
     links_with_legal_basis: int
     agencies: Mapping[str, NamedAgency]
     services: Mapping[str, NamedService]
+
+    @property
+    def default_window(self) -> int:
+        """The window of figures whose address names none."""
+        return default_window(self.windows_days)
 
     @property
     def sectors(self) -> tuple[str, ...]:

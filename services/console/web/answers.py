@@ -226,6 +226,6 @@ class Pages:
 
 
 def _window(query: Mapping[str, str], windows: tuple[int, ...]) -> int:
-    """Return the window of an address, 0 (the policy's first) where the register does not have it."""
+    """Return the window of an address, 0 (the policy's default) where the register does not have it."""
     text = query.get("window", "")
     return int(text) if text.isascii() and text.isdigit() and int(text) in windows else 0

@@ -99,6 +99,7 @@ from services.core.model.register import (
     Register,
     Service,
     Vantage,
+    default_window,
 )
 from services.core.model.sensitivity import RankSensitivity, Sensitivity, SwitchIndex
 from services.core.model.stream_position import StreamPosition
@@ -213,6 +214,7 @@ __all__ = [
     "VantageHealth",
     "Volume",
     "XmlExpectation",
+    "default_window",
     "escape_code",
     "fill_placeholders",
     "fill_probe",

@@ -5,7 +5,7 @@ Everything here is frozen and free of I/O. services.register reads and checks th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -154,6 +154,11 @@ class FindingPolicy:
     week_steps: int = 168
 
 
+def default_window(windows_days: Sequence[int]) -> int:
+    """Return the window of a policy that is used when none is named: 28 days if the policy has it, else its first."""
+    return 28 if 28 in windows_days else windows_days[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How the register is measured. ``levels`` are the strict shares of service levels 3 and 4."""
@@ -176,8 +181,8 @@ class Policy:
 
     @property
     def default_window(self) -> int:
-        """The window used when none is named: 28 days if the policy has it, else its first."""
-        return 28 if 28 in self.windows_days else self.windows_days[0]
+        """The window used when none is named."""
+        return default_window(self.windows_days)
 
     @property
     def prompt_seconds(self) -> float:

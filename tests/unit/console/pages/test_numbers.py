@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterator
@@ -91,7 +92,14 @@ async def test_no_number_without_window_versions_and_time(console: Console) -> N
         assert console.feed.edition.register_version[:12] in page
         assert "2026-09-21T" in page, path  # AS_OF
     assert AS_OF == 1_790_000_100
-    assert 'aria-current="true"><data value="7"' in (await console.get("/en/")).text
+
+
+@pytest.mark.parametrize(("query", "days"), [("", 28), ("?window=7", 7), ("?window=5", 28)])
+async def test_the_window_that_a_page_names_is_that_of_its_numbers(console: Console, query: str, days: int) -> None:
+    """The window marked as chosen is the one the figures are of, also if the address names none: 28 days, not the first."""
+    rows = json.loads((await console.get(f"/data/agencies.json{query}")).text)["rows"]
+    assert {row["window_days"] for row in rows} == {days}
+    assert f'aria-current="true"><data value="{days}"' in (await console.get(f"/en/agencies{query}")).text
 
 
 async def test_where_too_little_is_known_there_is_no_point(empty_api: Any, make_console: Any) -> None:

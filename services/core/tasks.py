@@ -1,4 +1,4 @@
-"""Ending asyncio tasks whose cancellation a library may swallow, and waiting for threads, which cannot be cancelled."""
+"""Ends asyncio tasks whose cancellation a library may swallow, and waits for threads, which cannot be cancelled."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -56,3 +56,22 @@ async def run_in_thread(call: Callable[[], T]) -> T:
         if (error := work.exception()) is not None:
             raise error from None
         raise
+
+
+class SharedResult(Generic[T]):
+    """The result of a call that is made in a thread, once for each source, for all who wait for it.
+
+    The call is made to the end, and its result is kept, although all of them are cancelled. A failure is not kept.
+    """
+
+    def __init__(self) -> None:
+        self._source: object = None
+        self._result: asyncio.Future[T] | None = None
+
+    async def get(self, source: object, call: Callable[[], T]) -> T:
+        """Return the result for this source. ``call`` makes it if it is not there or under way."""
+        result = self._result
+        if result is None or self._source is not source or (result.done() and result.exception() is not None):
+            result = asyncio.ensure_future(asyncio.to_thread(call))
+            self._source, self._result = source, result
+        return await asyncio.shield(result)

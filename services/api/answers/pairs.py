@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from services.api.answers.link_shares import WindowEvidence, WindowEvidenceCache
 from services.api.errors import InvalidRequestError, UnavailableError
 from services.api.model import ReadModel, RegisterView
 from services.api.paging import page_of
+from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
 from services.core.codec import losses_to_message, set_index_to_message, to_timestamp
 from services.core.model import IndicatorKind
+from services.core.tasks import SharedResult
 from services.indicator.index import Pair, PairColumns
 
 _BY_SECTOR = messages.PAIR_LEVEL_SECTOR
@@ -48,7 +51,8 @@ class PairAnswers:
     def __init__(self, model: ReadModel, windows: WindowEvidenceCache) -> None:
         self._model = model
         self._windows = windows
-        self._tables: dict[tuple[int, int], _PairTable] = {}
+        self._blocks: Mapping[str, BlockReader] = {}
+        self._tables: dict[tuple[int, int], SharedResult[_PairTable]] = {}
 
     async def answer(self, request: messages.ListPairsRequest) -> messages.ListPairsResponse:
         """Return one page of pairs by consumer and provider. Raises RequestError."""
@@ -91,13 +95,11 @@ class PairAnswers:
 
     async def _table(self, days: int, level: int) -> _PairTable:
         evidence = await self._windows.of_window(days)
-        table = self._tables.get((days, level))
-        if table is None or table.evidence is not evidence:
-            table = await asyncio.to_thread(_PairTable.of, evidence, level)
+        if self._blocks is not evidence.blocks:
             # Tables of an earlier refresh would keep its blocks in memory.
-            kept = {key: one for key, one in self._tables.items() if one.evidence.blocks is evidence.blocks}
-            self._tables = {**kept, (days, level): table}
-        return table
+            self._blocks, self._tables = evidence.blocks, {}
+        table = self._tables.setdefault((days, level), SharedResult())
+        return await table.get(evidence, partial(_PairTable.of, evidence, level))
 
 
 def _check_filters(view: RegisterView, request: messages.ListPairsRequest, level: int) -> None:

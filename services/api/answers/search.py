@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 
 from peyvand.v1 import indicator_pb2
@@ -13,6 +14,7 @@ from services.api.errors import InvalidRequestError
 from services.api.model import ReadModel, RegisterView
 from services.api.paging import page_of
 from services.core.model import Agency, IndicatorKind, Service
+from services.core.tasks import SharedResult
 from services.register.reading import name_key
 
 MAX_QUERY = 200
@@ -30,8 +32,7 @@ class Searcher:
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
-        self._view: RegisterView | None = None
-        self._texts: dict[IndicatorKind, dict[str, str]] = {}
+        self._texts = SharedResult[dict[IndicatorKind, dict[str, str]]]()
 
     async def answer(self, request: messages.SearchRequest) -> messages.SearchResponse:
         """Return one page of results, the closest first. Raises RequestError."""
@@ -40,11 +41,9 @@ class Searcher:
             raise InvalidRequestError(
                 "QUERY_INVALID", f"a query is at most {MAX_QUERY} characters, with a letter or digit"
             )
-        view, texts = self._model.view, self._texts
+        view = self._model.view
         # In threads, so that other calls continue: folding a federation's names takes a second, scanning links a tenth.
-        if self._view is not view:
-            texts = await asyncio.to_thread(_texts, view)
-            self._view, self._texts = view, texts
+        texts = await self._texts.get(view, partial(_texts, view))
         found = await asyncio.to_thread(_find, view, texts, query, current_caller())
         page = page_of(found, ("Search", query), size=request.page_size, token=request.page_token)
         return messages.SearchResponse(

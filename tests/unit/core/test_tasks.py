@@ -8,7 +8,9 @@ from threading import Event
 
 import pytest
 
-from services.core.tasks import cancel_and_wait, propagate_cancellation, run_in_thread
+from services.core.tasks import SharedResult, cancel_and_wait, propagate_cancellation, run_in_thread
+from tests.support.held_calls import HeldCalls
+from tests.support.waiting import eventually
 
 
 async def test_a_task_that_swallows_cancellations_is_cancelled_until_it_ends() -> None:
@@ -106,3 +108,25 @@ async def test_what_a_thread_fails_with_outlives_a_cancellation() -> None:
     released.set()
     with pytest.raises(ValueError, match="the disk is full"):
         await task
+
+
+async def test_a_result_is_made_once_for_each_source() -> None:
+    """All who wait for a source get the result of one call, although the first of them is cancelled."""
+    shared = SharedResult[int]()
+    sources = [object(), object()]
+    with HeldCalls(lambda: 7) as held:
+        first, *others = [asyncio.create_task(shared.get(sources[0], held)) for _ in range(3)]
+        await eventually(lambda: held.made, "the call is made")
+        first.cancel()
+        await asyncio.wait({first})
+    assert (first.cancelled(), await asyncio.gather(*others), held.made) == (True, [7, 7], 1)
+    assert (await shared.get(sources[0], held), held.made) == (7, 1)
+    assert (await shared.get(sources[1], held), held.made) == (7, 2)
+
+
+async def test_a_failure_is_not_shared_with_later_callers() -> None:
+    """Who waits for a call that fails gets its error, and the next caller makes a call of its own."""
+    shared, source = SharedResult[float](), object()
+    with pytest.raises(ZeroDivisionError):
+        await shared.get(source, lambda: 1 / 0)
+    assert await shared.get(source, lambda: 1 / 2) == 0.5

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.answers import PairAnswers, WindowEvidenceCache
+from services.api.answers import pairs as pair_answers
 from tests.support.cases.api.blocks import AS_OF, blocks_of
+from tests.support.held_calls import HeldCalls
+from tests.support.waiting import eventually
 
 AGENCIES = {
     ("civil-registry", "tax-office"): (1, 0),
@@ -86,6 +92,21 @@ async def test_a_new_refresh_is_computed_again(api):
     after = await pairs(api, consumer="customs")
     assert (before.pairs[0].index.point, after.pairs[0].index.point) == pytest.approx((0.9, 0.4))
     assert (after.as_of.seconds, after.evidence_sequence) == (AS_OF + 300, 8)
+
+
+async def test_pairs_outlive_the_caller_who_gave_up(api, monkeypatch):
+    """Pairs are computed to the end although their only caller is cancelled, and once for all callers after it."""
+    answers = PairAnswers(api.state.model, WindowEvidenceCache(api.state.model))
+    with HeldCalls(pair_answers._PairTable.of) as held:
+        monkeypatch.setattr(pair_answers._PairTable, "of", held)
+        first = asyncio.create_task(answers.answer(messages.ListPairsRequest()))
+        await eventually(lambda: held.made, "the pairs are computed")
+        first.cancel()
+        await asyncio.wait({first})
+        others = [asyncio.create_task(answers.answer(messages.ListPairsRequest())) for _ in range(3)]
+        await asyncio.sleep(0)
+    assert [len(answer.pairs) for answer in await asyncio.gather(*others)] == [len(AGENCIES)] * 3
+    assert (first.cancelled(), held.made) == (True, 1)
 
 
 async def test_what_there_is_not_is_refused(api, refusal):

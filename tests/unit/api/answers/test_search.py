@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import grpc
@@ -11,7 +12,9 @@ from peyvand.v1 import indicator_pb2
 from peyvand.v1 import register_service_pb2 as messages
 from services.api.answers import search as searching
 from services.register.directory.load import load_register
+from tests.support.held_calls import HeldCalls
 from tests.support.registers import LINKS, write_register
+from tests.support.waiting import eventually
 
 _LABELS = {
     indicator_pb2.INDICATOR_KIND_SECTOR: "sector",
@@ -92,6 +95,20 @@ async def test_another_register_is_searched_at_once(api, tmp_path):
     assert await search(api, "harbour") == []
     api.take_register(_renamed(api.register))
     assert await search(api, "harbour") == [("agency", "customs")]
+
+
+async def test_texts_outlive_the_caller_who_gave_up(api, monkeypatch):
+    """The texts of a register are folded to the end although the only search is cancelled, and once for all searches."""
+    with HeldCalls(searching._texts) as held:
+        monkeypatch.setattr(searching, "_texts", held)
+        first = api.registers.Search(messages.SearchRequest(query="tax"))
+        await eventually(lambda: held.made, "the texts are folded")
+        first.cancel()
+        await eventually(lambda: api.counted("Search", "CANCELLED"), "the search is cancelled")
+        others = [asyncio.create_task(search(api, "tax-office")) for _ in range(3)]
+        await asyncio.sleep(0)
+    assert all(found[0] == ("agency", "tax-office") for found in await asyncio.gather(*others))
+    assert held.made == 1
 
 
 def _renamed(register):

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.console.pages.page import NoSuchPageError, Visit
 from services.console.pages.trends import SPANS
-from services.console.queries import collected, figure_of, figures_of
+from services.console.queries import collected, figure_of, figures_of, government_figure
 from services.console.texts import iso
 from services.core.errors import ApiNotApplicableError
 from services.core.model import LOSS_STAGES, Indicator, IndicatorKind
@@ -64,10 +64,11 @@ def figure_row(one: Indicator) -> Row:
 
 
 async def _government(visit: Visit) -> list[Row]:
-    return [
-        figure_row(figure_of(await visit.api.indicator(IndicatorKind.GOVERNMENT, "", days)))
-        for days in visit.names.windows_days
-    ]
+    figures = [await government_figure(visit.api, days) for days in visit.names.windows_days]
+    rows = [figure_row(figure_of(one)) for one in figures if one is not None]
+    if not rows:
+        raise ApiNotApplicableError("no inquiry is in force in any window")
+    return rows
 
 
 async def _kind(visit: Visit, kind: IndicatorKind) -> list[Row]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from services.console.pages.page import Page, Visit
-from services.console.queries import figure_of, monitoring_of
-from services.core.errors import ApiNotApplicableError, ApiUnavailableError
-from services.core.model import Indicator, IndicatorKind, Monitoring
+from services.console.queries import figure_of, government_figure, monitoring_of
+from services.core.errors import ApiUnavailableError
+from services.core.model import Indicator, Monitoring
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ async def gather(visit: Visit) -> MonitorView:
     """Fetch the figures of every window and the report."""
     names = visit.names
     figures, health = await asyncio.gather(
-        asyncio.gather(*(_government(visit, days) for days in names.windows_days)),
+        asyncio.gather(*(government_figure(visit.api, days) for days in names.windows_days)),
         _health(visit),
     )
     return MonitorView(
@@ -48,14 +47,6 @@ async def gather(visit: Visit) -> MonitorView:
         links_absent=names.links_absent,
         health=health,
     )
-
-
-async def _government(visit: Visit, days: int) -> Any:
-    """Return the government's indicator, None where no inquiry is in force."""
-    try:
-        return await visit.api.indicator(IndicatorKind.GOVERNMENT, "", days)
-    except ApiNotApplicableError:
-        return None
 
 
 async def _health(visit: Visit) -> Monitoring | None:

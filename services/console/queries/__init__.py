@@ -12,7 +12,7 @@ from services.console.queries.costs import (
     provider_losses,
 )
 from services.console.queries.edition import Edition, EditionFeed
-from services.console.queries.figures import collected, figure_of, figures_of, losses_of
+from services.console.queries.figures import collected, figure_of, figures_of, government_figure, losses_of
 from services.console.queries.monitoring import monitoring_of
 from services.console.queries.names import (
     NamedAgency,
@@ -44,6 +44,7 @@ __all__ = [
     "fetch_names",
     "figure_of",
     "figures_of",
+    "government_figure",
     "largest_loss",
     "link_gains",
     "losses_of",

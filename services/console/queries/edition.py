@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.client import Client
+from services.console.queries.figures import government_figure
 from services.console.queries.names import Names, fetch_names
-from services.core.errors import ApiError, ApiNotApplicableError
+from services.core.errors import ApiError
 from services.core.log import Logger
-from services.core.model import IndicatorKind
 
 _POLL_SECONDS = 1.0
 
@@ -101,10 +101,9 @@ class EditionFeed:
     async def _government(self, windows: Iterable[int]) -> Any:
         """Return the government's indicator in the first of some windows that has one, None when no inquiry is in force."""
         for days in windows:
-            try:
-                return await self._api.indicator(IndicatorKind.GOVERNMENT, window_days=days)
-            except ApiNotApplicableError:
-                continue
+            figure = await government_figure(self._api, days)
+            if figure is not None:
+                return figure
         return None
 
 

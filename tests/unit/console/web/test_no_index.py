@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -100,6 +101,8 @@ async def test_an_index_of_a_longer_window_is_shown(api: Any, make_console: Any)
     assert (page.status_code, _SENTENCE["en"] in page.text) == (404, True)
     assert (await console.get(f"/en/?window={longest}")).status_code == 200
     assert (await console.get("/en/monitor")).status_code == 200
+    rows = json.loads((await console.get("/data/government.json")).text)["rows"]
+    assert [row["window_days"] for row in rows] == [longest]
 
 
 async def test_links_that_come_into_force_bring_the_index(endpoints_only: Console) -> None:

@@ -9,10 +9,10 @@ import json
 from dataclasses import dataclass
 from functools import partial
 
-from services.console.pages.datasets import DATASETS, Dataset, Row
+from services.console.pages.datasets import DATASETS, Dataset
 from services.console.pages.page import Content, File, Page, Visit
 from services.console.queries import Export, read_export
-from services.console.texts import iso
+from services.console.texts import Row, iso
 from services.core.spreadsheets import cell
 
 
@@ -35,8 +35,7 @@ async def as_csv(dataset: Dataset, visit: Visit) -> Content:
     """Return a table as CSV (RFC 4180): a header, then one row per line."""
     rows = await dataset.rows(visit)
     text = io.StringIO(newline="")
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(text, columns, lineterminator="\r\n")
+    writer = csv.DictWriter(text, dataset.columns, lineterminator="\r\n")
     writer.writeheader()
     writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
     return Content("text/csv; charset=utf-8; header=present", text.getvalue())

@@ -5,17 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from services.console.pages.page import NoSuchPageError, Visit
 from services.console.pages.trends import SPANS
 from services.console.queries import collected, figure_of, figures_of, government_figure
-from services.console.texts import iso
+from services.console.texts import FIGURE_COLUMNS, Row, figure_row, iso
 from services.core.errors import ApiNotApplicableError
-from services.core.model import LOSS_STAGES, Indicator, IndicatorKind
-
-Row = dict[str, Any]
-"""Values by column; None is an empty cell. Shares are of 1, times are RFC 3339 in UTC."""
+from services.core.model import IndicatorKind
 
 _DAY = 86400
 
@@ -26,41 +22,10 @@ class Dataset:
 
     name: str
     about: str
+    columns: tuple[str, ...]
     rows: Callable[[Visit], Awaitable[list[Row]]]
     is_public: bool = True
     query: tuple[str, ...] = ()
-
-
-def figure_row(one: Indicator) -> Row:
-    """Return an indicator as a row."""
-    interval, strict, band = one.interval, one.strict, one.rank_band
-    return {
-        "kind": one.kind.label,
-        "id": one.id,
-        "point": one.point,
-        "lower": one.lower,
-        "upper": one.upper,
-        "known_share": one.known_share,
-        "interval_low": interval.low if interval else None,
-        "interval_high": interval.high if interval else None,
-        "interval_level": interval.level if interval else None,
-        **{f"lost_{stage}": getattr(one.losses, stage) for stage in LOSS_STAGES},
-        "strict_point": strict.point if strict else None,
-        "strict_lower": strict.lower if strict else None,
-        "strict_upper": strict.upper if strict else None,
-        "level": one.level,
-        "rank_low": band.low if band else None,
-        "rank_high": band.high if band else None,
-        "links_required": one.links_required,
-        "links_known": one.links_known,
-        "links_absent": one.links_absent,
-        "window_days": one.window_days,
-        "as_of": iso(one.as_of),
-        "register_version": one.register_version,
-        "probe_version": one.probe_version,
-        "method_version": one.method_version,
-        "evidence_sequence": one.evidence_sequence,
-    }
 
 
 async def _government(visit: Visit) -> list[Row]:
@@ -230,26 +195,76 @@ async def _announcements(visit: Visit) -> list[Row]:
     ]
 
 
+_NAMES = ("name_en", "name_fa")
+_VERSIONS = ("window_days", "as_of", "register_version", "method_version", "evidence_sequence")
+
 DATASETS = (
-    Dataset("government", "The index of the whole government, one row for each window.", _government),
-    Dataset("sectors", "The index of each sector, by the agencies that ask.", _sectors, query=("window",)),
+    Dataset("government", "The index of the whole government, one row for each window.", FIGURE_COLUMNS, _government),
+    Dataset(
+        "sectors",
+        "The index of each sector, by the agencies that ask.",
+        FIGURE_COLUMNS,
+        _sectors,
+        query=("window",),
+    ),
     Dataset(
         "agencies",
         "The index of each agency, as it answers others or as others answer it, with its range of ranks.",
+        (*FIGURE_COLUMNS, *_NAMES, "sector"),
         _agencies,
         query=("window", "side"),
     ),
-    Dataset("pairs", "The index of each pair of agencies in which one must ask the other.", _pairs, query=("window",)),
-    Dataset("structure", "How the agencies hang together: one row for each measure.", _structure, query=("window",)),
-    Dataset("rounds", "The scores of the official rounds as announced, in per cent.", _rounds),
+    Dataset(
+        "pairs",
+        "The index of each pair of agencies in which one must ask the other.",
+        (
+            *("consumer", "provider", "point", "lower", "upper", "known_share"),
+            *("links_required", "links_known", "links_absent", *_VERSIONS),
+        ),
+        _pairs,
+        query=("window",),
+    ),
+    Dataset(
+        "structure",
+        "How the agencies hang together: one row for each measure.",
+        ("measure", "value", *_VERSIONS),
+        _structure,
+        query=("window",),
+    ),
+    Dataset(
+        "rounds",
+        "The scores of the official rounds as announced, in per cent.",
+        ("round", "held", "model", "dimension", "percent"),
+        _rounds,
+    ),
     Dataset(
         "history",
         "What was published over time of the government, a sector or an agency, hour by hour.",
+        FIGURE_COLUMNS,
         _history,
         query=("window", "span", "kind", "id"),
     ),
-    Dataset("announcements", "What the keepers of the register announced.", _announcements),
-    Dataset("services", "The index of each service.", _services, is_public=False, query=("window",)),
-    Dataset("links", "The index of each required inquiry.", _links, is_public=False, query=("window",)),
+    Dataset(
+        "announcements",
+        "What the keepers of the register announced.",
+        ("id", "from", "until", "title_en", "title_fa", "text_en", "text_fa", "agencies"),
+        _announcements,
+    ),
+    Dataset(
+        "services",
+        "The index of each service.",
+        (*FIGURE_COLUMNS, "agency", *_NAMES),
+        _services,
+        is_public=False,
+        query=("window",),
+    ),
+    Dataset(
+        "links",
+        "The index of each required inquiry.",
+        (*FIGURE_COLUMNS, "service", "consumer", "provider", "data_item", "absent"),
+        _links,
+        is_public=False,
+        query=("window",),
+    ),
 )
 """Every table of data, in the order in which the page lists them."""

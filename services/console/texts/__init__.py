@@ -4,6 +4,18 @@ from services.console.texts.catalogues import LANGUAGES, Language
 from services.console.texts.escaping import escaped
 from services.console.texts.markdown import write_markdown
 from services.console.texts.moments import iso
+from services.console.texts.rows import FIGURE_COLUMNS, Row, figure_row
 from services.console.texts.texts import Texts, texts_of
 
-__all__ = ["LANGUAGES", "Language", "Texts", "escaped", "iso", "texts_of", "write_markdown"]
+__all__ = [
+    "FIGURE_COLUMNS",
+    "LANGUAGES",
+    "Language",
+    "Row",
+    "Texts",
+    "escaped",
+    "figure_row",
+    "iso",
+    "texts_of",
+    "write_markdown",
+]

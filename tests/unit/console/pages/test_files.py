@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from services.console.pages.data import as_csv
 from services.console.pages.datasets import DATASETS
 from tests.support.console.case import Console
 
@@ -30,6 +32,18 @@ async def test_every_table_is_the_same_as_csv_and_json(console: Console, dataset
             text = row[name].removeprefix("'")
             wanted = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
             assert text == wanted
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda one: one.name)
+async def test_a_table_without_rows_has_its_header(console: Console, dataset: Any) -> None:
+    """The header of an empty table is that of the same table with rows."""
+
+    async def nothing(_: Any) -> list[Any]:
+        return []
+
+    header, *rows = (await console.get(f"/data/{dataset.name}.csv")).text.split("\r\n")
+    assert rows
+    assert (await as_csv(replace(dataset, rows=nothing), cast(Any, None))).text == f"{header}\r\n"
 
 
 async def test_rows_of_figures_carry_bounds_window_time_and_versions(console: Console) -> None:

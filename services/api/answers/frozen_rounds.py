@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 from peyvand.v1 import register_service_pb2 as messages
 from services.core.codec import indicator_to_message, to_timestamp
 from services.core.errors import StateError
 from services.core.log import Logger, logger
+from services.core.tasks import run_in_thread
 from services.core.watched_files import file_stamps
 from services.dataset.rounds import ROUND_ID, SUMMARY_FILES, FrozenRound, summarise
 from services.dataset.storage import LocalStorage
@@ -36,7 +38,7 @@ class FrozenRoundAnswers:
         if self._folder is None:
             return messages.ListFrozenRoundsResponse()
         async with self._reading:
-            return await asyncio.to_thread(self._list, self._folder)
+            return await run_in_thread(partial(self._list, self._folder))
 
     def _list(self, folder: Path) -> messages.ListFrozenRoundsResponse:
         try:

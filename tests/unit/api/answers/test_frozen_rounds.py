@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from hashlib import sha256
@@ -10,12 +11,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from peyvand.v1 import register_service_pb2 as messages
+from services.api.answers import FrozenRoundAnswers, frozen_rounds
 from services.client import connect
 from services.dataset import rounds as dataset_rounds
 from services.dataset.log import SigningKey
 from services.dataset.rounds import INDICATORS_FILE, ROUND_FILE, SIGNED_SUMS, SUMS, sign_sums
 from tests.support.cases.api.blocks import AS_OF
 from tests.support.cases.datasets.frozen_rounds import KEY, write_round
+from tests.support.held_calls import HeldCalls
+from tests.support.waiting import eventually
 
 _REQUEST = messages.ListFrozenRoundsRequest()
 
@@ -48,6 +52,20 @@ async def test_rounds_appear_without_a_restart_the_newest_first(api, tmp_path):
     assert [one.id for one in await listed(api)] == ["a", "b", "c"]
     shutil.rmtree(folder / "a")
     assert [one.id for one in await listed(api)] == ["b", "c"]
+
+
+async def test_a_caller_who_gives_up_makes_nobody_read_twice(tmp_path, monkeypatch):
+    """A round is read to the end although its only caller is cancelled, and the next caller waits for that."""
+    write_round(tmp_path / "rounds", "2026-spring")
+    answers = FrozenRoundAnswers(tmp_path / "rounds")
+    with HeldCalls(frozen_rounds.summarise) as held:
+        monkeypatch.setattr(frozen_rounds, "summarise", held)
+        first = asyncio.create_task(answers.answer())
+        await eventually(lambda: held.made, "the round is read")
+        first.cancel()
+        second = asyncio.create_task(answers.answer())
+        await asyncio.sleep(0)
+    assert len((await second).rounds) == held.made == 1
 
 
 async def test_what_did_not_change_is_not_read_again(api, tmp_path, monkeypatch):

@@ -80,7 +80,7 @@ class Pages:
             return self._old(request, frame, page, kept)
         if request.headers.get("if-none-match") == etag:
             self._metrics.served(page.name, 304)
-            return Response(status_code=304, headers=self._headers(etag))
+            return Response(status_code=304, headers=self._headers(page, etag))
         if kept is None or kept.etag != etag:
             try:
                 kept = await self._made(key, etag, frame, page, reader, request.path_params)
@@ -201,13 +201,14 @@ class Pages:
 
     def _send(self, request: Request, page: Page | File, kept: KeptPage) -> Response:
         self._metrics.served(page.name, kept.status)
-        headers = self._headers(kept.etag, framed=isinstance(page, File) and page.is_framed)
+        headers = self._headers(page, kept.etag)
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(kept.compressed, kept.status, {**headers, "content-encoding": "gzip"}, media_type=kept.type)
         return Response(kept.body, kept.status, headers, media_type=kept.type)
 
-    def _headers(self, etag: str, *, framed: bool = False) -> Mapping[str, str]:
+    def _headers(self, page: Page | File, etag: str) -> Mapping[str, str]:
         private = self._site.audience == SIGNED
+        framed = isinstance(page, File) and page.is_framed
         headers = {
             **security_headers(encrypted=self._site.encrypted, framed=framed),
             "cache-control": "private, no-cache" if private else "no-cache",

@@ -104,15 +104,17 @@ class Pages:
             return self.explain(frame, 503)
         return self._send(request, page, self._aged(frame, kept))
 
-    def explain(self, frame: Frame, status: int, *, unlisted: bool = False) -> Response:
-        """Return a page about what went wrong and where to go from here.
+    def explain(
+        self, frame: Frame, status: int, *, unlisted: bool = False, more: Mapping[str, str] | None = None
+    ) -> Response:
+        """Return a page about what went wrong and where to go from here, with ``more`` headers.
 
         With ``unlisted`` there is no index of the page's subject, because no inquiry of it is in force.
         """
         self._metrics.served("error", status)
         frame = replace(frame, renew_seconds=_RETRY_SECONDS if status == 503 else 0)
         body = render(frame, "error", status=status, unlisted=unlisted, waiting=self._feed.edition is None, view=None)
-        headers = {**security_headers(encrypted=self._site.encrypted), "cache-control": "no-store"}
+        headers = {**security_headers(encrypted=self._site.encrypted), "cache-control": "no-store", **(more or {})}
         if status == 503:
             headers["retry-after"] = "5"
         return Response(body, status, headers, media_type=_HTML)

@@ -79,7 +79,7 @@ def make_app(
 
     async def lost(request: Request, error: Exception) -> Response:
         """Answer an unknown address, a method that is not allowed, or a request that fails."""
-        status = error.status_code if isinstance(error, HTTPException) else 500
+        status, more = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
         try:
             request.scope["query_string"].decode()
         except UnicodeDecodeError:  # a page needs its address, and decoding this one would fail again
@@ -87,7 +87,7 @@ def make_app(
             return Response("This address is no text.\n", 400, headers, media_type="text/plain")
         code = request.url.path.split("/")[1]
         language = code if code in LANGUAGES else language_of(request)
-        return pages.explain(pages.frame_for(request, language), status)
+        return pages.explain(pages.frame_for(request, language), status, more=more)
 
     routes = _plain_routes(settled, assets, feed)
     if settled.open_data is not None:

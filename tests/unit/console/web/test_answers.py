@@ -199,9 +199,10 @@ async def test_an_address_that_is_no_text_is_refused(console: Console, path: str
 
 
 async def test_pages_are_only_read(console: Console) -> None:
-    """A method that does not only read is refused with a page."""
+    """A method that does not only read is refused with a page, and a header that names those that do."""
     answer = await console.client.post("/en/")
     assert (answer.status_code, "Pages here are only read" in answer.text) == (405, True)
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
 async def test_before_the_first_index_a_page_says_so(empty_api: Any, make_console: Any) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -15,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from services.client import Client
 from services.console.pages import FILES, PAGES, File, Page
@@ -85,6 +86,9 @@ def make_app(
         except UnicodeDecodeError:  # a page needs its address, and decoding this one would fail again
             headers = security_headers(encrypted=settled.encrypted)
             return Response("This address is no text.\n", 400, headers, media_type="text/plain")
+        other = _other_slash(request, routes) if status == 404 else None
+        if other is not None:
+            return RedirectResponse(other, 307, security_headers(encrypted=settled.encrypted))
         code = request.url.path.split("/")[1]
         language = code if code in LANGUAGES else language_of(request)
         return pages.explain(pages.frame_for(request, language), status, more=more)
@@ -113,7 +117,18 @@ def make_app(
                 https_only=settled.encrypted,
             )
         )
-    return Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: lost, Exception: lost})
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: lost, Exception: lost})
+    app.router.redirect_slashes = False  # to the host and scheme of the request, which are those of a proxy
+    return app
+
+
+def _other_slash(request: Request, routes: Sequence[Route]) -> str | None:
+    """Return the address without or with a slash at its end, None if there is nothing either."""
+    path: str = request.scope["path"]
+    other = path.rstrip("/") if path.endswith("/") else f"{path}/"
+    if all(route.matches({**request.scope, "path": other})[0] is not Match.FULL for route in routes):
+        return None
+    return f"{quote(other)}?{request.url.query}" if request.url.query else quote(other)
 
 
 def _plain_routes(settled: Settled, assets: Assets, feed: EditionFeed) -> list[Route]:

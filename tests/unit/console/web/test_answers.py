@@ -205,6 +205,17 @@ async def test_pages_are_only_read(console: Console) -> None:
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [("/fa", "/fa/"), ("/en/agencies/?side=consumer", "/en/agencies?side=consumer"), ("/data/", "/data")],
+)
+async def test_a_slash_at_the_end_makes_no_difference(console: Console, path: str, page: str) -> None:
+    """An address with a slash too few or too many leads to the page on the same site, whatever host a proxy asks for."""
+    answer = await console.get(path, host="127.0.0.1:7411")
+    assert (answer.status_code, answer.headers["location"]) == (307, page)
+    assert answer.headers["content-security-policy"].startswith(_POLICY)
+
+
 async def test_before_the_first_index_a_page_says_so(empty_api: Any, make_console: Any) -> None:
     """The page says that the figures are still to come. The console serves by itself once they come, and not before."""
     assert empty_api

@@ -17,10 +17,10 @@ def language_of(request: Request) -> str:
         return chosen
     wanted: list[tuple[float, str]] = []
     for part in request.headers.get("accept-language", "").split(","):
-        tag, _, weight = part.strip().partition(";q=")
-        code = tag.strip().lower().partition("-")[0]
+        tag, _, weight = part.lower().partition(";")
+        code = tag.strip().partition("-")[0]
         try:
-            quality = float(weight) if weight else 1.0
+            quality = float(weight.strip().removeprefix("q=")) if weight else 1.0
         except ValueError:
             quality = 0.0
         if code in LANGUAGES and quality > 0:

@@ -50,6 +50,7 @@ async def test_the_start_goes_by_the_browser_and_then_by_the_choice(console: Con
     for asked, code in (
         ("fa-IR,fa;q=0.9,en;q=0.8", "fa"),
         ("de, en;q=0.1, fa;q=0.9", "fa"),
+        ("de, en; q=0.1, fa ; q=0.9", "fa"),
         ("de", "en"),
         ("x;q=y", "en"),
     ):

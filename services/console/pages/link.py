@@ -117,13 +117,13 @@ async def gather(visit: Visit) -> LinkView:
     end = visit.edition.as_of
     answer, explanation, trend = await asyncio.gather(
         visit.api.link(link, visit.window, slots_from=end - _SLOTS * seconds, slots_to=end),
-        visit.api.explain(IndicatorKind.LINK, link, visit.window, limit=1),
+        _explanation(visit, link),
         _trend(visit, link),
     )
     known, status = answer.link.link, answer.link
     gain, index_if_fixed = await _gain(visit, known.service, link)
     slots = list(answer.slots)
-    findings = explanation.findings
+    findings = None if explanation is None else explanation.findings
     figure = figure_of(status.indicator) if status.HasField("indicator") else None
     return LinkView(
         **naming(known),
@@ -136,9 +136,9 @@ async def gather(visit: Visit) -> LinkView:
         vantages=_by_vantage(slots, seconds),
         slots=len(slots),
         slots_unknown=sum(Outcome(slot.verdict) is Outcome.UNKNOWN for slot in slots),
-        looks=tuple(look_of(one) for one in findings.latest),
-        reasons=tuple((Reason(one.reason).label, one.share, one.slots) for one in findings.reasons),
-        failures=tuple(look_of(one) for one in findings.failures),
+        looks=tuple(map(look_of, findings.latest)) if findings else (),
+        reasons=tuple((Reason(one.reason).label, one.share, one.slots) for one in findings.reasons) if findings else (),
+        failures=tuple(map(look_of, findings.failures)) if findings else (),
         compared=_compared(status.reconciliation) if status.HasField("reconciliation") else None,
         legal=LegalBasisView(known.legal_basis.law, known.legal_basis.article, known.legal_basis.date)
         if known.HasField("legal_basis")
@@ -150,6 +150,14 @@ async def gather(visit: Visit) -> LinkView:
         trend=trend.up_to(figure) if trend and figure else trend,
         spans=SPANS,
     )
+
+
+async def _explanation(visit: Visit, link: str) -> Any:
+    """Return the explanation of the link's index, None if nothing of the link is in force in the window."""
+    try:
+        return await visit.api.explain(IndicatorKind.LINK, link, visit.window, limit=1)
+    except ApiNotApplicableError:
+        return None
 
 
 async def _trend(visit: Visit, link: str) -> Trend | None:

@@ -35,6 +35,17 @@ async def test_pages_link_down_to_the_evidence(console: Console) -> None:
     assert "It is replaced in the next register." in civil
 
 
+@pytest.mark.parametrize(
+    ("code", "sentence"), [("en", "Nothing of it is in force."), ("fa", "در این پنجرهٔ زمانی الزام جاری ندارد.")]
+)
+async def test_a_link_that_is_not_in_force_has_a_page(api: Api, make_console: Any, code: str, sentence: str) -> None:
+    """The page says what is required although no number is published over the window."""
+    api.take_blocks(windows=(90,))
+    page = await (await make_console()).get(f"/{code}/link/deed-tax")
+    assert (page.status_code, sentence in page.text) == (200, True)
+    assert "http://127.0.0.1:7500/tax/clearance" in page.text
+
+
 async def test_the_share_of_inquiries_with_a_legal_basis_is_published(console: Console) -> None:
     """Two of the eight links state a legal basis, and the monitor page shows their share."""
     assert "Of them with a stated legal basis 25.0%" in await text_of(console, "/en/monitor")

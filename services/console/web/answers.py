@@ -141,6 +141,7 @@ class Pages:
             names=names,
             window=_window(query, names.windows_days if names else ()),
             has_window=page is not None and page.has_window,
+            is_page=isinstance(page, Page),
             audience=self._site.audience,
             role=reader.role,
             subject=reader.subject,

@@ -43,7 +43,8 @@ _LONGEST_KEPT = 300
 class Frame:
     """The frame of one page for one reader.
 
-    ``path`` is the address without the language, ``query`` what follows it; ``page`` is the name of the page.
+    ``path`` is the address without the language, ``query`` what follows it; ``page`` is the name of the page, and
+    ``is_page`` says whether the address is a page and not a file.
     ``edition`` and ``names`` are None before the api has answered for the first time.
     """
 
@@ -56,6 +57,7 @@ class Frame:
     names: Names | None = None
     window: int = 0
     has_window: bool = False
+    is_page: bool = False
     audience: str = "open"
     role: str = ""
     subject: str = ""
@@ -86,6 +88,11 @@ class Frame:
     def _address(self, code: str, query: Mapping[str, object]) -> str:
         kept = tuple((key, str(value)) for key, value in query.items() if value is not None)
         return _address(f"/{code}{self.path}", kept)
+
+    @property
+    def sign_in(self) -> str:
+        """The address of the sign-in, which leads back to this page, or to where a sign-in under way leads."""
+        return self.link("/sign-in", back=self.query.get("back") or (self.here() if self.is_page else None))
 
     @property
     def others(self) -> tuple[Language, ...]:

@@ -105,6 +105,22 @@ async def test_signed_asks_for_a_sign_in(api: Any, make_console: Any) -> None:
     assert (await console.get("/en/")).status_code == 200
 
 
+async def test_a_sign_in_leads_back_to_the_page(api: Any, make_console: Any) -> None:
+    """Every link to the sign-in names the page that it stands on, and the sign-in keeps that page."""
+    assert api
+    console = await make_console(audience="signed")
+    for path in ("/en/link/deed-tax?span=28", "/fa/agency/tax-office"):
+        links = re.compile(rf'href="({path[:3]}/sign-in[^"]*)"')
+        (address, *others) = links.findall((await console.get(path)).text)
+        assert set(others) <= {address}
+        page = (await console.get(address)).text
+        assert f'href="/sign-in/start?back={path.replace("?", "%3F").replace("=", "%3D")}"' in page
+        assert set(links.findall(page)) == {address}
+    refused = (await console.get("/data/links.csv")).text
+    assert 'href="/en/sign-in"' in refused
+    assert "back=" not in refused
+
+
 async def test_a_second_session_gets_pages_of_its_own(api: Any, make_console: Any) -> None:
     """A page holds the token of its own session, and is never sent to another session of the same person."""
     assert api

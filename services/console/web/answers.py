@@ -21,6 +21,7 @@ from services.console.web.assets import Assets
 from services.console.web.cache import KeptPage, PageCache
 from services.console.web.frame import PARAMETERS, Frame
 from services.console.web.headers import security_headers
+from services.console.web.languages import language_of
 from services.console.web.metrics import ConsoleMetrics
 from services.console.web.readers import OPEN, SIGNED, Reader, reader_of
 from services.console.web.rendering import render
@@ -71,13 +72,15 @@ class Pages:
         """Return a page, the status Not Modified, or a page that explains why there is none."""
         reader = reader_of(self._site.audience, request.scope.get("session", {}), time.time())
         frame = self._frame(request, page, language, reader)
+        # A file has no language, but the page that says why there is none has one.
+        failure = frame if isinstance(page, Page) else replace(frame, language=LANGUAGES[language_of(request)])
         if not page.is_public and not reader.sees_links:
-            return self.explain(frame, 401 if self._site.audience == SIGNED else 404)
+            return self.explain(failure, 401 if self._site.audience == SIGNED else 404)
         key = f"{reader.role} {reader.subject} {reader.token} {frame.here()}"  # a page holds the token of its session
         kept = self._cache.find(key)
         etag = self._etag(key)
         if etag is None or self._feed.away_seconds > 0:
-            return self._old(request, frame, page, kept)
+            return self._old(request, failure, page, kept)
         if request.headers.get("if-none-match") == etag:
             self._metrics.served(page.name, 304)
             return Response(status_code=304, headers=self._headers(page, etag))
@@ -87,8 +90,8 @@ class Pages:
             except (NoSuchPageError, ApiNotFoundError, ApiForbiddenError, ApiNotApplicableError, *_LATE) as error:
                 unlisted = self._has_no_index(error)
                 if isinstance(error, _LATE) and not unlisted:
-                    return self._old(request, frame, page, kept)
-                return self.explain(frame, 404, unlisted=unlisted)
+                    return self._old(request, failure, page, kept)
+                return self.explain(failure, 404, unlisted=unlisted)
         return self._send(request, page, kept)
 
     def _has_no_index(self, error: Exception) -> bool:

@@ -121,6 +121,13 @@ async def test_a_sign_in_leads_back_to_the_page(api: Any, make_console: Any) -> 
     assert "back=" not in refused
 
 
+async def test_an_error_of_a_file_is_told_in_the_language_of_its_reader(public: Console) -> None:
+    """A file has no language, so the page that says why there is none is in the reader's."""
+    for asked, code in (("fa", "fa"), ("en", "en")):
+        page = await public.get("/data/links.csv", accept_language=asked)
+        assert (page.status_code, f'<html lang="{code}"' in page.text) == (404, True)
+
+
 async def test_a_second_session_gets_pages_of_its_own(api: Any, make_console: Any) -> None:
     """A page holds the token of its own session, and is never sent to another session of the same person."""
     assert api

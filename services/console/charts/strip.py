@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from services.console.charts.svg import element, picture, written
+from services.console.charts.svg import element, picture
+from services.console.charts.time_axis import time_axis
 from services.console.texts import Texts
 
 _HEIGHT, _BAR = 64.0, 36.0
@@ -55,18 +56,7 @@ def strip_chart(texts: Texts, title: str, runs: Sequence[VerdictRun]) -> Markup:
         )
         for run in runs
     ]
-    ticks = [
-        written(
-            texts.plain_clock(moment),
-            x=place,
-            y=_HEIGHT - 8,
-            place=side,
-            class_="tick",
-            mirrored=texts.language.mirrored,
-        )
-        for moment, place, side in ((start, "0", "left"), ((start + end) / 2, "50%", "middle"), (end, "100%", "right"))
-    ]
-    return picture(_HEIGHT, title, *pieces, *ticks, class_="chart strip")
+    return picture(_HEIGHT, title, *pieces, *time_axis(texts, start, end, _HEIGHT - 8), class_="chart strip")
 
 
 def name_of_run(texts: Texts, run: VerdictRun) -> Markup:
@@ -74,7 +64,7 @@ def name_of_run(texts: Texts, run: VerdictRun) -> Markup:
     return texts.message(
         "{start} to {end}: {verdict}, {reason}",
         start=texts.plain_moment(run.start),
-        end=texts.plain_clock(run.end),
+        end=texts.plain_end(run.start, run.end),
         verdict=texts.word("verdict", run.verdict),
         reason=texts.word("reason", run.reason),
     )

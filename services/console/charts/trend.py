@@ -12,15 +12,13 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from services.console.charts.svg import element, picture, written
+from services.console.charts.svg import element, picture
+from services.console.charts.time_axis import time_axis
 from services.console.texts import Texts
 
 _HEIGHT, _TOP, _BOTTOM = 220.0, 14.0, 34.0
 _LEAST_SPAN = 0.2
 """The least span of the axis, so that a tenth of a percent does not look like a collapse."""
-
-_DAYS = 3 * 86400
-"""A shorter axis of several days has the time of day at its ends. Its middle is then empty, as such labels are long."""
 
 _GAP_STEPS = 3
 """Points further apart than this many usual steps are not joined."""
@@ -79,26 +77,9 @@ def trend_chart(texts: Texts, title: str, points: Sequence[TrendPoint], start: f
             class_="plot",
         )
     )
-    # A phone has no room for three dates.
-    middle = "tick roomy" if end - start >= _DAYS else "tick"
-    places = ("0", "left", "tick"), ("50%", "middle", middle), ("100%", "right", "tick")
     parts += shares  # drawn over the line, which may begin at the same place
-    parts.extend(
-        written(name, place, _HEIGHT - 10, side, class_, mirrored=texts.language.mirrored)
-        for name, (place, side, class_) in zip(_names(texts, start, end), places, strict=True)
-        if name
-    )
+    parts += time_axis(texts, start, end, _HEIGHT - 10)
     return picture(_HEIGHT, title, *parts, class_="chart trend")
-
-
-def _names(texts: Texts, start: float, end: float) -> tuple[str, str, str]:
-    """Return the labels at the start, in the middle and at the end of the time axis."""
-    first, last = texts.plain_day(start), texts.plain_day(end)
-    if first == last:
-        return texts.plain_clock(start), first, texts.plain_clock(end)
-    if end - start < _DAYS:
-        return texts.plain_moment(start), "", texts.plain_moment(end)
-    return first, texts.plain_day((start + end) / 2), last
 
 
 def _axis(points: Sequence[TrendPoint]) -> tuple[float, float]:

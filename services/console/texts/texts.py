@@ -137,6 +137,11 @@ class Texts:
         """Return the time of day of epoch seconds."""
         return write_clock(moment, self.zone, self.language.code, seconds=self.seconds)
 
+    def plain_end(self, start: float, moment: float) -> str:
+        """Return the end of a span in epoch seconds: its time of day, and its day unless the span starts on it."""
+        same = local_day(start, self.zone) == local_day(moment, self.zone)
+        return self.plain_clock(moment) if same else self.plain_moment(moment)
+
     def plain_day(self, moment: float) -> str:
         """Return the day of epoch seconds."""
         return write_day(local_day(moment, self.zone), self.language.code)
@@ -147,9 +152,9 @@ class Texts:
             return self.none()
         return _time(moment, self.plain_moment(moment))
 
-    def clock(self, moment: float) -> Markup:
-        """Return the time of day of epoch seconds."""
-        return _time(moment, self.plain_clock(moment))
+    def end(self, start: float, moment: float) -> Markup:
+        """Return the end of a span, as ``plain_end``."""
+        return _time(moment, self.plain_end(start, moment))
 
     def day(self, text: str) -> Markup:
         """Return a day that is written YYYY-MM-DD."""

@@ -127,6 +127,17 @@ def test_a_strip_names_each_piece() -> None:
     assert "<x>" not in svg
 
 
+def test_a_strip_of_days_says_which_day_it_ends() -> None:
+    """Both ends of a long strip, and the end of a piece that ends on another day, are named with their day."""
+    svg = strip_chart(EN, "t", runs_of([(slot * 3600, "ok", "ok") for slot in range(48)], 3600))
+    assert "<title>1 January 1970, 00:00 to 3 January 1970, 00:00: Answered" in svg
+    assert re.findall(r'<text[^>]*class="tick"[^>]*>([^<]*)<', svg) == [
+        "1 January 1970, 00:00",
+        "3 January 1970, 00:00",
+    ]
+    assert "<title>1 January 1970, 00:00 to 01:00: " in strip_chart(EN, "t", runs_of([(0, "ok", "ok")], 3600))
+
+
 @pytest.mark.parametrize(
     ("point", "shade"),
     [(None, "unknown"), (0.0, "s0"), (0.5, "s1"), (0.8, "s2"), (0.95, "s3"), (0.99, "s4"), (1, "s4")],

@@ -167,10 +167,10 @@ class ReadModel:
         )
 
     def _is_current(self) -> bool:
-        """Return whether the newest blocks were all published together, and are of the register in force."""
-        if GOVERNMENT_KEY not in self.blocks:
+        """Return whether the newest blocks that were published together are of the register in force."""
+        if GOVERNMENT_KEY not in self.blocks or GOVERNMENT_KEY not in self.whole:
             return False  # it comes last; until then the first refresh is incomplete
-        return [version for version, _ in self._stamp_counts] == [self.view.register.register_version]
+        return self.whole[GOVERNMENT_KEY].register_version == self.view.register.register_version
 
     def _update_stamp(self, key: str) -> None:
         """Record the register version and moment of a block, if the register in force has its agency."""

@@ -12,7 +12,7 @@ import pytest
 from services.console.queries import edition
 from services.core.model import IndicatorKind
 from services.register.directory import load_register
-from tests.support.cases.api.blocks import blocks_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of
 from tests.support.console.case import Console
 from tests.support.registers import ANNOUNCEMENTS, write_register
 from tests.support.values.block_columns import Block
@@ -103,6 +103,18 @@ async def test_an_index_of_a_longer_window_is_shown(api: Any, make_console: Any)
     assert (await console.get("/en/monitor")).status_code == 200
     rows = json.loads((await console.get("/data/government.json")).text)["rows"]
     assert [row["window_days"] for row in rows] == [longest]
+
+
+async def test_the_api_is_not_lost_while_blocks_arrive(api: Any, make_console: Any) -> None:
+    """An api that has a part of the next index still says that no inquiry is in force in the default window."""
+    longest = max(api.register.policy.windows_days)
+    api.take_blocks(windows=(longest,))
+    console = await make_console()
+    newer = blocks_of(api.register, windows=(longest,), as_of=AS_OF + 300)
+    api.take("consumer.customs", newer["consumer.customs"])
+    await console.refresh()
+    assert (await console.get("/healthz")).text == "SERVING\n"
+    assert (await console.get("/en/agency/tax-office")).status_code == 200
 
 
 async def test_links_that_come_into_force_bring_the_index(endpoints_only: Console) -> None:

@@ -28,7 +28,7 @@ async def atom(visit: Visit) -> Content:
     page = _address(visit)
     _add(feed, "id", page)
     _add(feed, "title", _title(visit))
-    _add(feed, "updated", _rfc3339(max((one.changed for one in announcements), default=visit.edition.published)))
+    _add(feed, "updated", _rfc3339(max((one.changed for one in announcements), default=_published(visit))))
     ET.SubElement(_add(feed, "author"), f"{{{_ATOM}}}name").text = visit.names.government(visit.language)
     _add(feed, "link", rel="alternate", type="text/html", href=page)
     _add(feed, "link", rel="self", type="application/atom+xml", href=f"{visit.base}/feeds/{visit.language}.atom")
@@ -72,7 +72,7 @@ async def json_feed(visit: Visit) -> Content:
 async def calendar(visit: Visit) -> Content:
     """Return announcements and maintenance as iCalendar (RFC 5545)."""
     announcements, maintenance = await asyncio.gather(announcements_of(visit), maintenance_of(visit))
-    stamp = _basic(visit.edition.published)
+    stamp = _basic(_published(visit))
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Peyvand//Console//EN", f"X-WR-CALNAME:{_text(_title(visit))}"]
     for one in announcements:
         lines += ["BEGIN:VEVENT", f"UID:{one.id}@peyvand", f"DTSTAMP:{stamp}", f"DTSTART:{_basic(one.start)}"]
@@ -99,6 +99,11 @@ async def calendar(visit: Visit) -> Content:
         ]
     lines.append("END:VCALENDAR")
     return Content("text/calendar; charset=utf-8", "".join(map(_folded, lines)))
+
+
+def _published(visit: Visit) -> int:
+    """Return when the register was published, or when its figures were, if the api does not know."""
+    return visit.edition.published or visit.edition.as_of
 
 
 def _address(visit: Visit) -> str:

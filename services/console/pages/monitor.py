@@ -15,14 +15,15 @@ from services.core.model import Indicator, Monitoring
 class MonitorView:
     """The government's figures, what the register requires to be measured, and the scorer's report.
 
-    ``figures`` are those of each window in which inquiries are in force. ``health`` is None until the scorer reports anything.
+    ``figures`` are those of each window in which inquiries are in force. ``health`` is None until the scorer reports anything,
+    ``published`` where the api does not know when the register was published.
     """
 
     figures: tuple[Indicator, ...]
     vantages: tuple[str, ...]
     slot_seconds: int
     epoch: int
-    published: int
+    published: int | None
     agencies: int
     links: int
     links_absent: int
@@ -41,7 +42,7 @@ async def gather(visit: Visit) -> MonitorView:
         vantages=names.vantages,
         slot_seconds=names.slot_seconds,
         epoch=names.epoch,
-        published=names.published,
+        published=names.published or None,
         agencies=len(names.agencies),
         links=names.links,
         links_absent=names.links_absent,

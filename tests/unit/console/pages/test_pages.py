@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.api.model import RegisterView
 from services.client import ApiUnavailableError, Client
 from services.console.texts import LANGUAGES
 from tests.support.cases.api.blocks import blocks_of
@@ -101,6 +102,15 @@ async def test_the_monitor_page_shows_vantages_and_streams(make_console, api) ->
     text = await text_of(await make_console(), "/en/monitor")
     assert "has not reported yet" in text
     assert "MEASUREMENTS" not in text
+
+
+async def test_a_register_whose_publication_is_not_known_has_no_date(console: Console, api: Any) -> None:
+    """If the api does not know when the register was published, no page and no feed says that it was in 1970."""
+    api.state.model.replace_register(RegisterView(replace(api.register, announcements=())))
+    await console.refresh()
+    for path in ("/en/monitor", "/feeds/en.atom", "/feeds/en.ics"):
+        page = await console.get(path)
+        assert (page.status_code, "1970" in page.text) == (200, False), path
 
 
 async def test_the_monitor_page_tells_no_report_from_no_answer(console: Console, monkeypatch: Any) -> None:

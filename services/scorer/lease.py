@@ -28,24 +28,31 @@ class Lease:
         self._log = log
         name = f"{gethostname()} {token_hex(4)}"
         self._claim = Claim(bus, INDICATOR_BUCKET, LEASE_KEY, name=name, seconds=LEASE_SECONDS)
+        self._shown = ""
         self.taken = asyncio.Event()
 
+    async def take(self) -> bool:
+        """Take the lease unless another scorer has it; return whether this scorer has it."""
+        if not self.taken.is_set():
+            holder = await self._ask()
+            if holder == self._claim.name:
+                self.taken.set()
+            elif holder not in ("", self._shown):
+                self._log.info("another_scorer_publishes", holder=holder)
+                self._shown = holder
+        return self.taken.is_set()
+
     async def keep(self) -> None:
-        """Wait until no other scorer has the lease, take it, and renew it until cancelled.
+        """Renew the lease until cancelled, once it is taken.
 
         Raises BusError when another scorer has taken it because this one did not renew it in time.
         """
-        shown = ""
+        await self.taken.wait()
         while True:
-            holder = await self._take()
-            if holder == self._claim.name:
-                self.taken.set()
-            elif holder and self.taken.is_set():
+            await asyncio.sleep(RENEWAL_SECONDS)
+            holder = await self._ask()
+            if holder not in ("", self._claim.name):
                 raise BusError(f"another scorer publishes by now, {holder}: this one stood still")
-            elif holder not in ("", shown):
-                self._log.info("another_scorer_publishes", holder=holder)
-                shown = holder
-            await asyncio.sleep(RENEWAL_SECONDS if self.taken.is_set() else RENEWAL_SECONDS / 2)
 
     def check(self) -> None:
         """Raise BusError unless this scorer certainly has the lease, whatever the bus did since the last renewal."""
@@ -59,7 +66,7 @@ class Lease:
                 async with asyncio.timeout(RENEWAL_SECONDS):
                     await self._claim.give_up()
 
-    async def _take(self) -> str:
+    async def _ask(self) -> str:
         """Take or renew the lease unless another scorer has it; return who has it, or "" if the bus does not answer."""
         try:
             return await self._claim.take()

@@ -97,7 +97,7 @@ class Refresher:
             is_right = not await self._is_clock_wrong(grown=begun and grown)
             if is_right and begun and (grown or late):
                 started = time.monotonic()
-                await self._prepare(end_slot)
+                await self.prepare(end_slot)
                 took = await self._refresh(end_slot)
                 await self.evidence_lock.run_in_slices(self.scoring.close())
                 if time.monotonic() >= trim_from:
@@ -160,7 +160,8 @@ class Refresher:
             self.exchanges.attribute_by(compiled.attributor)
             self.log.info("register_adopted", register_version=compiled.register.register_version)
 
-    async def _prepare(self, end_slot: int) -> None:
+    async def prepare(self, end_slot: int) -> None:
+        """Count the evidence for an index up to ``end_slot`` exclusive."""
         last = self.scoring.calendar.day_of(end_slot - 1)
 
         def pieces() -> Iterator[None]:

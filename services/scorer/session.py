@@ -142,9 +142,7 @@ class _Session:
 
     async def _publish(self) -> None:
         await self._measurements.caught_up.wait()
-        await stand_by(
-            self._bus, self._lease, self._scoring, self._evidence_lock, readiness=self._readiness, log=self._log
-        )
+        await stand_by(self._bus, self._lease, self._refresher)
         try:
             self._found = await published_findings(self._bus)
         except BusError as error:

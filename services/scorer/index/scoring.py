@@ -248,16 +248,14 @@ class Scoring:
         self._publishing = set()
         self.manifest = replace(self.manifest, end_slot=end_slot)
 
-    def follow(self, as_of: int) -> int | None:
-        """Record that another scorer published an index as of ``as_of`` (epoch seconds); return its end slot if newer.
+    def follow(self, as_of: int) -> None:
+        """Record that another scorer published an index as of ``as_of`` (epoch seconds).
 
         What is due stays due: the other scorer's index may rest on fewer messages.
         """
-        end_slot, known = self.calendar.slot_of(as_of), self.manifest.end_slot
-        if known is not None and end_slot <= known:
-            return None
-        self.manifest = replace(self.manifest, end_slot=end_slot)
-        return end_slot
+        end_slot = self.calendar.slot_of(as_of)
+        if self.manifest.end_slot is None or end_slot > self.manifest.end_slot:
+            self.manifest = replace(self.manifest, end_slot=end_slot)
 
     def history_sent(self, *, hour: int | None = None, day: int | None = None) -> None:
         """Record the hour or the day whose indicators have been sent to INDICATORS."""

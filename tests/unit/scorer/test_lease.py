@@ -1,4 +1,4 @@
-"""A scorer gives up only the lease that it certainly still has."""
+"""A scorer asks for the lease when it is told to, renews it, and gives up only the lease that it certainly still has."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import cast
 import pytest
 
 from services.core.bus import Bus, claim
+from services.core.errors import BusError
 from services.core.log import logger
-from services.core.tasks import cancel_and_wait
+from services.scorer import lease as module
 from services.scorer.lease import LEASE_SECONDS, Lease
 
 
@@ -39,11 +40,23 @@ async def test_a_lease_that_another_scorer_took_stays(
     now, bus = 1000.0, OneKey()
     monkeypatch.setattr(claim, "time", SimpleNamespace(monotonic=lambda: now))
     lease = Lease(cast(Bus, bus), log=logger())
-    keeping = asyncio.ensure_future(lease.keep())
-    await lease.taken.wait()
-    await cancel_and_wait(keeping)
+    assert await lease.take()
     now += passed
     if left:
         bus.holder = left
     await lease.give_up()
     assert bus.holder == left
+
+
+async def test_the_lease_is_kept_once_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lease is not asked for before it is taken. From then on it is renewed, and that fails if another has it."""
+    monkeypatch.setattr(module, "RENEWAL_SECONDS", 0)
+    bus = OneKey()
+    lease = Lease(cast(Bus, bus), log=logger())
+    keeping = asyncio.ensure_future(lease.keep())
+    await asyncio.sleep(0)
+    assert not bus.holder
+    assert await lease.take()
+    bus.holder = b"another"
+    with pytest.raises(BusError, match="another scorer publishes by now, another: this one stood still"):
+        await keeping

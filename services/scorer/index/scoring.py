@@ -251,11 +251,13 @@ class Scoring:
     def follow(self, as_of: int) -> None:
         """Record that another scorer published an index as of ``as_of`` (epoch seconds).
 
-        What is due stays due: the other scorer's index may rest on fewer messages.
+        That index may rest on fewer messages. So the detail of its slots is owed, but no index here waits for it.
         """
         end_slot = self.calendar.slot_of(as_of)
         if self.manifest.end_slot is None or end_slot > self.manifest.end_slot:
-            self.manifest = replace(self.manifest, end_slot=end_slot)
+            self.manifest, oldest = replace(self.manifest, end_slot=end_slot), self._detail_from(end_slot)
+            self._owed = {slot for slot in self._owed | self._unpublished if oldest <= slot < end_slot}
+            self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}
 
     def history_sent(self, *, hour: int | None = None, day: int | None = None) -> None:
         """Record the hour or the day whose indicators have been sent to INDICATORS."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK
 from services.core.codec import decode_columns, decode_measurements, encode_measurements, measurement_to_json
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason, Stage
@@ -229,6 +230,29 @@ def test_old_slots_do_not_keep_an_index(register: Register, tmp_path: Path, caus
         assert again.chunks == owed.chunks
         scoring.settle(owed)
     assert scoring.owed() is None
+
+
+def test_what_another_scorer_published_does_not_keep_an_index(register: Register, tmp_path: Path) -> None:
+    """However long a scorer stood by, its first index waits only for the slots since the other scorer's last index.
+    The detail of the slots before is owed, as far back as detail is kept.
+    """
+    scoring = Run(register, tmp_path).scoring
+    first = START // SLOT
+    slots = range(first, first + 3 * DETAIL_SECONDS // SLOT, SLOTS_PER_BLOCK // 2)
+    for sequence, slot in enumerate(slots, 1):
+        row = Measurement(
+            Target("deed-civil"), "north", slot * SLOT, slot * SLOT + 5.0, OUTCOME_OF[Reason.OK], Reason.OK
+        )
+        scoring.take(decode_columns(encode_measurements([row])), stored=slot * SLOT + 10.0, sequence=sequence)
+        scoring.follow(slot * SLOT)
+    (chunk,) = scoring.due(slots[-1] + 1).chunks
+    assert slots[-1] in chunk
+    owed = []
+    while (update := scoring.owed()) is not None:
+        owed += update.chunks
+        scoring.settle(update)
+    kept = [slot for slot in slots if slots[-1] - DETAIL_SECONDS // SLOT < slot < chunk.start]
+    assert {slot // SLOTS_PER_BLOCK for slot in kept} == {chunk.start // SLOTS_PER_BLOCK for chunk in owed}
 
 
 def test_clock_may_step_back(register: Register, tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ class Refresher:
     _report: ReconciliationReport = field(default_factory=ReconciliationReport, init=False)
     _findings: tuple[Finding, ...] = field(default=(), init=False)
     _counted: bool = field(default=False, init=False)
-    _trimmed: date | None = field(default=None, init=False)
+    _trimmed: date | None = field(default=None, init=False)  # the day on which volumes were dropped
+    _trim_from: float = field(default=0.0, init=False)  # when to return freed memory again
     _volumes: tuple[ExchangeVolume, ...] = field(default=(), init=False)
     _clock_from: float = field(default=0.0, init=False)  # when to check the clock again
     _clock_wrong: bool = field(default=False, init=False)
@@ -84,7 +85,7 @@ class Refresher:
 
     async def run(self) -> None:
         """Refresh until cancelled. Raises StateError."""
-        late_from = late_took = trim_from = 0.0
+        late_from = late_took = 0.0
         while True:
             self.evidence_lock.changed.clear()
             await self.apply_adopted()
@@ -99,10 +100,7 @@ class Refresher:
                 started = time.monotonic()
                 await self.prepare(end_slot)
                 took = await self._refresh(end_slot)
-                await self.evidence_lock.run_in_slices(self.scoring.close())
-                if time.monotonic() >= trim_from:
-                    await asyncio.to_thread(trim_memory)
-                    trim_from = time.monotonic() + TRIM_SECONDS
+                await self.tidy(end_slot)
                 if not grown:
                     late_took = took
                     late_from = started + max(took + LATE_SECONDS, took / LATE_SHARE)
@@ -177,11 +175,17 @@ class Refresher:
             self._counted = True
             await asyncio.to_thread(trim_memory)
 
+    async def tidy(self, end_slot: int) -> None:
+        """Close days, drop what is too old, and return freed memory, after an index up to ``end_slot`` exclusive."""
+        await self.evidence_lock.run_in_slices(self.scoring.close())
+        self._trim_volumes(self.scoring.calendar.day_of(end_slot))
+        if time.monotonic() >= self._trim_from:
+            await asyncio.to_thread(trim_memory)
+            self._trim_from = time.monotonic() + TRIM_SECONDS
+
     async def _refresh(self, end_slot: int) -> float:
         """Compute and publish an index; return the seconds since its evidence was counted."""
         scoring, metrics = self.scoring, self.metrics
-        today = self.scoring.calendar.day_of(end_slot)
-        longest = max(scoring.register.policy.windows_days)
         started = time.monotonic()
         with metrics.refresh_seconds.time():
             try:
@@ -191,7 +195,7 @@ class Refresher:
                 started = time.monotonic()
                 count = await self.evidence_lock.run(partial(scoring.count, end_slot))
                 result = await asyncio.to_thread(scoring.compute, count)
-                volumes = await self._sum_volumes(today - timedelta(days=longest), end_slot)
+                volumes = await self._sum_volumes(end_slot)
                 self.readiness.begin_phase("publishing the index")
                 slot_blocks += await self._put_evidence(count.due)
                 expiring = scoring.expiring(result.snapshot.as_of + CERTIFICATE_SECONDS)
@@ -203,7 +207,6 @@ class Refresher:
                 self._report_failure(error)
                 return time.monotonic() - started
             took = time.monotonic() - started
-            self._trim_volumes(today, longest)
             scoring.published(result.snapshot.end_slot)
             self.published.set()
             self.history.offer(result.snapshot)
@@ -221,8 +224,10 @@ class Refresher:
         )
         return took
 
-    async def _sum_volumes(self, since: date, end_slot: int) -> tuple[ExchangeVolume, ...]:
+    async def _sum_volumes(self, end_slot: int) -> tuple[ExchangeVolume, ...]:
         """Return the volumes, or the previous ones if they cannot be summed: the index does not need them."""
+        longest = max(self.scoring.register.policy.windows_days)
+        since = self.scoring.calendar.day_of(end_slot) - timedelta(days=longest)
         summed = partial(self.exchanges.volumes, since, end_slot=end_slot, calendar=self.scoring.calendar)
         try:
             self._volumes = await asyncio.to_thread(summed)
@@ -230,9 +235,10 @@ class Refresher:
             self.log.warning("volumes_not_summed", reason=str(error))
         return self._volumes
 
-    def _trim_volumes(self, today: date, longest: int) -> None:
+    def _trim_volumes(self, today: date) -> None:
         """Drop volumes that are too old, once a day."""
         if self._trimmed != today:
+            longest = max(self.scoring.register.policy.windows_days)
             try:
                 self.exchanges.trim(today, longest, calendar=self.scoring.calendar)
             except StateError as error:

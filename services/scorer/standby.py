@@ -34,7 +34,7 @@ async def stand_by(bus: Bus, lease: Lease, refresher: Refresher) -> None:
         before, end_slot = end_slot, await _follow(bus, refresher)
         if end_slot is not None and end_slot != before:
             await refresher.prepare(end_slot)
-            await refresher.evidence_lock.run_in_slices(scoring.close())
+            await refresher.tidy(end_slot)
         await asyncio.sleep(FOLLOW_SECONDS)
     refresher.readiness.set_standing_by(active=False)
     log.info("took_over", sequence=scoring.manifest.position.sequence)

@@ -1,4 +1,4 @@
-"""A scorer asks for the lease when it is told to, renews it, and gives up only the lease that it certainly still has."""
+"""A scorer asks for the lease when told to, renews it, and gives up only the lease that it certainly still has."""
 
 from __future__ import annotations
 

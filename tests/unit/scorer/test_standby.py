@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,17 +15,21 @@ import pytest
 from services.core.bus import Bus
 from services.core.codec import decode_columns
 from services.core.log import logger
+from services.core.model import StreamPosition
 from services.core.model.register import Register
 from services.core.runtime import Health
+from services.core.tasks import cancel_and_wait
 from services.scorer import standby
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, ReconciliationReport
+from services.scorer.exchanges.database import KEPT_DAYS
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import Scoring
 from services.scorer.lease import Lease
 from services.scorer.publishing import BlockEncoder
 from services.scorer.refresher import Refresher
 from services.scorer.standby import stand_by
+from tests.support.cases.exchange_database import BASE
 from tests.support.cases.scoring import SLOT, START, Run, register, stream
 from tests.support.waiting import eventually
 
@@ -54,6 +61,10 @@ class OtherScorer:
         self.asked.append(self.waiting.vantages.slots.stop)
         return self.holder or value
 
+    def was_asked_at(self, slot: int) -> bool:
+        """Return whether slots were counted up to this one at the last claim."""
+        return self.asked[-1:] == [slot]
+
 
 @dataclass
 class Waiting:
@@ -70,7 +81,15 @@ class Waiting:
 
 
 @pytest.fixture
-def waiting(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Waiting:
+def exchanges(tmp_path: Path) -> Iterator[ExchangeDatabase]:
+    with closing(ExchangeDatabase(tmp_path / "exchanges.sqlite")) as exchanges:
+        yield exchanges
+
+
+@pytest.fixture
+def waiting(
+    register: Register, exchanges: ExchangeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Waiting:
     """A scorer that has read the same messages as another one, whose index is on the bus."""
     monkeypatch.setattr(standby, "FOLLOW_SECONDS", 0)
     runs = [Run(register, tmp_path / name) for name in ("other", "waiting")]
@@ -87,7 +106,7 @@ def waiting(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         scoring,
         EvidenceLock(),
         unused,
-        ExchangeDatabase(tmp_path / "exchanges.sqlite"),
+        exchanges,
         unused,
         metrics=unused,
         readiness=readiness,
@@ -106,15 +125,34 @@ async def test_the_lease_is_asked_for_when_the_evidence_is_counted(waiting: Wait
 
 
 async def test_a_scorer_follows_the_other_until_the_lease_is_free(waiting: Waiting) -> None:
-    """A scorer that stands by serves, counts up to each index of the other scorer, and goes on when the lease is free."""
+    """A scorer that stands by serves, counts up to each index of the other, and goes on once the lease is free."""
     waiting.bus.holder = b"another"
     standing = waiting.stand_by()
     for later in (21, 22):
         waiting.bus.publish(START // SLOT + later)
-        await eventually(lambda later=later: waiting.bus.asked[-1:] == [START // SLOT + later], "it follows")
+        await eventually(partial(waiting.bus.was_asked_at, START // SLOT + later), "it follows")
         assert str(waiting.health) == "SERVING"
     assert not waiting.lease.taken.is_set()
     waiting.bus.holder = b""
     await standing
     assert waiting.lease.taken.is_set()
     assert not waiting.health.is_serving
+
+
+async def test_a_scorer_drops_old_summaries_while_it_stands_by(waiting: Waiting, exchanges: ExchangeDatabase) -> None:
+    """A scorer that stands by drops summaries that are too old, so that they neither add up nor delay a takeover."""
+    calendar = waiting.refresher.scoring.calendar
+    summary, position = replace(BASE, slot_start=START), StreamPosition("EXCHANGES", "monday", 1)
+    exchanges.take([(START + 60.0, "xroad", [summary])], calendar=calendar, position=position)
+
+    def kept() -> int:
+        with exchanges.reading() as snapshot:
+            return len(snapshot.first_steps(SLOT))
+
+    assert kept() == 1
+    waiting.bus.holder = b"another"
+    standing = waiting.stand_by()
+    await eventually(lambda: waiting.health.is_serving, "it stands by")
+    waiting.bus.publish(START // SLOT + (KEPT_DAYS + 3) * 86_400 // SLOT)
+    await eventually(lambda: kept() == 0, "the summaries are dropped")
+    await cancel_and_wait(standing)

@@ -12,8 +12,10 @@ import pytest
 from services.core.bus import Bus, claim
 from services.core.errors import BusError
 from services.core.log import logger
+from services.core.tasks import cancel_and_wait
 from services.scorer import lease as module
 from services.scorer.lease import LEASE_SECONDS, Lease
+from tests.support.waiting import eventually
 
 
 @dataclass
@@ -22,9 +24,11 @@ class OneKey:
 
     holder: bytes = b""
     connected: bool = True
+    asked: int = 0
 
     async def kv_claim(self, _bucket: str, _key: str, value: bytes, *, ttl: float) -> bytes:
         assert ttl == LEASE_SECONDS
+        self.asked += 1
         self.holder = self.holder or value
         return self.holder
 
@@ -50,13 +54,34 @@ async def test_a_lease_that_another_scorer_took_stays(
 
 async def test_the_lease_is_kept_once_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lease is not asked for before it is taken. From then on it is renewed, and that fails if another has it."""
-    monkeypatch.setattr(module, "RENEWAL_SECONDS", 0)
-    bus = OneKey()
+    now, bus = 1000.0, OneKey()
+    monkeypatch.setattr(module, "RENEWAL_SECONDS", 0.001)
+    monkeypatch.setattr(claim, "time", SimpleNamespace(monotonic=lambda: now))
     lease = Lease(cast(Bus, bus), log=logger())
     keeping = asyncio.ensure_future(lease.keep())
     await asyncio.sleep(0)
     assert not bus.holder
     assert await lease.take()
     bus.holder = b"another"
+    now += LEASE_SECONDS + 1
     with pytest.raises(BusError, match="another scorer publishes by now, another: this one stood still"):
         await keeping
+
+
+async def test_a_replica_that_lags_behind_ends_no_scorer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica may still name the scorer that had the lease before. The lease is then renewed by the next answer."""
+    now, bus = 1000.0, OneKey()
+    monkeypatch.setattr(module, "RENEWAL_SECONDS", 0.001)
+    monkeypatch.setattr(claim, "time", SimpleNamespace(monotonic=lambda: now))
+    lease = Lease(cast(Bus, bus), log=logger())
+    assert await lease.take()
+    taken, bus.holder, bus.asked = bus.holder, b"before", 0
+    keeping = asyncio.ensure_future(lease.keep())
+    await eventually(lambda: bus.asked > 0 or keeping.done(), "it asks")
+    assert not keeping.done()
+    now += LEASE_SECONDS - 1
+    bus.holder, bus.asked = taken, 0
+    await eventually(lambda: bus.asked > 1, "it is renewed")
+    now += LEASE_SECONDS - 1
+    lease.check()
+    await cancel_and_wait(keeping)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from secrets import token_hex
 from socket import gethostname
@@ -12,9 +13,10 @@ from services.core.errors import BusError
 from services.core.log import Logger
 
 LEASE_SECONDS = 6.0
-"""How long the lease outlives a killed scorer. It is long enough for a few renewals to fail."""
+"""How long the lease outlives a killed scorer. It is long enough for a renewal to fail."""
 
 RENEWAL_SECONDS = 2.0
+"""How often the lease is renewed, and how long the bus may take to answer."""
 
 
 class Lease:
@@ -48,12 +50,15 @@ class Lease:
         Raises BusError when another scorer has taken it because this one did not renew it in time.
         """
         await self.taken.wait()
+        pause = RENEWAL_SECONDS
         while True:
-            await asyncio.sleep(RENEWAL_SECONDS)
+            await asyncio.sleep(pause)
+            asked = time.monotonic()
             holder = await self._ask()
             # While this scorer certainly has the lease, a replica that names another scorer lags behind.
             if holder not in ("", self._claim.name) and not self._claim.held:
                 raise BusError(f"another scorer publishes by now, {holder}: this one stood still")
+            pause = RENEWAL_SECONDS - (time.monotonic() - asked)
 
     def check(self) -> None:
         """Raise BusError unless this scorer certainly has the lease, whatever the bus did since the last renewal."""
@@ -68,9 +73,10 @@ class Lease:
                     await self._claim.give_up()
 
     async def _ask(self) -> str:
-        """Take or renew the lease unless another scorer has it; return who has it, or "" if the bus does not answer."""
+        """Take or renew the lease unless another scorer has it; return who has it, or "" without an answer in time."""
         try:
-            return await self._claim.take()
-        except BusError as error:
-            self._log.warning("lease_not_renewed", reason=str(error))
+            async with asyncio.timeout(RENEWAL_SECONDS):
+                return await self._claim.take()
+        except (BusError, TimeoutError) as error:
+            self._log.warning("lease_not_renewed", reason=str(error) or "no answer in time")
             return ""

@@ -20,15 +20,18 @@ from tests.support.waiting import eventually
 
 @dataclass
 class OneKey:
-    """A bus with one key, which the test removes itself once it has expired."""
+    """A bus with one key, which the test removes itself once it has expired. It leaves claim ``silent`` unanswered."""
 
     holder: bytes = b""
     connected: bool = True
     asked: int = 0
+    silent: int | None = None
 
     async def kv_claim(self, _bucket: str, _key: str, value: bytes, *, ttl: float) -> bytes:
         assert ttl == LEASE_SECONDS
         self.asked += 1
+        if self.asked == self.silent:
+            await asyncio.Event().wait()
         self.holder = self.holder or value
         return self.holder
 
@@ -84,4 +87,15 @@ async def test_a_replica_that_lags_behind_ends_no_scorer(monkeypatch: pytest.Mon
     await eventually(lambda: bus.asked > 1, "it is renewed")
     now += LEASE_SECONDS - 1
     lease.check()
+    await cancel_and_wait(keeping)
+
+
+async def test_the_lease_is_asked_for_again_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewal that is not answered is given up early enough for another one before the lease runs out."""
+    monkeypatch.setattr(module, "RENEWAL_SECONDS", 0.001)
+    bus = OneKey(silent=2)
+    lease = Lease(cast(Bus, bus), log=logger())
+    assert await lease.take()
+    keeping = asyncio.ensure_future(lease.keep())
+    await eventually(lambda: bus.asked > 2, "it asks again")
     await cancel_and_wait(keeping)

@@ -98,7 +98,7 @@ class StreamArchiver:
     async def resume(self, cursor: StreamCursor) -> None:
         """Continue from the position in the dataset. Raises GapError, BusError and StateError."""
         async with self._moving:
-            kinds = (self.what.kind, BATCH) if self.what.batch else (self.what.kind,)
+            kinds = self.what.kinds
             read = partial(whole_position, self._storage, kinds, all_segments=self._doubtful)
             before, saved, damaged = await run_in_thread(read)
             former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None
@@ -168,7 +168,7 @@ class StreamArchiver:
             def write() -> ArchivedUpTo:
                 parts = ((kind, tables), (BATCH, [batch_table(batches)] if batches else []))
                 if self._refused:  # segments of the failed attempt would repeat messages of this one
-                    for of, _ in parts:
+                    for of in self.what.kinds:
                         drop_uncommitted(self._storage, of, first - 1, archived.generation)
                 written = [
                     segment

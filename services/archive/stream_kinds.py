@@ -12,6 +12,7 @@ import pyarrow as pa
 from services.core.bus import StoredMessage, columns_of, finding_of, indicator_of, summaries_of
 from services.core.codec import decode_sender
 from services.dataset.tables import (
+    BATCH,
     EXCHANGE,
     FINDING,
     INDICATOR,
@@ -38,6 +39,11 @@ class StreamKind:
     kind: Kind
     rows: Callable[[Sequence[StoredMessage], Sequence[float]], pa.Table]
     batch: Callable[[StoredMessage, float], StoredBatch] | None = None
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds whose segments are named by messages of its stream."""
+        return (self.kind, BATCH) if self.batch else (self.kind,)
 
 
 def _measured(messages: Sequence[StoredMessage], stored: Sequence[float]) -> pa.Table:

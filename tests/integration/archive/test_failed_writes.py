@@ -14,24 +14,24 @@ from services.archive.metrics import ArchiveMetrics
 from services.archive.stream_archiver import StreamArchiver
 from services.archive.stream_kinds import STREAM_KINDS
 from services.core.bus import StreamCursor
-from services.core.bus.names import MEASUREMENTS
+from services.core.bus.names import EXCHANGES, MEASUREMENTS
 from services.core.errors import StateError
 from services.dataset.days import list_segments, read_position, read_segments
 from services.dataset.storage import LocalStorage
-from services.dataset.tables import MEASUREMENT
+from services.dataset.tables import BATCH, EXCHANGE, MEASUREMENT, Kind
 from tests.support.cases.archive import LINKS, Archive, publish
 from tests.support.nats import Nats
 
 
 class FullOnce(LocalStorage):
-    """A folder on a disk that is full once, when the file of a position is written."""
+    """A folder on a disk that is full once, when the file of a kind's position is written."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: Kind = MEASUREMENT) -> None:
         super().__init__(folder)
-        self.full = True
+        self.full, self._position = True, f"open/{kind.name}.json"
 
     def write(self, name: str, content: bytes) -> None:
-        if self.full and name == "open/measurement.json":
+        if self.full and name == self._position:
             self.full = False
             raise StateError(f"{name}: no space left on device")
         super().write(name, content)
@@ -52,8 +52,8 @@ class SlowOnce(LocalStorage):
         super().write(name, content)
 
 
-def archiver_of(storage: LocalStorage) -> StreamArchiver:
-    (what,) = (one for one in STREAM_KINDS if one.kind is MEASUREMENT)
+def archiver_of(storage: LocalStorage, kind: Kind = MEASUREMENT) -> StreamArchiver:
+    (what,) = (one for one in STREAM_KINDS if one.kind is kind)
     metrics = ArchiveMetrics(CollectorRegistry())
     return StreamArchiver(storage, what, segment_seconds=0.0, metrics=metrics, log=structlog.get_logger())
 
@@ -76,6 +76,25 @@ async def test_a_refused_write_leaves_nothing_twice(archive: Archive, nats: Nats
         for row in table.to_pylist()
     ]
     assert sorted(row["sequence"] for row in rows) == [1] * len(LINKS) + [2] * len(LINKS)
+
+
+async def test_a_refused_write_leaves_the_segments_of_other_streams(
+    archive: Archive, nats: Nats, tmp_path: Path
+) -> None:
+    """When the disk refused a part of one stream, the next write removes no batches of measurements."""
+    storage = FullOnce(tmp_path / "full", EXCHANGE)
+    measurements, exchanges = archiver_of(storage), archiver_of(storage, EXCHANGE)
+    async with nats.connect("archive") as bus:
+        cursor = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=False)
+        other = StreamCursor(bus, EXCHANGES, needed_from=0.0, accept=False)
+        await publish(nats, 0)
+        await measurements.resume(cursor)
+        await measurements.take(cursor, archive.days)
+        await exchanges.resume(other)
+        with pytest.raises(StateError, match="no space left"):
+            await exchanges.take(other, archive.days)
+        await exchanges.take(other, archive.days)
+    assert [(one.first, one.last) for one in list_segments(storage, BATCH)] == [(1, 1)]
 
 
 async def test_a_slow_write_does_not_undo_what_sealing_records(archive: Archive, nats: Nats, tmp_path: Path) -> None:

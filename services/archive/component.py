@@ -151,6 +151,8 @@ class _Archive:
         self._metrics.due(len(due))
         if due:
             for archiver in self._archivers:
+                await archiver.check()
+            for archiver in self._archivers:
                 await archiver.record(due)
         context = SealingContext(
             streams={archiver.what.kind.stream: archiver.created for archiver in self._archivers},

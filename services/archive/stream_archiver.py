@@ -9,11 +9,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-import pyarrow as pa
-
 from services.archive.metrics import ArchiveMetrics
 from services.archive.saved_positions import gap_of, whole_position
 from services.archive.stream_kinds import StreamKind
+from services.archive.waiting_rows import WaitingRows
 from services.core.bus import Bus, StoredMessage, StreamCursor
 from services.core.errors import StateError
 from services.core.log import Logger
@@ -27,15 +26,14 @@ from services.dataset.days import (
     SealedDay,
     SealedMessages,
     SegmentCount,
+    check_counts,
     counted,
     damaged_segments,
     drop_uncommitted,
     set_aside,
     write_position,
-    write_segments,
 )
 from services.dataset.storage import Storage
-from services.dataset.tables import BATCH, Kind, StoredBatch, batch_table
 
 _MESSAGES: Final = 500
 _SEGMENT_ROWS: Final = 100_000
@@ -65,16 +63,13 @@ class StreamArchiver:
         self._sealed = SealedMessages()
         self._refused = False
         self._read: StreamPosition | None = None
-        self._waiting: list[pa.Table] = []
-        self._batches: list[StoredBatch] = []
-        self._rows = 0
+        self._waiting = WaitingRows(what, metrics, log)
         self._generation = 0
         self._gaps: tuple[MissingMessages, ...] = ()
         self._expected = 1
         self._begins_again = False
         self._doubtful = False
         self._last_stored = 0.0
-        self._since = 0.0
 
     @property
     def complete_up_to(self) -> float:
@@ -98,8 +93,7 @@ class StreamArchiver:
     async def resume(self, cursor: StreamCursor) -> None:
         """Continue from the position in the dataset. Raises GapError, BusError and StateError."""
         async with self._moving:
-            kinds = self.what.kinds
-            read = partial(whole_position, self._storage, kinds, all_segments=self._doubtful)
+            read = partial(whole_position, self._storage, self.what.kinds, all_segments=self._doubtful)
             before, saved, damaged = await run_in_thread(read)
             former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None
             position = await cursor.resume(former)
@@ -114,19 +108,18 @@ class StreamArchiver:
             self._begins_again = again
             self._expected = (saved or position).sequence + 1
             self._set_gaps(saved.gaps if saved else ())
-            for kind in kinds:
+            for kind in self.what.kinds:
                 await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept, self._generation))
             self._read, self._last_stored = position, saved.stored if saved else 0.0
             if saved and before and (position.sequence != saved.sequence or (self._doubtful and cursor.accept)):
-                await self._give_up(kinds, position, saved, before)
+                await self._give_up(position, saved, before)
             self._archived = self._position(position)
-            self._waiting, self._batches, self._rows, self._doubtful = [], [], 0, False
+            self._waiting.clear()
+            self._doubtful = False
 
-    async def _give_up(
-        self, kinds: Sequence[Kind], at: StreamPosition, whole: ArchivedUpTo, saved: ArchivedUpTo
-    ) -> None:
+    async def _give_up(self, at: StreamPosition, whole: ArchivedUpTo, saved: ArchivedUpTo) -> None:
         """Set aside damaged segments whose messages no stream has, now that the gap is accepted, and note the gap."""
-        lost = await run_in_thread(partial(damaged_segments, self._storage, kinds))
+        lost = await run_in_thread(partial(damaged_segments, self._storage, self.what.kinds))
         if not lost:
             return
         gap = gap_of(lost, whole, saved, at.sequence)
@@ -144,10 +137,10 @@ class StreamArchiver:
         """
         assert self._read is not None
         messages: list[StoredMessage] = []
-        if self._rows < _SEGMENT_ROWS:
+        if self._waiting.count < _SEGMENT_ROWS:
             messages = await cursor.read(self._read, limit=_MESSAGES, now=time.monotonic())
             self._keep(messages)
-        if self._rows >= _SEGMENT_ROWS or (self._waiting and time.monotonic() - self._since >= self._segment_seconds):
+        if self._waiting.count >= _SEGMENT_ROWS or (self._waiting and self._waiting.age >= self._segment_seconds):
             await self.write(days)
             await run_in_thread(trim_memory)
         if not messages and not self._waiting:
@@ -161,41 +154,29 @@ class StreamArchiver:
             assert self._archived is not None
             if not self._waiting:
                 return
-            kind, first, tables = self.what.kind, self._archived.sequence + 1, tuple(self._waiting)
-            batches = tuple(self._batches)
-            archived, sealed = self._position(self._read), self._sealed
-
-            def write() -> ArchivedUpTo:
-                parts = ((kind, tables), (BATCH, [batch_table(batches)] if batches else []))
-                if self._refused:  # segments of the failed attempt would repeat messages of this one
-                    for of in self.what.kinds:
-                        drop_uncommitted(self._storage, of, first - 1, archived.generation)
-                written = [
-                    segment
-                    for of, rows in parts
-                    for segment in write_segments(
-                        self._storage,
-                        of,
-                        rows,
-                        first,
-                        archived.sequence,
-                        days,
-                        archived.generation,
-                        SealedMessages() if of is BATCH else sealed,
-                    )
-                ]
-                moved = replace(archived, segments=counted(written, archived.segments))
-                write_position(self._storage, kind, moved)
-                return moved
-
+            first = self._archived.sequence + 1
             try:
-                self._archived = await run_in_thread(write)
+                self._archived = await run_in_thread(partial(self._write, first, self._position(self._read), days))
             except StateError:
                 self._refused = True
                 raise
             self._segments, self._refused = self._archived.segments, False
-            self._metrics.wrote(kind.name, self._rows, archived.stored)
-            self._waiting, self._batches, self._rows = [], [], 0
+            self._metrics.wrote(self.what.kind.name, self._waiting.count, self._archived.stored)
+            self._waiting.clear()
+
+    def _write(self, first: int, archived: ArchivedUpTo, days: EvidenceDays) -> ArchivedUpTo:
+        """Write the rows of messages ``first`` up to a position, and the position. Return it with their segments."""
+        written = self._waiting.write(self._storage, first, archived, days, self._sealed, again=self._refused)
+        moved = replace(archived, segments=self._open(counted(written, archived.segments)))
+        write_position(self._storage, self.what.kind, moved)
+        return moved
+
+    async def check(self) -> None:
+        """Raise DamagedSegmentError when a segment of a day that is not sealed is missing, and StateError."""
+        async with self._moving:
+            if self._archived is not None:
+                archived = replace(self._archived, segments=self._open(self._segments))
+                await run_in_thread(partial(check_counts, self._storage, self.what.kinds, archived))
 
     async def record(self, due: Sequence[str]) -> None:
         """Record how far the stream is in the dataset, silence included, without the segments of ``due`` days.
@@ -206,7 +187,7 @@ class StreamArchiver:
         async with self._moving:
             self._seal(dict.fromkeys(due, self._archived.sequence if self._archived else 0))
             if self._archived is not None and self._archived.created:
-                archived = self._archived = replace(self._archived, segments=self._open_segments())
+                archived = self._archived = replace(self._archived, segments=self._open(self._segments))
                 await run_in_thread(lambda: write_position(self._storage, self.what.kind, archived))
 
     def missing(self, since: float, until: float) -> list[str]:
@@ -241,8 +222,6 @@ class StreamArchiver:
     def _keep(self, messages: list[StoredMessage]) -> None:
         if not messages:
             return
-        if not self._waiting:
-            self._since = time.monotonic()
         stored = []
         for message in messages:
             if self._begins_again or message.sequence != self._expected:
@@ -251,29 +230,9 @@ class StreamArchiver:
             # A stream's clock may step back. The latest time holds then, as in the scorer.
             self._last_stored = max(self._last_stored, message.time)
             stored.append(self._last_stored)
-        self._take_in(messages, stored)
+        self._waiting.add(messages, stored)
         if self._read:
             self._read = replace(self._read, sequence=messages[-1].sequence)
-
-    def _take_in(self, messages: Sequence[StoredMessage], stored: Sequence[float]) -> None:
-        """Keep the rows of messages in one table, because a table of one row costs as much as one of a hundred."""
-        batches: list[StoredBatch] = []
-        try:
-            table = self.what.rows(messages, stored)
-            if self.what.batch:
-                batches = [self.what.batch(*one) for one in zip(messages, stored, strict=True)]
-        except (ValueError, OverflowError) as error:
-            if len(messages) > 1:
-                for message, moment in zip(messages, stored, strict=True):
-                    self._take_in([message], [moment])
-                return
-            self._metrics.rejected(self.what.kind.name)
-            sequence = messages[0].sequence
-            self._log.warning("message_rejected", stream=self.what.kind.stream, sequence=sequence, reason=str(error))
-            table = self.what.kind.schema.empty_table()
-        self._waiting.append(table)
-        self._batches += batches
-        self._rows += table.num_rows
 
     async def _note_silence(self, bus: Bus) -> None:
         """Note that everything up to now is in the dataset, if the stream has no more messages."""
@@ -285,16 +244,11 @@ class StreamArchiver:
             self._metrics.caught_up(self.what.kind.name, self._archived.stored)
 
     def _position(self, read: StreamPosition) -> ArchivedUpTo:
+        segments = self._open(self._segments)
         return ArchivedUpTo(
-            read.stream,
-            read.created,
-            read.sequence,
-            self._last_stored,
-            self._generation,
-            self._gaps,
-            self._open_segments(),
+            read.stream, read.created, read.sequence, self._last_stored, self._generation, self._gaps, segments
         )
 
-    def _open_segments(self) -> Mapping[str, SegmentCount]:
-        """Return the segments of days that are neither sealed nor about to be."""
-        return {group: count for group, count in self._segments.items() if group.rpartition("/")[2] > self._sealed.last}
+    def _open(self, segments: Mapping[str, SegmentCount]) -> Mapping[str, SegmentCount]:
+        """Return those of days that are neither sealed nor about to be."""
+        return {group: count for group, count in segments.items() if group.rpartition("/")[2] > self._sealed.last}

@@ -147,7 +147,15 @@ def seems_whole(storage: Storage, kinds: Iterable[Kind], archived: ArchivedUpTo,
                 list(read_segments(storage, kind, [segment]))
         except DamagedSegmentError:
             return False
-    return all(there[group] >= written.count for group, written in archived.segments.items())
+    return not _incomplete(there, archived)
+
+
+def check_counts(storage: Storage, kinds: Iterable[Kind], archived: ArchivedUpTo) -> None:
+    """Raise DamagedSegmentError when segments that a position counts are missing, and StateError when it cannot tell."""
+    there = Counter(segment.group for kind in kinds for segment in _committed(storage, kind, archived))
+    if missing := _incomplete(there, archived):
+        groups = ", ".join(group for _, group in missing)
+        raise DamagedSegmentError(f"segments are gone from {storage.address} and are read again: {groups}")
 
 
 def before_damage(
@@ -171,11 +179,7 @@ def before_damage(
                 whole.append((segment, 0.0 if newest is None else newest / MICROS))
     there = Counter(segment.group for segment, _ in whole)
     there.update(name.removeprefix("open/").rpartition("/")[0] for _, name in damaged)
-    damaged += [
-        (written.first, f"open/{group}, where {written.count - there[group]} of {written.count} are missing")
-        for group, written in archived.segments.items()
-        if there[group] < written.count
-    ]
+    damaged += _incomplete(there, archived)
     if not damaged:
         return archived, ()
     kept = min(first for first, _ in damaged) - 1
@@ -195,6 +199,15 @@ def _gaps_before(gaps: Sequence[MissingMessages], kept: int) -> tuple[MissingMes
     """
     former = max((place for place, gap in enumerate(gaps, 1) if not gap.last), default=0)
     return tuple(dict.fromkeys((*gaps[:former], *(gap for gap in gaps[former:] if gap.first <= kept))))
+
+
+def _incomplete(there: Counter[str], archived: ArchivedUpTo) -> list[tuple[int, str]]:
+    """Return for each group that lacks segments the first message of the group, and how many are missing."""
+    return [
+        (written.first, f"open/{group}, where {written.count - there[group]} of {written.count} are missing")
+        for group, written in archived.segments.items()
+        if there[group] < written.count
+    ]
 
 
 def _committed(storage: Storage, kind: Kind, archived: ArchivedUpTo) -> list[Segment]:

@@ -21,6 +21,14 @@ DAMAGES: dict[str, Callable[[bytes], bytes] | None] = {
 }
 
 
+def harm(archive: Archive, name: str, damage: str) -> None:
+    changed = DAMAGES[damage]
+    if changed is None:
+        archive.storage.remove(name)
+    else:
+        archive.storage.write(name, changed(archive.storage.read(name)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", ["measurement", "batch"])
@@ -33,11 +41,7 @@ async def test_a_damaged_segment_is_read_again(archive: Archive, nats: Nats, dam
         await archive.has(streams)
     archive.components.kill("archive")
     names = [name for name in archive.storage.names(f"open/{kind}") if name.endswith(".parquet")]
-    changed = DAMAGES[damage]
-    if changed is None:
-        archive.storage.remove(names[0])
-    else:
-        archive.storage.write(names[0], changed(archive.storage.read(names[0])))
+    harm(archive, names[0], damage)
 
     archive.start()
 
@@ -54,9 +58,10 @@ async def test_a_damaged_segment_is_read_again(archive: Archive, nats: Nats, dam
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("damage", ["removed", "truncated"])
 @pytest.mark.parametrize("kind", ["measurement", "batch"])
 async def test_damage_to_a_running_archive_is_noticed_when_the_day_is_sealed(
-    archive: Archive, nats: Nats, kind: str
+    archive: Archive, nats: Nats, kind: str, damage: str
 ) -> None:
     """Without a restart, the day is read again from the stream and sealed as by an undisturbed archive."""
     archive.start()
@@ -65,7 +70,7 @@ async def test_damage_to_a_running_archive_is_noticed_when_the_day_is_sealed(
         streams, created = await streams_of(nats)
         await archive.has(streams)
     names = [name for name in archive.storage.names(f"open/{kind}") if name.endswith(".parquet")]
-    archive.storage.write(names[0], archive.storage.read(names[0])[:-40])
+    harm(archive, names[0], damage)
     archive.end_of_day()
     await archive.sealed()
     assert verify(archive.storage, archive.key.public) == []

@@ -9,9 +9,11 @@ import pytest
 
 from services.dataset.days import (
     ArchivedUpTo,
+    DamagedSegmentError,
     EvidenceDays,
     MissingMessages,
     before_damage,
+    check_counts,
     counted,
     list_segments,
     seems_whole,
@@ -59,8 +61,11 @@ def test_a_segment_that_is_gone_is_noticed_without_reading_all(storage: _Countin
     segments = list_segments(storage, MEASUREMENT)
     archived = replace(_ARCHIVED, segments=counted(segments))
     assert seems_whole(storage, [MEASUREMENT], archived, newest=5)
+    check_counts(storage, [MEASUREMENT], archived)
     storage.remove(segments[4].name)
     assert not seems_whole(storage, [MEASUREMENT], archived, newest=5)
+    with pytest.raises(DamagedSegmentError, match=f"open/{segments[4].group}, where 1 of 12 are missing"):
+        check_counts(storage, [MEASUREMENT], archived)
 
 
 def test_all_segments_are_read_where_one_is_known_to_be_damaged(storage: _Counting) -> None:

@@ -160,9 +160,12 @@ class _Archive:
             software=version("peyvand"),
             count=partial(link_days, self._policy) if self._policy else None,
         )
+        ended = max((one.end for one in self._sealed), default=0)
         for day in due:
-            of_day = days.span(day).start, days.closes(day)
-            gaps = tuple(gap for archiver in self._archivers for gap in archiver.missing(*of_day))
+            # Days without rows are not sealed, so the next one that is names their gaps as well.
+            since, until = min(ended, days.span(day).start), days.closes(day)
+            gaps = tuple(gap for archiver in self._archivers for gap in archiver.missing(since, until))
+            ended = days.span(day).stop
             checkpoint = await run_in_thread(partial(sealer.seal, day, replace(context, gaps=gaps)))
             self._metrics.sealed()
             self._runtime.log.info("day_sealed", day=day, leaves=checkpoint.size)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from services.core.model import StreamPosition
 from services.dataset.days import (
     ArchivedUpTo,
     MissingMessages,
@@ -37,13 +38,25 @@ def whole_position(
 
 
 def gap_of(lost: Sequence[Segment], whole: ArchivedUpTo, saved: ArchivedUpTo, following: int) -> MissingMessages:
-    """Return the gap that damaged segments leave between the ``whole`` position and the one from which reading goes on.
+    """Return the gap that damaged segments leave between the ``whole`` position and the ``saved`` one.
 
-    If that is not later, the segments are of a former stream, and the gap is theirs alone.
+    It ends where reading goes on. If that is not later, the segments are of a former stream, and the gap is theirs.
     """
     day = datetime.fromisoformat(min(segment.day for segment in lost)).replace(tzinfo=UTC) - timedelta(days=1)
     since = min(whole.stored or day.timestamp(), saved.stored)
-    first, last = whole.sequence + 1, following
+    first, last = whole.sequence + 1, min(following, saved.sequence)
     if first > last:
         first, last = min(segment.first for segment in lost), max(segment.last for segment in lost)
     return MissingMessages(first, last, since, saved.stored)
+
+
+def gap_before(at: StreamPosition, until: float, taken: ArchivedUpTo | None) -> MissingMessages:
+    """Return the gap between what was ``taken`` in and the position from which reading goes on.
+
+    The next message is of ``until``. If nothing was taken in, the gap begins when the stream was created.
+    """
+    sequence, stored = (taken.sequence, taken.stored) if taken else (0, 0.0)
+    last = at.sequence if at.sequence > sequence else 0  # unknown where the stream begins again
+    until = max(until, stored)
+    since = stored or min(datetime.fromisoformat(at.created).timestamp(), until)
+    return MissingMessages(sequence + 1, last, since, until)

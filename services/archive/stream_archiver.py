@@ -10,10 +10,10 @@ from functools import partial
 from typing import Final
 
 from services.archive.metrics import ArchiveMetrics
-from services.archive.saved_positions import gap_of, whole_position
+from services.archive.saved_positions import gap_before, gap_of, whole_position
 from services.archive.stream_kinds import StreamKind
 from services.archive.waiting_rows import WaitingRows
-from services.core.bus import Bus, StoredMessage, StreamCursor
+from services.core.bus import StoredMessage, StreamCursor
 from services.core.errors import StateError
 from services.core.log import Logger
 from services.core.malloc import trim_memory
@@ -25,6 +25,7 @@ from services.dataset.days import (
     MissingMessages,
     SealedDay,
     SealedMessages,
+    Segment,
     SegmentCount,
     check_counts,
     counted,
@@ -66,8 +67,6 @@ class StreamArchiver:
         self._waiting = WaitingRows(what, metrics, log)
         self._generation = 0
         self._gaps: tuple[MissingMessages, ...] = ()
-        self._expected = 1
-        self._begins_again = False
         self._doubtful = False
         self._last_stored = 0.0
 
@@ -94,38 +93,40 @@ class StreamArchiver:
         """Continue from the position in the dataset. Raises GapError, BusError and StateError."""
         async with self._moving:
             read = partial(whole_position, self._storage, self.what.kinds, all_segments=self._doubtful)
-            before, saved, damaged = await run_in_thread(read)
-            former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None
-            position = await cursor.resume(former)
-            if saved is not None and damaged:
-                self._log.error("segments_damaged", segments=damaged, reading_from=saved.sequence + 1)
-                await run_in_thread(partial(write_position, self._storage, self.what.kind, saved))
-            kept = position.sequence if saved else 0
+            saved, whole, damaged = await run_in_thread(read)
+            former = StreamPosition(whole.stream, whole.created, whole.sequence) if whole else None
+            at = await cursor.resume(former)
+            taken = whole.sequence if whole else 0
+            until = await cursor.time_after(at) if at.sequence != taken else 0.0
+            if whole is not None and damaged:
+                self._log.error("segments_damaged", segments=damaged, reading_from=taken + 1)
+                await run_in_thread(partial(write_position, self._storage, self.what.kind, whole))
+            kept = at.sequence if whole else 0
             # A gap was accepted, and the stream gives numbers again that the dataset has. The rows in the dataset stay.
-            again = saved is not None and position.sequence < saved.sequence
-            self._segments = saved.segments if saved and not again else {}
-            self._generation = (saved.generation if saved else 0) + again
-            self._begins_again = again
-            self._expected = (saved or position).sequence + 1
-            self._set_gaps(saved.gaps if saved else ())
+            again = at.sequence < taken
+            self._segments = whole.segments if whole and not again else {}
+            self._generation = (whole.generation if whole else 0) + again
+            self._set_gaps(whole.gaps if whole else ())
             for kind in self.what.kinds:
                 await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept, self._generation))
-            self._read, self._last_stored = position, saved.stored if saved else 0.0
-            if saved and before and (position.sequence != saved.sequence or (self._doubtful and cursor.accept)):
-                await self._give_up(position, saved, before)
-            self._archived = self._position(position)
+            self._read, self._last_stored = at, whole.stored if whole else 0.0
+            lost: Sequence[Segment] = ()
+            if saved and whole and (at.sequence != taken or (self._doubtful and cursor.accept)):
+                lost = await run_in_thread(partial(damaged_segments, self._storage, self.what.kinds))
+            if saved and whole and lost:
+                taken = saved.sequence
+                self._note_gap(gap_of(lost, whole, saved, at.sequence))
+            if again or at.sequence > taken:
+                self._note_gap(gap_before(at, until, saved if lost else whole))
+            if lost:
+                await self._give_up(lost, at)
+            self._archived = self._position(at)
             self._waiting.clear()
             self._doubtful = False
 
-    async def _give_up(self, at: StreamPosition, whole: ArchivedUpTo, saved: ArchivedUpTo) -> None:
-        """Set aside damaged segments whose messages no stream has, now that the gap is accepted, and note the gap."""
-        lost = await run_in_thread(partial(damaged_segments, self._storage, self.what.kinds))
-        if not lost:
-            return
-        gap = gap_of(lost, whole, saved, at.sequence)
-        self._set_gaps((*self._gaps, gap))
-        self._expected = max(self._expected, at.sequence + 1)
-        self._log.error("segments_given_up", segments=[one.name for one in lost], first=gap.first, last=gap.last)
+    async def _give_up(self, lost: Sequence[Segment], at: StreamPosition) -> None:
+        """Set aside damaged segments whose messages no stream has, now that the gap is accepted and noted."""
+        self._log.error("segments_given_up", segments=[one.name for one in lost])
         await run_in_thread(partial(write_position, self._storage, self.what.kind, self._position(at)))
         await run_in_thread(partial(set_aside, self._storage, lost))
 
@@ -144,7 +145,7 @@ class StreamArchiver:
             await self.write(days)
             await run_in_thread(trim_memory)
         if not messages and not self._waiting:
-            await self._note_silence(cursor.bus)
+            await self._note_silence(cursor)
         return len(messages) == _MESSAGES
 
     async def write(self, days: EvidenceDays) -> None:
@@ -210,11 +211,7 @@ class StreamArchiver:
         self._gaps = gaps
         self._metrics.missing(self.what.kind.name, sum(gap.count for gap in gaps))
 
-    def _note_gap(self, message: StoredMessage) -> None:
-        """Note that messages before this one are missing, because the cursor passed over them."""
-        last = 0 if self._begins_again else message.sequence - 1
-        until = max(self._last_stored, message.time)
-        gap = MissingMessages(self._expected, last, self._last_stored or until, until)
+    def _note_gap(self, gap: MissingMessages) -> None:
         self._set_gaps((*self._gaps, gap))
         stream = self.what.kind.stream
         self._log.warning("messages_missing", stream=stream, reason=gap.sentence(stream))
@@ -222,26 +219,32 @@ class StreamArchiver:
     def _keep(self, messages: list[StoredMessage]) -> None:
         if not messages:
             return
-        stored = []
+        assert self._read is not None
+        stored: list[float] = []
+        taken = self._read.sequence
         for message in messages:
-            if self._begins_again or message.sequence != self._expected:
-                self._note_gap(message)
-            self._expected, self._begins_again = message.sequence + 1, False
             # A stream's clock may step back. The latest time holds then, as in the scorer.
-            self._last_stored = max(self._last_stored, message.time)
-            stored.append(self._last_stored)
+            moment = max(self._last_stored, message.time)
+            if message.sequence != taken + 1:
+                self._note_gap(MissingMessages(taken + 1, message.sequence - 1, self._last_stored or moment, moment))
+            taken, self._last_stored = message.sequence, moment
+            stored.append(moment)
         self._waiting.add(messages, stored)
-        if self._read:
-            self._read = replace(self._read, sequence=messages[-1].sequence)
+        self._read = replace(self._read, sequence=taken)
 
-    async def _note_silence(self, bus: Bus) -> None:
-        """Note that everything up to now is in the dataset, if the stream has no more messages."""
-        assert self._archived is not None
-        state = await bus.stream_state(self.what.kind.stream)
-        if state.last == self._archived.sequence:
-            self._last_stored = max(state.now, self._last_stored)
-            self._archived = replace(self._archived, stored=self._last_stored)
-            self._metrics.caught_up(self.what.kind.name, self._archived.stored)
+    async def _note_silence(self, cursor: StreamCursor) -> None:
+        """Note that everything up to now is in the dataset, or gone, if the stream has no more messages."""
+        assert self._read is not None
+        end = await cursor.end(self._read)
+        if end is None:
+            return
+        at, now = end
+        moment = max(self._last_stored, now)
+        if at.sequence > self._read.sequence:
+            self._note_gap(MissingMessages(self._read.sequence + 1, at.sequence, self._last_stored or moment, moment))
+        self._read, self._last_stored = at, moment
+        self._archived = self._position(at)
+        self._metrics.caught_up(self.what.kind.name, moment)
 
     def _position(self, read: StreamPosition) -> ArchivedUpTo:
         segments = self._open(self._segments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
 
@@ -96,6 +96,32 @@ class StreamCursor:
                 self.gaps_accepted += self.accept
             expected = message.sequence + 1
         return messages
+
+    async def end(self, position: StreamPosition) -> tuple[StreamPosition, float] | None:
+        """Return where the stream ends, and the server's time, if it has no message after the position; else None.
+
+        Messages that are gone are passed over as in ``read``. Raises GapError, and BusError when there is no answer.
+        """
+        state, first = await self.bus.stream_state(self.stream), position.sequence + 1
+        if state.created != position.created or state.last < position.sequence:
+            return None  # the next check of ``read`` says why
+        if state.last >= first:
+            left = max(first, state.first)
+            if left <= state.last and not await self.bus.were_deleted(self.stream, left, state.last, or_lost=True):
+                return None
+            if not self.accept and not await self._were_deleted(first, state.last):
+                raise missing_messages(self.stream, position.sequence, state.last + 1)
+            self.gaps_accepted += self.accept
+        return replace(position, sequence=state.last), state.now
+
+    async def time_after(self, position: StreamPosition) -> float:
+        """Return when the message after the position was stored, or the server's time if there is none.
+
+        Raises BusError when the bus does not answer.
+        """
+        state = await self.bus.stream_state(self.stream)
+        following = await self._stored(state, position.sequence + 1)
+        return state.now if following is None else following
 
     async def behind(self, position: StreamPosition) -> int:
         """Return how many messages are still to be read."""

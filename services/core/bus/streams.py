@@ -165,13 +165,13 @@ class Streams:
             limit=max(0, int(config.get("max_bytes", 0))),  # -1 without one
         )
 
-    async def were_deleted(self, stream: str, first: int, last: int) -> bool:
+    async def were_deleted(self, stream: str, first: int, last: int, *, or_lost: bool = False) -> bool:
         """Return whether the server says that each message from ``first`` to ``last`` was deleted by request.
 
-        Messages lost with a damaged file were not. Raises BusError.
+        Messages lost with a damaged file were not; with ``or_lost`` they count as well. Raises BusError.
         """
         state = (await self._stream_info(stream, {"deleted_details": True}))["state"]
-        lost = (state.get("lost") or {}).get("msgs") or ()
+        lost = () if or_lost else (state.get("lost") or {}).get("msgs") or ()
         return set(range(first, last + 1)) <= {*(state.get("deleted") or ())} - {*lost}
 
     async def read(

@@ -18,9 +18,13 @@ class Stream:
 
     def __init__(self) -> None:
         self.created, self.away = POSITION.created, False
+        self.first, self.deleted, self.lost = 1, set[int](), set[int]()
 
     async def stream_state(self, _: str) -> StreamState:
-        return StreamState(self.created, 1, 10, 10, 0, now=0.0)
+        return StreamState(self.created, self.first, 10, 10, 0, now=0.0)
+
+    async def were_deleted(self, _: str, first: int, last: int, *, or_lost: bool = False) -> bool:
+        return set(range(first, last + 1)) <= self.deleted - (set() if or_lost else self.lost)
 
     async def read(self, _: str, start: int, *, limit: int, **__: Any) -> list[StoredMessage]:
         if self.away:
@@ -29,7 +33,7 @@ class Stream:
 
 
 def cursor_on(stream: Stream, *, accept: bool = False) -> StreamCursor:
-    return StreamCursor(cast(Bus, stream), "MEASUREMENTS", needed_from=0.0, accept=accept)
+    return StreamCursor(cast(Bus, stream), "MEASUREMENTS", needed_from=0.0, accept=accept, pass_deleted=3)
 
 
 @pytest.mark.parametrize("accept", [False, True])
@@ -56,3 +60,45 @@ async def test_a_bus_that_comes_back_is_looked_at_first() -> None:
     stream.away, stream.created = False, "2026-11-27T11:00:00Z"
     with pytest.raises(GapError, match="created anew"):
         await cursor.read(POSITION, limit=2, now=10.2)
+
+
+def at(sequence: int) -> StreamPosition:
+    return StreamPosition(POSITION.stream, POSITION.created, sequence)
+
+
+async def test_a_stream_ends_where_nothing_follows() -> None:
+    """The end is the last message. It is unknown while a message follows, and if the stream is another one or shorter."""
+    stream = Stream()
+    cursor = cursor_on(stream)
+    assert await cursor.end(at(10)) == (at(10), 0.0)
+    assert await cursor.end(at(9)) is None
+    assert await cursor.end(at(11)) is None
+    stream.deleted = {8}
+    assert await cursor.end(at(7)) is None
+    stream.created = "2026-11-27T11:00:00Z"
+    assert await cursor.end(at(10)) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "deleted", "lost", "passed"),
+    [
+        (1, {8, 9, 10}, set(), True),
+        (1, {7, 8, 9, 10}, set(), False),  # too many
+        (1, {8, 9, 10}, {9}, False),  # a damaged file
+        (11, set(), set(), False),  # purged
+        (9, {9, 10}, set(), False),
+    ],
+)
+async def test_a_stream_whose_last_messages_are_gone_ends_after_them(
+    first: int, deleted: set[int], lost: set[int], *, passed: bool
+) -> None:
+    """Gone messages at the end are passed over if few were deleted by request, or gaps are accepted, and else refused."""
+    stream = Stream()
+    stream.first, stream.deleted, stream.lost = first, deleted, lost
+    read = at(6) if len(deleted) > 3 else at(7)
+    if passed:
+        assert await cursor_on(stream).end(read) == (at(10), 0.0)
+    else:
+        with pytest.raises(GapError, match=f"messages {read.sequence + 1} to 10 of stream MEASUREMENTS are gone"):
+            await cursor_on(stream).end(read)
+    assert await cursor_on(stream, accept=True).end(read) == (at(10), 0.0)

@@ -5,6 +5,7 @@ All runs are counted at once, as arrays, since somebody with a prober's seed may
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Final
@@ -81,7 +82,8 @@ def account_of_day(
     keys = sorted(places)
     ranks = np.empty(len(keys), np.int64)
     ranks[[places[key] for key in keys]] = np.arange(len(keys))
-    return _account(keys, BatchRows(BatchChains.joined([one.renumbered(ranks) for one in (*found, heads)])), known)
+    rows = BatchRows(BatchChains.joined([one.renumbered(ranks) for one in (*found, heads)]))
+    return _account(keys, rows, known, _left_out(keys, sealed))
 
 
 def drop_batches_before(storage: Storage, day: str) -> None:
@@ -95,11 +97,12 @@ def drop_batches_before(storage: Storage, day: str) -> None:
 
 
 def _account(
-    keys: list[RunKey], batches: BatchRows, known: Mapping[RunKey, BatchRun] | None
+    keys: list[RunKey], batches: BatchRows, known: Mapping[RunKey, BatchRun] | None, left_out: Mask
 ) -> tuple[tuple[BatchRun, ...], int]:
     """Return the runs of a day, and how many are left out.
 
     ``known`` has the accounts of earlier days, by run; without it, numbers before the first that came are not judged.
+    Likewise for runs that an earlier day may have ``left_out``: it may have had those numbers.
     """
     floor = np.zeros(len(keys), np.int64)
     mine = batches.rows.take(batches.first & batches.is_of_day)
@@ -107,6 +110,8 @@ def _account(
         floor = lowest(mine.run, mine.begin, len(keys)) - 1
     else:
         floor[:] = [known[key].last if key in known else 0 for key in keys]
+        above = batches.rows.take(batches.rows.end > floor[batches.rows.run])
+        floor = np.where(left_out, np.maximum(floor, lowest(above.run, above.begin, len(keys)) - 1), floor)
     last = np.zeros(len(keys), np.int64)
     np.maximum.at(last, mine.run, mine.end)
     faults = {"missing": batches.holes(floor, last), "belated": batches.belated(floor), "forked": batches.forks(),
@@ -117,7 +122,7 @@ def _account(
     repeated = np.bincount(batches.rows.run[~batches.first & batches.is_of_day], minlength=len(keys))
     came = np.bincount(mine.run, mine.count, len(keys)).astype(np.int64)
     faulty = parallel | np.any([values > 0 for values in counts.values()], axis=0)
-    named, left_out = _named(keys, came + repeated, faulty, first_came)
+    named, more = _named(keys, came + repeated, faulty, last_came)
     heads, firsts = batches.heads(last), lowest(mine.run, mine.begin, len(keys))
     runs = [
         BatchRun(
@@ -138,11 +143,22 @@ def _account(
         )
         for place in named
     ]
-    return tuple(runs), left_out
+    return tuple(runs), more
 
 
 def _key(run: BatchRun) -> RunKey:
     return run.vantage, run.prober, run.run
+
+
+def _left_out(keys: list[RunKey], manifests: Sequence[Manifest]) -> Mask:
+    """Mark runs that a day may have left out after the last day that named them: their last number is unknown."""
+    named, full = dict[RunKey, int](), dict[str, int]()
+    for number, manifest in enumerate(manifests, 1):
+        vantages = Counter(run.vantage for run in manifest.runs or ())
+        named.update((_key(run), number) for run in manifest.runs or ())
+        if manifest.more_runs:
+            full.update((vantage, number) for vantage, count in vantages.items() if count >= _NAMED_RUNS)
+    return np.array([full.get(key[0], 0) > named.get(key, 0) for key in keys], bool)
 
 
 def _runs(table: pa.Table, places: dict[RunKey, int]) -> Ints:
@@ -173,7 +189,7 @@ def _parallel(keys: list[RunKey], first: Ints, last: Ints) -> Mask:
 def _named(keys: list[RunKey], batches: Ints, faulty: Mask, came: Ints) -> tuple[list[int], int]:
     """Return the places of the runs to name, and how many are left out.
 
-    Of each vantage, runs with faults are named first, then the latest of the others.
+    Of each vantage, runs with faults are named first, then those whose last batch came latest: they may go on.
     """
     mine = [place for place in range(len(keys)) if batches[place]]
     named: list[int] = []

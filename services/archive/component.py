@@ -120,7 +120,7 @@ class _Archive:
         """Write the rows in memory. Rows that cannot be written are read again after the restart."""
         for archiver in self._archivers:
             with suppress(StateError):
-                if self._days is not None and archiver.created:
+                if self._days is not None:
                     await archiver.write(self._days)
 
     @property

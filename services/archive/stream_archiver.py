@@ -149,8 +149,13 @@ class StreamArchiver:
         return len(messages) == _MESSAGES
 
     async def write(self, days: EvidenceDays) -> None:
-        """Write the rows in memory, if there are any, and move the position. Raises StateError."""
+        """Write the rows in memory, if there are any, and move the position. Raises StateError.
+
+        In doubt, nothing is written: the position has moved back, and the rows are read again from there.
+        """
         async with self._moving:
+            if self.must_resume:
+                return
             assert self._read is not None
             assert self._archived is not None
             if not self._waiting:

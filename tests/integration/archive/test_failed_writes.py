@@ -37,6 +37,18 @@ class FullOnce(LocalStorage):
         super().write(name, content)
 
 
+class StuckOnce(FullOnce):
+    """Likewise, and once ``stuck`` is set, the next file that is to be removed stays."""
+
+    stuck = False
+
+    def remove(self, name: str) -> None:
+        if self.stuck:
+            self.stuck = False
+            raise StateError(f"{name}: read-only file system")
+        super().remove(name)
+
+
 class SlowOnce(LocalStorage):
     """A folder on a disk that, once ``slow`` is set, keeps the next file of a position waiting until ``go`` is set."""
 
@@ -58,6 +70,12 @@ def archiver_of(storage: LocalStorage, kind: Kind = MEASUREMENT) -> StreamArchiv
     return StreamArchiver(storage, what, segment_seconds=0.0, metrics=metrics, log=structlog.get_logger())
 
 
+def sequences(storage: LocalStorage) -> list[int]:
+    """Return the message of each row of measurements in segments, sorted."""
+    tables = read_segments(storage, MEASUREMENT, list_segments(storage, MEASUREMENT))
+    return sorted(sequence for table in tables for sequence in table["sequence"].to_pylist())
+
+
 async def test_a_refused_write_leaves_nothing_twice(archive: Archive, nats: Nats, tmp_path: Path) -> None:
     """Rows whose segment was written before the disk was full are in the dataset once, together with later rows."""
     storage = FullOnce(tmp_path / "full")
@@ -70,12 +88,7 @@ async def test_a_refused_write_leaves_nothing_twice(archive: Archive, nats: Nats
             await archiver.take(cursor, archive.days)
         await publish(nats, 1)
         await archiver.take(cursor, archive.days)
-    rows = [
-        row
-        for table in read_segments(storage, MEASUREMENT, list_segments(storage, MEASUREMENT))
-        for row in table.to_pylist()
-    ]
-    assert sorted(row["sequence"] for row in rows) == [1] * len(LINKS) + [2] * len(LINKS)
+    assert sequences(storage) == [1] * len(LINKS) + [2] * len(LINKS)
 
 
 async def test_a_refused_write_leaves_the_segments_of_other_streams(
@@ -95,6 +108,38 @@ async def test_a_refused_write_leaves_the_segments_of_other_streams(
             await exchanges.take(other, archive.days)
         await exchanges.take(other, archive.days)
     assert [(one.first, one.last) for one in list_segments(storage, BATCH)] == [(1, 1)]
+
+
+async def test_a_stop_while_a_segment_is_to_be_read_again_loses_nothing(
+    archive: Archive, nats: Nats, tmp_path: Path
+) -> None:
+    """The rows in memory are not written over a position that moved back before a damaged segment."""
+    storage = StuckOnce(tmp_path / "stuck")
+    storage.full = False
+    archiver = archiver_of(storage)
+    async with nats.connect("archive") as bus:
+        cursor = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=False)
+        await publish(nats, 0)
+        await archiver.resume(cursor)
+        await archiver.take(cursor, archive.days)
+        await publish(nats, 1)
+        storage.full = True
+        with pytest.raises(StateError, match="no space left"):
+            await archiver.take(cursor, archive.days)
+        name = list_segments(storage, MEASUREMENT)[0].name
+        storage.write(name, storage.read(name)[:-40])
+        archiver.doubt()
+        storage.stuck = True
+        with pytest.raises(StateError, match="read-only"):
+            await archiver.resume(cursor)
+        await archiver.write(archive.days)  # as when the archive is stopped
+        position = read_position(storage, MEASUREMENT)
+        assert position is not None
+        assert position.sequence == 0
+        restarted = archiver_of(storage)
+        await restarted.resume(cursor)
+        await restarted.take(cursor, archive.days)
+    assert sequences(storage) == [1] * len(LINKS) + [2] * len(LINKS)
 
 
 async def test_a_slow_write_does_not_undo_what_sealing_records(archive: Archive, nats: Nats, tmp_path: Path) -> None:

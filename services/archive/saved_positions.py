@@ -7,14 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.core.model import StreamPosition
-from services.dataset.days import (
-    ArchivedUpTo,
-    MissingMessages,
-    Segment,
-    before_damage,
-    read_position,
-    seems_whole,
-)
+from services.dataset.days import Segment, before_damage, seems_whole
+from services.dataset.positions import ArchivedUpTo, MissingMessages, read_position
 from services.dataset.storage import Storage
 from services.dataset.tables import Kind
 

@@ -20,20 +20,17 @@ from services.core.malloc import trim_memory
 from services.core.model import StreamPosition
 from services.core.tasks import run_in_thread
 from services.dataset.days import (
-    ArchivedUpTo,
     EvidenceDays,
-    MissingMessages,
     SealedDay,
     SealedMessages,
     Segment,
-    SegmentCount,
     check_counts,
     counted,
     damaged_segments,
     drop_uncommitted,
     set_aside,
-    write_position,
 )
+from services.dataset.positions import ArchivedUpTo, MissingMessages, SegmentCount, write_position
 from services.dataset.storage import Storage
 
 _MESSAGES: Final = 500

@@ -11,7 +11,8 @@ from services.archive.metrics import ArchiveMetrics
 from services.archive.stream_kinds import StreamKind
 from services.core.bus import StoredMessage
 from services.core.log import Logger
-from services.dataset.days import ArchivedUpTo, EvidenceDays, SealedMessages, Segment, drop_uncommitted, write_segments
+from services.dataset.days import EvidenceDays, SealedMessages, Segment, drop_uncommitted, write_segments
+from services.dataset.positions import ArchivedUpTo
 from services.dataset.storage import Storage
 from services.dataset.tables import BATCH, StoredBatch, batch_table
 

@@ -16,7 +16,7 @@ from peyvand.v1 import indicator_pb2
 from services.core.bus import StoredMessage
 from services.core.bus.names import EXCHANGES, MEASUREMENTS
 from services.core.model.register import FLUSH_SECONDS
-from services.dataset.days import read_position
+from services.dataset.positions import read_position
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT
 from tests.chaos.clocks import CACHE_SECONDS

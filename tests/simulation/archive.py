@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from services.archive.component import _Archive
 from services.core.model import StreamPosition
 from services.core.runtime import Health
-from services.dataset.days import read_position
 from services.dataset.log import SigningKey
+from services.dataset.positions import read_position
 from services.dataset.storage import LocalStorage, Storage
 from services.dataset.tables import MEASUREMENT
 from services.indicator.calendar import Calendar

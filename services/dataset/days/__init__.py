@@ -4,7 +4,6 @@ from services.dataset.days.batches import run_faults
 from services.dataset.days.days import EvidenceDays, SealedMessages
 from services.dataset.days.history import LogFiles, keys_of, manifests
 from services.dataset.days.manifest import BatchRun, KeyChange, Manifest, SealedFile, StreamSpan, read_leaf
-from services.dataset.days.positions import ArchivedUpTo, MissingMessages, SegmentCount, read_position, write_position
 from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import SealedDay, Sealer, SealingContext
 from services.dataset.days.segments import (
@@ -25,21 +24,18 @@ from services.dataset.days.verifying import read_sealed, verify
 from services.dataset.days.witness import witness_faults
 
 __all__ = [
-    "ArchivedUpTo",
     "BatchRun",
     "DamagedSegmentError",
     "EvidenceDays",
     "KeyChange",
     "LogFiles",
     "Manifest",
-    "MissingMessages",
     "SealedDay",
     "SealedFile",
     "SealedMessages",
     "Sealer",
     "SealingContext",
     "Segment",
-    "SegmentCount",
     "StreamSpan",
     "before_damage",
     "check_counts",
@@ -50,7 +46,6 @@ __all__ = [
     "list_segments",
     "manifests",
     "read_leaf",
-    "read_position",
     "read_register",
     "read_sealed",
     "read_segments",
@@ -60,7 +55,6 @@ __all__ = [
     "set_aside",
     "verify",
     "witness_faults",
-    "write_position",
     "write_register",
     "write_segments",
 ]

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from services.core.errors import StateError
 from services.core.files import DAMAGED
 from services.dataset.days.days import EvidenceDays, SealedMessages
-from services.dataset.days.positions import ArchivedUpTo, MissingMessages, SegmentCount
+from services.dataset.positions import ArchivedUpTo, MissingMessages, SegmentCount
 from services.dataset.storage import Storage
 from services.dataset.tables import MICROS, Kind, read, sorted_rows, write
 

@@ -3,7 +3,7 @@
 from services.scorer.archived.dataset import ArchivedEvidence, record_span
 from services.scorer.archived.engines import Engine, engine_at, here
 from services.scorer.archived.message_limits import ALL
-from services.scorer.archived.restoring import archived_exchanges, is_of_former_stream, restore
+from services.scorer.archived.restoring import archived_exchanges, restore
 
 __all__ = [
     "ALL",
@@ -12,7 +12,6 @@ __all__ = [
     "archived_exchanges",
     "engine_at",
     "here",
-    "is_of_former_stream",
     "record_span",
     "restore",
 ]

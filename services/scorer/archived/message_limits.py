@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.dataset.days import Manifest, StreamSpan, read_position
+from services.dataset.days import Manifest, StreamSpan
+from services.dataset.positions import read_position
 from services.dataset.storage import Storage
 from services.dataset.tables import MEASUREMENT, MICROS
 

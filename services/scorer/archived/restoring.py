@@ -9,9 +9,9 @@ from typing import Final
 
 from services.core.errors import StateError
 from services.core.model import ExchangeSummary, Policy, StreamPosition
-from services.dataset.days import ArchivedUpTo, read_position
+from services.dataset.positions import ArchivedUpTo, read_position
 from services.dataset.storage import Storage, open_storage
-from services.dataset.tables import EXCHANGE, MEASUREMENT, STREAM_KINDS
+from services.dataset.tables import EXCHANGE, MEASUREMENT
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.scorer.archived.dataset import ArchivedEvidence
 from services.scorer.state import Damage, LoadedState, StateManifest, Store
@@ -64,13 +64,6 @@ def _restore(
         slots |= archive.fill(evidence, policy, range(since, end))
         manifest = _resumed(manifest, archived)
     return replace(loaded, manifest=manifest, slots=tuple(sorted(slots)))
-
-
-def is_of_former_stream(address: str, position: StreamPosition) -> bool:
-    """Return whether a dataset has messages of a stream that existed before the position's. Raises StateError."""
-    kinds = {kind.stream: kind for kind in STREAM_KINDS}
-    archived = read_position(open_storage(address), kinds[position.stream])
-    return archived is not None and (archived.generation > 0 or archived.created != position.created)
 
 
 def _resumed(manifest: StateManifest | None, archived: ArchivedUpTo) -> StateManifest:

@@ -15,6 +15,8 @@ from services.core.errors import GapError
 from services.core.log import Logger
 from services.core.model import Policy, StreamPosition
 from services.core.tasks import run_in_thread
+from services.dataset.positions import read_positions
+from services.dataset.storage import open_storage
 from services.indicator.calendar import Calendar
 from services.scorer.state import Damage, LoadedState, Store
 
@@ -102,9 +104,13 @@ async def lacks_archived(cursor: StreamCursor, dataset: str) -> bool:
     start = await cursor.start_of(cursor.needed_from)
     if start is None:
         return True
-    from services.scorer.archived import is_of_former_stream  # noqa: PLC0415  # pyarrow takes 44 MB, which a scorer seldom needs
+    return await run_in_thread(partial(_is_of_former_stream, dataset, start))
 
-    return await run_in_thread(partial(is_of_former_stream, dataset, start))
+
+def _is_of_former_stream(dataset: str, position: StreamPosition) -> bool:
+    """Return whether a dataset has messages of a stream that existed before the position's. Raises StateError."""
+    archived = read_positions(open_storage(dataset)).get(position.stream)
+    return archived is not None and (archived.generation > 0 or archived.created != position.created)
 
 
 async def _restored(

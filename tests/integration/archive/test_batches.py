@@ -12,7 +12,8 @@ from services.cli.__main__ import app
 from services.core.bus.names import MEASUREMENTS, measurement_subject
 from services.core.codec import ChainPlace, encode_measurements
 from services.core.model import Reason
-from services.dataset.days import LogFiles, manifests, read_position
+from services.dataset.days import LogFiles, manifests
+from services.dataset.positions import read_position
 from services.dataset.tables import MEASUREMENT
 from tests.support.cases.archive import LINKS, Archive
 from tests.support.cases.scorer import SLOT, measure

@@ -13,7 +13,8 @@ from services.cli.__main__ import app
 from services.core.bus.names import MEASUREMENTS
 from services.core.bus.topology import initialise_streams
 from services.core.model import Indicator, IndicatorKind
-from services.dataset.days import LogFiles, manifests, read_position, verify
+from services.dataset.days import LogFiles, manifests, verify
+from services.dataset.positions import read_position
 from services.dataset.tables import MEASUREMENT
 from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed

@@ -16,7 +16,8 @@ from services.archive.stream_kinds import STREAM_KINDS
 from services.core.bus import StreamCursor
 from services.core.bus.names import EXCHANGES, MEASUREMENTS
 from services.core.errors import StateError
-from services.dataset.days import list_segments, read_position, read_segments
+from services.dataset.days import list_segments, read_segments
+from services.dataset.positions import read_position
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import BATCH, EXCHANGE, MEASUREMENT, Kind
 from tests.support.cases.archive import LINKS, Archive, publish

@@ -15,7 +15,7 @@ from services.core.bus import Bus, StreamCursor
 from services.core.bus.names import FINDINGS
 from services.core.bus.topology import initialise_streams
 from services.core.errors import GapError
-from services.dataset.days import read_position
+from services.dataset.positions import read_position
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import FINDING
 from tests.support.cases.archive import Archive, publish

@@ -16,8 +16,9 @@ from services.core.bus import Bus, StoredMessage, columns_of
 from services.core.bus.names import EXCHANGES, MEASUREMENTS, exchange_subject
 from services.core.codec import encode_summaries, indicator_to_json
 from services.core.model import ExchangeSummary, Indicator, IndicatorKind, Reason, Register
-from services.dataset.days import LogFiles, manifests, read_position
+from services.dataset.days import LogFiles, manifests
 from services.dataset.log import SigningKey
+from services.dataset.positions import read_position
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import EXCHANGE, MEASUREMENT
 from services.indicator.admission import admit

@@ -14,16 +14,9 @@ from services.core.bus import StoredMessage
 from services.core.bus.names import exchange_subject, finding_subject, indicator_subject
 from services.core.codec import encode_summaries, finding_to_message, indicator_to_message
 from services.core.model import Register
-from services.dataset.days import (
-    EvidenceDays,
-    LogFiles,
-    Sealer,
-    SealingContext,
-    manifests,
-    read_position,
-    write_segments,
-)
+from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
 from services.dataset.log import SigningKey
+from services.dataset.positions import read_position
 from services.dataset.storage import LocalStorage, Storage, open_storage
 from services.dataset.tables import BATCH, batch_table
 from tests.support.cases.datasets.rows import found, published, summaries

@@ -9,8 +9,9 @@ from services.archive.link_days import link_days
 from services.archive.registers import keep_register
 from services.core.codec import decode_columns
 from services.core.model.register import Register
-from services.dataset.days import ArchivedUpTo, EvidenceDays, Sealer, SealingContext, write_position, write_segments
+from services.dataset.days import EvidenceDays, Sealer, SealingContext, write_segments
 from services.dataset.log import SigningKey
+from services.dataset.positions import ArchivedUpTo, write_position
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT, measurement_table
 from tests.support.cases.scoring import START_OF_STREAM, Stored

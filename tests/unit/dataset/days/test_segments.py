@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.dataset.days import (
-    ArchivedUpTo,
     DamagedSegmentError,
     EvidenceDays,
-    MissingMessages,
     before_damage,
     check_counts,
     counted,
@@ -19,6 +17,7 @@ from services.dataset.days import (
     seems_whole,
     write_segments,
 )
+from services.dataset.positions import ArchivedUpTo, MissingMessages
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT
 from tests.support.cases.datasets.rows import SLOT, STORED, measured

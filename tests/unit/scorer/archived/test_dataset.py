@@ -16,17 +16,9 @@ from services.core.codec import decode_columns
 from services.core.errors import SettingsError, StateError
 from services.core.model import Objection, ObjectionState
 from services.core.model.register import Register
-from services.dataset.days import (
-    ArchivedUpTo,
-    EvidenceDays,
-    LogFiles,
-    Sealer,
-    SealingContext,
-    manifests,
-    write_position,
-    write_segments,
-)
+from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
 from services.dataset.log import SigningKey
+from services.dataset.positions import ArchivedUpTo, write_position
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import INDICATOR, MEASUREMENT, indicator_table, measurement_table
 from services.indicator.index.snapshot import Snapshot

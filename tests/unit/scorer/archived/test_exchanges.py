@@ -22,8 +22,9 @@ from services.core.errors import GapError
 from services.core.log import logger
 from services.core.model.exchange import ExchangeSummary
 from services.core.model.register import Policy, Register
-from services.dataset.days import ArchivedUpTo, EvidenceDays, Sealer, SealingContext, write_position, write_segments
+from services.dataset.days import EvidenceDays, Sealer, SealingContext, write_segments
 from services.dataset.log import SigningKey
+from services.dataset.positions import ArchivedUpTo, write_position
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import EXCHANGE, exchange_table
 from services.indicator.calendar import Calendar

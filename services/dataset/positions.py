@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import orjson
 
 from services.core.canonical_json import canonical_json
 from services.core.errors import StateError
 from services.dataset.storage import Storage
-from services.dataset.tables import Kind
+
+if TYPE_CHECKING:
+    from services.dataset.tables import Kind  # it loads pyarrow, which a scorer seldom needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,16 @@ class ArchivedUpTo:
 def read_position(storage: Storage, kind: Kind) -> ArchivedUpTo | None:
     """Return how far a kind is in the dataset; None before anything was read. Raises StateError."""
     name = _name(kind)
-    if name not in storage.names("open"):
-        return None
+    return _read(storage, name) if name in storage.names("open") else None
+
+
+def read_positions(storage: Storage) -> dict[str, ArchivedUpTo]:
+    """Return how far each stream is in the dataset, by its name. Raises StateError."""
+    found = [_read(storage, name) for name in storage.names("open") if name.endswith(".json")]
+    return {archived.stream: archived for archived in found}
+
+
+def _read(storage: Storage, name: str) -> ArchivedUpTo:
     try:
         fields = orjson.loads(storage.read(name))
         gaps = tuple(MissingMessages(**gap) for gap in fields.get("gaps", ()))

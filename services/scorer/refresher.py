@@ -56,7 +56,7 @@ class Refresher:
     published: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     """Set once an index has been published."""
 
-    _adopted: CompiledRegister | None = field(default=None, init=False)
+    _adopted: list[CompiledRegister] = field(default_factory=list, init=False)
     _report: ReconciliationReport = field(default_factory=ReconciliationReport, init=False)
     _findings: tuple[Finding, ...] = field(default=(), init=False)
     _counted: bool = field(default=False, init=False)
@@ -69,7 +69,7 @@ class Refresher:
 
     def adopt(self, compiled: CompiledRegister) -> None:
         """Judge and attribute by another register of the same calendar, from the next index on."""
-        self._adopted = compiled
+        self._adopted.append(compiled)
         self.evidence_lock.changed.set()
 
     def attach(self, report: ReconciliationReport, findings: tuple[Finding, ...], *, at_once: bool = False) -> None:
@@ -151,9 +151,9 @@ class Refresher:
         return self.scoring.calendar.start_of(end_slot + 1) + self.scoring.register.settle_seconds - self.clock()
 
     async def apply_adopted(self) -> None:
-        """Put the adopted register in force, between two indexes."""
-        compiled, self._adopted = self._adopted, None
-        if compiled is not None:
+        """Put the adopted registers in force in turn, between two indexes: what each of them alone names also counts."""
+        while self._adopted:
+            compiled = self._adopted.pop(0)
             await self.evidence_lock.run(partial(self.scoring.adopt, compiled))
             self.exchanges.attribute_by(compiled.attributor)
             self.log.info("register_adopted", register_version=compiled.register.register_version)

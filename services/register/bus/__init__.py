@@ -4,8 +4,8 @@ from services.register.bus.publish import publish_register, republish_if_lost
 from services.register.bus.read import (
     CURRENT_KEY,
     UnverifiedError,
-    announced_versions,
     follow_register,
+    published_versions,
     read_previous_register,
     read_publications,
     read_register_in_force,
@@ -15,9 +15,9 @@ from services.register.bus.read import (
 __all__ = [
     "CURRENT_KEY",
     "UnverifiedError",
-    "announced_versions",
     "follow_register",
     "publish_register",
+    "published_versions",
     "read_previous_register",
     "read_publications",
     "read_register_in_force",

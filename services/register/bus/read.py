@@ -55,10 +55,9 @@ async def follow_register(bus: Bus) -> AsyncIterator[Register]:
         yield register
 
 
-async def announced_versions(bus: Bus) -> RegisterVersions | None:
-    """Return the versions that the manifest in force names; None when none can be verified. Raises BusError."""
-    manifest = await read_manifest(bus, CURRENT_KEY)
-    return None if manifest is None else RegisterVersions(manifest.register_version, manifest.probe_version)
+async def published_versions(bus: Bus) -> list[RegisterVersions]:
+    """Return the versions of the register in force and of those before it, newest first. Raises BusError."""
+    return [RegisterVersions(one.register_version, one.probe_version) for one in await read_publications(bus)]
 
 
 async def read_register_in_force(bus: Bus) -> Register | None:

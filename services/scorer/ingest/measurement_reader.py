@@ -10,7 +10,7 @@ from services.core.bus import Bus, StoredMessage, StreamCursor, columns_of
 from services.core.errors import BusError, GapError
 from services.core.log import Logger
 from services.core.model import MeasurementColumns, RegisterVersions
-from services.register.bus import announced_versions
+from services.register.bus import published_versions
 from services.scorer.evidence_lock import SLICE_SECONDS, EvidenceLock
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import Scoring
@@ -24,7 +24,7 @@ POLL_SECONDS = 0.2
 READ_POLL_SECONDS = 0.5
 
 ADOPTION_SECONDS = 600.0
-"""How long measurements wait for their register.
+"""How long measurements wait for the register published last.
 
 Compiling a register of a million links takes a minute. A register that cannot be read is never adopted.
 """
@@ -76,14 +76,14 @@ class MeasurementReader:
 
     async def _take_all(self, messages: Sequence[StoredMessage], bus: Bus) -> bool:
         """Ingest messages; return False at one that waits for its register and must be read again. Raises BusError."""
-        announced: RegisterVersions | None = None
+        published: Sequence[RegisterVersions] | None = None
         async with self._evidence_lock.lock:
             until = time.monotonic() + SLICE_SECONDS
             for message in messages:
                 columns = self._read(message)
                 if columns is not None and self._scoring.awaits(columns):
-                    announced = announced or await announced_versions(bus) or RegisterVersions()
-                    if self._must_wait(columns.register, announced):
+                    published = await published_versions(bus) if published is None else published
+                    if self._must_wait(columns.register, published):
                         return False
                 if columns is not None:
                     self._take(message, columns)
@@ -97,16 +97,17 @@ class MeasurementReader:
             self._metrics.bus.batches(self._batches.missing(), self._batches.broken)
         return True
 
-    def _must_wait(self, register: RegisterVersions, announced: RegisterVersions) -> bool:
-        """Return whether a batch must wait for its register, which is announced but not adopted yet.
+    def _must_wait(self, register: RegisterVersions, published: Sequence[RegisterVersions]) -> bool:
+        """Return whether a batch of a published register must wait until the newest of them is adopted.
 
-        Probers may adopt a register before the scorer does. Its targets have no columns until then.
+        Probers may adopt a register before the scorer does. Its targets have no columns until then. The scorer adopts
+        registers in turn, so it has adopted all of them, as far as they could be read, once it has the newest.
         """
-        if register != announced:
+        if register not in published or self._scoring.register.versions == published[0]:
             return False
-        if register != self._awaited:
-            self._awaited, self._awaited_since = register, time.monotonic()
-            self._log.info("register_awaited", register_version=register.register_version)
+        if published[0] != self._awaited:
+            self._awaited, self._awaited_since = published[0], time.monotonic()
+            self._log.info("register_awaited", register_version=published[0].register_version)
         return time.monotonic() - self._awaited_since < ADOPTION_SECONDS
 
     def _read(self, message: StoredMessage) -> MeasurementColumns | None:

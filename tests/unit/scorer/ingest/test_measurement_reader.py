@@ -1,4 +1,4 @@
-"""Only messages of a register that is announced but not adopted yet wait."""
+"""Only messages of a register that is published but not adopted yet wait."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Cursor:
 
 @dataclass
 class Running:
-    """A reader with a clock of its own, and the versions that the bus announces."""
+    """A reader with a clock of its own, and the versions of the registers published, newest first."""
 
     scoring: Scoring
     cursor: Cursor
     clock: SimpleNamespace
-    announced: RegisterVersions
+    published: list[RegisterVersions]
 
     @property
     def taken(self) -> int:
@@ -68,10 +68,10 @@ class Running:
         await eventually(lambda: self.cursor.reads >= reads, "another read")
 
 
-def successor(register: Register) -> Register:
+def successor(register: Register, link: str = "deed-new") -> Register:
     """Return the next version, which has one link more."""
-    links = {**register.links, "deed-new": replace(register.links["deed-civil"], id="deed-new")}
-    return replace(register, links=links, register_version="n" * 64)
+    links = {**register.links, link: replace(register.links["deed-civil"], id=link)}
+    return replace(register, links=links, register_version=link[-1] * 64)
 
 
 def message(sequence: int, target: str, by: RegisterVersions) -> StoredMessage:
@@ -87,12 +87,12 @@ def running(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     now, new = register.versions, successor(register).versions
     messages = [message(1, "deed-civil", now), message(2, "deed-new", new), message(3, "deed-civil", new)]
     clock = SimpleNamespace(now=0.0)
-    one = Running(Run(register, tmp_path).scoring, Cursor(messages), clock, new)
+    one = Running(Run(register, tmp_path).scoring, Cursor(messages), clock, [new, now])
 
-    async def announced(_: Bus) -> RegisterVersions:
-        return one.announced
+    async def published(_: Bus) -> list[RegisterVersions]:
+        return one.published
 
-    monkeypatch.setattr(measurement_reader, "announced_versions", announced)
+    monkeypatch.setattr(measurement_reader, "published_versions", published)
     monkeypatch.setattr(measurement_reader, "READ_POLL_SECONDS", 0)
     monkeypatch.setattr(measurement_reader, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return one
@@ -115,7 +115,7 @@ async def reading(running: Running):
 
 
 async def test_measurements_wait_for_their_register(reading: Running, register: Register) -> None:
-    """Measurements by an announced register wait until it is adopted, and then count. Nothing overtakes them."""
+    """Measurements by a published register wait until it is adopted, and then count. Nothing overtakes them."""
     await reading.reads_again()
     assert reading.taken == 1
     reading.scoring.adopt(CompiledRegister.of(successor(register)))
@@ -124,15 +124,38 @@ async def test_measurements_wait_for_their_register(reading: Running, register: 
     assert counts[:, list(reading.scoring.arrays.links).index("deed-new")].sum() == 1
 
 
-async def test_measurements_of_no_announced_register_do_not_wait(running: Running, reading: Running) -> None:
-    """A batch of a register that is not announced does not stop the scorer. Its unknown targets are refused at once."""
-    running.announced = RegisterVersions("a" * 64, "b" * 64)
+async def test_measurements_wait_while_another_register_is_published(reading: Running, register: Register) -> None:
+    """Measurements by a register still wait, and then count, after a newer one was published before its adoption."""
+    first, second = successor(register), successor(successor(register), "deed-more")
+    reading.published.insert(0, second.versions)
+    await reading.reads_again()
+    assert reading.taken == 1
+    reading.scoring.adopt(CompiledRegister.of(first))
+    await eventually(lambda: reading.taken == 3, "all are taken in")
+    assert Target("deed-new") in reading.scoring.evidence.columns.targets
+
+
+async def test_measurements_by_a_register_that_is_never_adopted_wait_for_the_newest(
+    reading: Running, register: Register
+) -> None:
+    """Measurements by a register that the scorer could not read do not wait once the one after it is adopted."""
+    newest = replace(register, register_version="m" * 64)
+    reading.published.insert(0, newest.versions)
+    await reading.reads_again()
+    assert reading.taken == 1
+    reading.scoring.adopt(CompiledRegister.of(newest))
+    await eventually(lambda: reading.taken == 3, "all are taken in")
+
+
+async def test_measurements_of_no_published_register_do_not_wait(running: Running, reading: Running) -> None:
+    """A batch of a register that nobody published does not stop the scorer. Its unknown targets are refused at once."""
+    running.published[:] = [RegisterVersions("a" * 64, "b" * 64)]
     await eventually(lambda: reading.taken == 3, "all are taken in")
     assert Target("deed-new") not in reading.scoring.evidence.columns.targets
 
 
 async def test_measurements_do_not_wait_for_ever(reading: Running) -> None:
-    """A register that is announced but cannot be adopted stops the scorer only for some minutes."""
+    """A register that is published but cannot be adopted stops the scorer only for some minutes."""
     await reading.reads_again()
     assert reading.taken == 1
     reading.clock.now += ADOPTION_SECONDS

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from services.api.errors import UnavailableError
 from services.api.model import ReadModel, RegisterView
 from services.core.blocks import BlockReader
-from services.core.bus import consumer_key
+from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import IndicatorKind
 from services.indicator.array_types import Ints
 from services.indicator.calendar import Calendar
@@ -56,6 +57,14 @@ class WindowEvidenceCache:
             # What was being gathered may be an older refresh than that of this call.
             window = await self._shared(window_days)
         return window
+
+    def government(self, window: WindowEvidence, window_days: int) -> BlockReader:
+        """Return the government's block of a refresh. Raises RequestError when there is none yet, or never will be."""
+        block = window.blocks.get(GOVERNMENT_KEY)
+        if block is None:
+            self._model.get(IndicatorKind.GOVERNMENT, "", window_days)  # raises the reason
+            raise UnavailableError("INDICATOR_UNPUBLISHED", "the index is being published: retry later")
+        return block
 
     async def _shared(self, window_days: int) -> WindowEvidence:
         gathering = self._gathering.get(window_days)

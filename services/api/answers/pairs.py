@@ -10,11 +10,10 @@ import numpy as np
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.link_shares import WindowEvidence, WindowEvidenceCache
-from services.api.errors import InvalidRequestError, UnavailableError
+from services.api.errors import InvalidRequestError
 from services.api.model import ReadModel, RegisterView
 from services.api.paging import page_of
 from services.core.blocks import BlockReader
-from services.core.bus import GOVERNMENT_KEY
 from services.core.codec import losses_to_message, set_index_to_message, to_timestamp
 from services.core.model import IndicatorKind
 from services.core.tasks import SharedResult
@@ -60,9 +59,7 @@ class PairAnswers:
         days, level = view.window(request.window_days), request.level or messages.PAIR_LEVEL_AGENCY
         _check_filters(view, request, level)
         table = await self._table(days, level)
-        government = table.evidence.blocks.get(GOVERNMENT_KEY)
-        if government is None:
-            raise UnavailableError("INDICATOR_UNPUBLISHED", "no index is published yet: retry later")
+        government = self._windows.government(table.evidence, days)
         filters = (request.consumer, request.provider, request.consumer_sector, request.provider_sector)
         agencies = table.evidence.view.register.agencies
 

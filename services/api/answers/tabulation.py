@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.link_shares import WindowEvidence, WindowEvidenceCache
-from services.api.errors import InvalidRequestError, UnavailableError
-from services.core.bus import GOVERNMENT_KEY
+from services.api.errors import InvalidRequestError
 from services.core.codec import set_index_to_message, to_timestamp
 from services.core.model import Agency, IndicatorKind, Service
 from services.indicator.index import ServiceGroup, quantile_bands, tabulate_links
@@ -44,9 +43,7 @@ class Tabulator:
                 "ATTRIBUTE_UNKNOWN", f"attribute {attribute} is none: ask for one of {names}", attribute=str(attribute)
             )
         window = await self._windows.of_window(window_days)
-        government = window.blocks.get(GOVERNMENT_KEY)
-        if government is None:
-            raise UnavailableError("INDICATOR_UNPUBLISHED", "no index is published yet: retry later")
+        government = self._windows.government(window, window_days)
         headings, group = _groups(window, attribute)
         rows, total = await asyncio.to_thread(_tabulate, window, group, len(headings), window_days)
         return messages.TabulateIndicatorsResponse(

@@ -51,10 +51,8 @@ class ReadModel:
 
     @property
     def complete(self) -> bool:
-        """Whether a register and the government's indicators exist or, without links, those of any endpoint."""
-        if self._view is None:
-            return False
-        return GOVERNMENT_KEY in self.blocks or (not self._view.register.links and bool(self.blocks))
+        """Whether a register and the government's indicators exist or, without links in force, those of any endpoint."""
+        return self._view is not None and (GOVERNMENT_KEY in self.blocks or self._has_no_index())
 
     @property
     def current(self) -> RegisterView | None:
@@ -155,7 +153,7 @@ class ReadModel:
     def _missing(self, kind: IndicatorKind, entity: str, days: int) -> RequestError:
         about = {"kind": kind.label, "id": entity, "window_days": str(days)}
         never = self.view.requires_nothing(kind, entity)
-        if never or self._is_current():
+        if never or self._is_current() or (kind is not IndicatorKind.ENDPOINT and self._has_no_index()):
             why = "has no required link in the register" if never else f"has nothing in force in the last {days} days"
             return NotApplicableError(
                 "NOT_APPLICABLE", f"{kind.label} `{entity}` {why}, so it has no indicator", **about
@@ -165,6 +163,11 @@ class ReadModel:
             f"no indicator of {kind.label} `{entity}` over {days} days is published yet: retry later",
             **about,
         )
+
+    def _has_no_index(self) -> bool:
+        """Return whether blocks exist in whose windows no link is in force, so that there is none of the government."""
+        as_of = max((block.as_of for block in self.blocks.values()), default=None)
+        return as_of is not None and not self.view.has_index(as_of)
 
     def _is_current(self) -> bool:
         """Return whether the newest blocks that were published together are of the register in force."""
@@ -192,5 +195,7 @@ class ReadModel:
                 del self._agency_moments[stamp[1]]
 
     def _update_whole(self) -> None:
+        if GOVERNMENT_KEY not in self.blocks and self.whole:
+            self.whole = {}  # there is no index any more
         if len(self._stamp_counts) == 1 and GOVERNMENT_KEY in self._stamps:
             self.whole = {key: self.blocks[key] for key in self._stamps}

@@ -210,3 +210,18 @@ class RegisterView:
                 return not self.register.links
             case IndicatorKind.LINK | IndicatorKind.ENDPOINT:
                 return False
+
+    def has_index(self, as_of: int) -> bool:
+        """Return whether a link that weighs anything is in force in any window that ends at ``as_of`` (epoch seconds)."""
+        register, calendar = self.register, self.calendar
+        span = calendar.window(max(register.policy.windows_days), calendar.slot_of(as_of))
+        if not span:
+            return False
+        first, last = calendar.day_of(span.start), calendar.day_of(span[-1])
+        return any(
+            (link.required_from is None or link.required_from <= last)
+            and (link.required_until is None or link.required_until > first)
+            and link.weight > 0
+            and register.services[link.service].weight > 0
+            for link in register.links.values()
+        )

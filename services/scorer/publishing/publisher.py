@@ -21,6 +21,7 @@ from services.core.blocks import (
 )
 from services.core.bus import (
     DETAIL_SECONDS,
+    GOVERNMENT_KEY,
     INDICATOR_BUCKET,
     MAX_ATOMIC_PUTS,
     SLOTS_PER_BLOCK,
@@ -102,28 +103,30 @@ class IndexPublisher:
     async def publish(self, encoder: BlockEncoder) -> int:
         """Put the agencies' blocks, encoding each while others are in flight, then the government's.
 
-        Slot blocks and recent blocks must have been put before. Blocks of agencies that no longer have one are deleted.
-        Returns the number of agencies with a block. Raises BusError; then the whole index may be published again.
+        Slot blocks and recent blocks must have been put before. Blocks of agencies that no longer have one are deleted, and
+        so is the government's if no link is in force. Returns the number of agencies with a block. Raises BusError; then the whole index may be published again.
         """
         if self._keys is None:
             await self._bus.kv_remove_orphans(INDICATOR_BUCKET)
-            patterns = (consumer_key("*"), recent_key("*", "*"))
+            patterns = (GOVERNMENT_KEY, consumer_key("*"), recent_key("*", "*"))
             existing = [await self._bus.kv_keys(INDICATOR_BUCKET, pattern) for pattern in patterns]
             self._keys = set().union(*existing)
         result = encoder.result
         self._forget_older(result.snapshot.end_slot)
         keys = recent_keys(result.compiled.members)
         self._keys |= keys
-        consumers = set[str]()
+        consumers, government = set[str](), set[str]()
         stamp = partial(stamp_block, evidence_sequence=result.snapshot.evidence_sequence)
         numbers = await asyncio.to_thread(encoder.digests)
         blocks = encoder.consumers(numbers, self._digests)
         await self._put(_recorded(blocks, consumers, self._keys), self._digests, stamp)
-        await self._put(encoder.government(consumers), self._digests, stamp)
-        gone = self._keys - consumers - keys
+        await self._put(_recorded(encoder.government(consumers), government, self._keys), self._digests, stamp)
+        kept = consumers | government | keys
+        gone = self._keys - kept
         self._check()
         await self._calls.run(partial(self._bus.kv_delete, INDICATOR_BUCKET, key) for key in gone)
-        self._keys = consumers | keys
+        self._digests = {key: digest for key, digest in self._digests.items() if key not in gone}
+        self._keys = kept
         return len(consumers)
 
     def _forget_older(self, end_slot: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import date
+
 import grpc
 import pytest
 
@@ -117,6 +120,27 @@ async def test_a_first_refresh_that_is_not_whole_is_no_answer(empty_api, refusal
     request = messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
     code, info, _ = await refusal(empty_api.indicators.GetIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED")
+
+
+async def test_without_a_link_in_force_no_call_asks_to_retry(empty_api, refusal):
+    """Where no link of the register is in force, no retry changes that there is no index."""
+    links = empty_api.register.links.items()
+    ended = {name: dataclasses.replace(link, required_until=date(2020, 1, 1)) for name, link in links}
+    blocks = blocks_of(empty_api.register)
+    empty_api.take_register(dataclasses.replace(empty_api.register, links=ended))
+    empty_api.take("consumer.customs", blocks["consumer.customs"])
+    stub, government = empty_api.indicators, indicator_pb2.INDICATOR_KIND_GOVERNMENT
+    for call in (
+        stub.GetIndicator(messages.GetIndicatorRequest(kind=government)),
+        stub.GetStructure(messages.GetStructureRequest()),
+        stub.ListPairs(messages.ListPairsRequest()),
+        stub.TabulateIndicators(
+            messages.TabulateIndicatorsRequest(attribute=messages.TABULATED_ATTRIBUTE_SECTOR, window_days=28)
+        ),
+    ):
+        code, info, _ = await refusal(call)
+        assert (code, info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_APPLICABLE")
+    assert not (await stub.ListIndicators(messages.ListIndicatorsRequest(kind=government))).indicators
 
 
 async def test_what_is_out_of_force_says_so(api, refusal):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
+
 import pytest
 
+from services.api.errors import NotApplicableError, UnavailableError
 from services.api.model import ReadModel, RegisterView, read_model
 from services.core.blocks import BlockReader
-from services.core.bus import consumer_key
+from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import IndicatorKind, Register
 from services.register.directory.load import load_register
-from tests.support.cases.api.blocks import blocks_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of
 from tests.support.registers import write_register
 from tests.support.values.block_columns import encoded
 
@@ -45,3 +49,51 @@ def test_blocks_are_kept_packed(register: Register, monkeypatch: pytest.MonkeyPa
     before = blocks[consumer_key(first)]
     model.replace_block(consumer_key(first), BlockReader.of(encoded(blocks_of(register)[consumer_key(first)])))
     assert "_kept" not in vars(before)
+
+
+def test_without_a_link_in_force_there_is_no_index(register: Register) -> None:
+    """When no link is in force any more, nothing of the index stays, and the api serves what there is."""
+    ended = {name: replace(link, required_until=date(2020, 1, 1)) for name, link in register.links.items()}
+    model = ReadModel()
+    blocks = {key: BlockReader.of(encoded(block)) for key, block in blocks_of(register).items()}
+    government = blocks.pop(GOVERNMENT_KEY)
+    model.replace_register(RegisterView(register))
+    for key, block in blocks.items():
+        model.replace_block(key, block)
+    assert not model.complete
+    with pytest.raises(UnavailableError):
+        model.get(IndicatorKind.GOVERNMENT, "", 28)
+    model.replace_block(GOVERNMENT_KEY, government)
+    assert model.complete
+    assert model.whole
+
+    model.replace_register(RegisterView(replace(register, links=ended)))
+    model.replace_block(GOVERNMENT_KEY, None)
+    assert model.complete
+    assert not model.whole
+    with pytest.raises(NotApplicableError):
+        model.get(IndicatorKind.GOVERNMENT, "", 28)
+
+
+@pytest.mark.parametrize(
+    ("required_from", "required_until", "expected"),
+    [
+        (None, None, True),
+        (date(2026, 9, 21), None, True),
+        (date(2026, 9, 22), None, False),
+        (None, date(2026, 6, 24), True),
+        (None, date(2026, 6, 23), False),
+    ],
+)
+def test_an_index_exists_while_a_window_has_a_day_of_a_link(
+    register: Register, required_from: date | None, required_until: date | None, expected: bool
+) -> None:
+    """A link that was in force on any day of the longest window has an index, unless it weighs nothing."""
+    links = {
+        name: replace(link, required_from=required_from, required_until=required_until)
+        for name, link in register.links.items()
+    }
+    view = RegisterView(replace(register, links=links))
+    assert view.has_index(AS_OF) is expected
+    weightless = {name: replace(link, weight=0.0) for name, link in links.items()}
+    assert not RegisterView(replace(register, links=weightless)).has_index(AS_OF)

@@ -61,13 +61,20 @@ class BatchRows:
         gap = rows.begin > before + 1
         return NumberRanges(rows.run[gap], before[gap] + 1, rows.begin[gap] - 1)
 
-    def belated(self, floor: Ints) -> NumberRanges:
-        """Return the numbers up to ``floor`` that came only after the grace of the day sealed before."""
+    def belated(self, missed: NumberRanges) -> NumberRanges:
+        """Return the numbers of ``missed``, which earlier days lack, that came for the first time on the day."""
         starts = np.flatnonzero(self.opens)
         rows = self.rows.take(starts)
         earliest = np.minimum.reduceat(self.rows.part, starts) if len(starts) else rows.part
-        late = (rows.begin != UNNUMBERED) & (rows.end <= floor[rows.run]) & (earliest == Part.DAY)
-        return NumberRanges(rows.run[late], rows.begin[late], rows.end[late])
+        rows = rows.take(np.isin(earliest, (Part.OVERLAP, Part.DAY)))
+        found = [(missed.run[:0], missed.first[:0], missed.last[:0])]
+        for run, first, last in zip(missed.run.tolist(), missed.first.tolist(), missed.last.tolist(), strict=True):
+            start, stop = np.searchsorted(rows.run, [run, run + 1])
+            of_run = slice(int(start), int(stop))
+            begin, end = np.maximum(rows.begin[of_run], first), np.minimum(rows.end[of_run], last)
+            came = begin <= end
+            found.append((rows.run[of_run][came], begin[came], end[came]))
+        return NumberRanges(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
     def forks(self) -> NumberRanges:
         """Return the numbers that came with different content, on the day or before and on it."""

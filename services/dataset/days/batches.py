@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.dataset.days.batch_chains import BatchChains, Ints, Mask, Part, meeting
-from services.dataset.days.batch_rows import BatchRows, lowest
+from services.dataset.days.batch_rows import BatchRows, NumberRanges, lowest
 from services.dataset.days.days import EvidenceDays
 from services.dataset.days.manifest import BatchRun, Manifest
 from services.dataset.days.segments import list_segments, read_segments
@@ -43,6 +43,14 @@ def last_runs(manifests: Iterable[Manifest]) -> dict[RunKey, BatchRun] | None:
                 if key not in found or found[key].last <= run.last:
                     found[key] = run
     return found
+
+
+def missed_numbers(manifests: Iterable[Manifest], keys: Sequence[RunKey]) -> NumberRanges:
+    """Return the numbers that sealed days name as missing; ``keys`` are the runs to look at, sorted."""
+    places = {key: place for place, key in enumerate(keys)}
+    runs = (run for manifest in manifests for run in manifest.runs or () if _key(run) in places)
+    holes = sorted({(places[_key(run)], *hole) for run in runs for hole in run.holes})
+    return NumberRanges(*np.array(holes, np.int64).reshape(-1, 3).T)
 
 
 def run_faults(manifest: Manifest) -> list[str]:
@@ -82,8 +90,8 @@ def account_of_day(
     keys = sorted(places)
     ranks = np.empty(len(keys), np.int64)
     ranks[[places[key] for key in keys]] = np.arange(len(keys))
-    rows = BatchRows(BatchChains.joined([one.renumbered(ranks) for one in (*found, heads)]))
-    return _account(keys, rows, known, _left_out(keys, sealed))
+    batches_of_day = BatchRows(BatchChains.joined([one.renumbered(ranks) for one in (*found, heads)]))
+    return _account(keys, batches_of_day, known, _left_out(keys, sealed), missed_numbers(sealed, keys))
 
 
 def drop_batches_before(storage: Storage, day: str) -> None:
@@ -97,12 +105,17 @@ def drop_batches_before(storage: Storage, day: str) -> None:
 
 
 def _account(
-    keys: list[RunKey], batches: BatchRows, known: Mapping[RunKey, BatchRun] | None, left_out: Mask
+    keys: list[RunKey],
+    batches: BatchRows,
+    known: Mapping[RunKey, BatchRun] | None,
+    left_out: Mask,
+    missed: NumberRanges,
 ) -> tuple[tuple[BatchRun, ...], int]:
     """Return the runs of a day, and how many are left out.
 
     ``known`` has the accounts of earlier days, by run; without it, numbers before the first that came are not judged.
     Likewise for runs that an earlier day may have ``left_out``: it may have had those numbers.
+    ``missed`` are the numbers that earlier days lack.
     """
     floor = np.zeros(len(keys), np.int64)
     mine = batches.rows.take(batches.first & batches.is_of_day)
@@ -114,7 +127,7 @@ def _account(
         floor = np.where(left_out, np.maximum(floor, lowest(above.run, above.begin, len(keys)) - 1), floor)
     last = np.zeros(len(keys), np.int64)
     np.maximum.at(last, mine.run, mine.end)
-    faults = {"missing": batches.holes(floor, last), "belated": batches.belated(floor), "forked": batches.forks(),
+    faults = {"missing": batches.holes(floor, last), "belated": batches.belated(missed), "forked": batches.forks(),
               "broken": batches.breaks()}  # fmt: skip
     counts = {name: np.bincount(found.run, found.count, len(keys)).astype(np.int64) for name, found in faults.items()}
     first_came, last_came = batches.came(len(keys))

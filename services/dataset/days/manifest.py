@@ -55,11 +55,10 @@ class BatchRun:
     ``batches`` came with numbers ``first`` to ``last``; ``head`` is the first 16 bytes of the SHA-256 of batch
     ``last``, in hex. ``repeated`` counts deliveries of a batch that had come already.
 
-    ``missing`` numbers had not come by the end of the day's grace. ``belated`` ones are not above the last number of an
-    earlier day, and came on this day only after the grace of the day sealed before. ``forked`` numbers came with
-    different content; ``broken`` ones do not name the batch before them. ``holes``, as ranges, ``forks`` and ``breaks``
-    are the first of the missing, forked and broken numbers. ``parallel`` marks a run that began before another of the
-    same prober had ended.
+    ``missing`` numbers had not come by the end of the day's grace. ``belated`` ones came on this day, and are among the
+    ``holes`` of an earlier day. ``forked`` numbers came with different content; ``broken`` ones do not name the batch
+    before them. ``holes``, as ranges, ``forks`` and ``breaks`` are the first of the missing, forked and broken numbers.
+    ``parallel`` marks a run that began before another of the same prober had ended.
     """
 
     vantage: str

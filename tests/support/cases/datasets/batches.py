@@ -1,4 +1,4 @@
-"""Batches of probers, and datasets whose days account for them."""
+"""Batches of a prober's runs, and a dataset that stores them and whose days are sealed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,23 @@ from services.dataset.days import BatchRun, EvidenceDays, Sealer, SealingContext
 from services.dataset.log import SigningKey
 from services.dataset.storage import Storage
 from services.dataset.tables import BATCH, StoredBatch, batch_table
+
+__all__ = [
+    "DAYS",
+    "FIRST",
+    "GRACE",
+    "MIDNIGHT",
+    "OTHER",
+    "RUN",
+    "SECOND",
+    "START",
+    "THIRD",
+    "Dataset",
+    "at",
+    "chain",
+    "faults",
+    "only",
+]
 
 GRACE = 3600
 DAYS = EvidenceDays("Asia/Tehran", GRACE, 300)
@@ -36,9 +53,10 @@ def at(batches: list[StoredBatch], moment: float) -> list[StoredBatch]:
 class Dataset:
     """A dataset that stores batches in the given order and whose days are sealed."""
 
-    def __init__(self, storage: Storage, key: SigningKey) -> None:
+    def __init__(self, storage: Storage, key: SigningKey, days: EvidenceDays = DAYS) -> None:
         self.storage = storage
-        self.sealer = Sealer(self.storage, key, DAYS)
+        self.days = days
+        self.sealer = Sealer(self.storage, key, days)
         self.sequence = self.generation = 0
 
     def begin_again(self) -> None:
@@ -50,7 +68,7 @@ class Dataset:
             part = [replace(one, sequence=self.sequence + place) for place, one in enumerate(batches[first:][:cut], 1)]
             first_sequence, last_sequence = self.sequence + 1, self.sequence + len(part)
             table = batch_table(part)
-            write_segments(self.storage, BATCH, [table], first_sequence, last_sequence, DAYS, self.generation)
+            write_segments(self.storage, BATCH, [table], first_sequence, last_sequence, self.days, self.generation)
             self.sequence += len(part)
         return self
 

@@ -9,14 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.dataset.days import (
-    BatchRun,
-    LogFiles,
-    list_segments,
-    manifests,
-    read_leaf,
-    run_faults,
-)
+from services.dataset.days import BatchRun, EvidenceDays, LogFiles, list_segments, manifests, read_leaf, run_faults
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import BATCH, StoredBatch
@@ -153,6 +146,25 @@ def test_what_comes_a_day_later(dataset: Dataset) -> None:
     assert (second.repeated, second.forks, second.belated) == (1, (2,), 1)
     assert faults(second) == {"forked": 1, "belated": 1}
     assert {segment.day for segment in list_segments(dataset.storage, BATCH)} == {SECOND}
+
+
+def test_what_comes_after_the_usual_grace(tmp_path: Path, key: SigningKey) -> None:
+    """With a day of grace, a batch that was missing is belated if it comes two days later, and counts once. A batch
+    that had come, and comes again, is not belated.
+    """
+    days = EvidenceDays("Asia/Tehran", 24 * 3600, 300)
+    dataset = Dataset(LocalStorage(tmp_path), key, days)
+    batches = chain(8)
+    late = at(batches[1:6], days.closes(FIRST) + 60)
+    dataset.take([*batches[:3], *batches[4:7], *at(batches[7:], MIDNIGHT + 60), *late])
+    dataset.take(at(batches[3:4], days.closes(SECOND) + 60))
+    assert [run.holes for run in dataset.seal()] == [((4, 4),)]
+    assert [faults(run) for run in dataset.seal(SECOND)] == [{}]
+    third = only(dataset.seal(THIRD))
+    assert faults(third) == {"belated": 1}
+    fourth = days.day_of(days.closes(SECOND) + 60)
+    assert fourth != THIRD
+    assert faults(only(dataset.seal(fourth))) == {}
 
 
 def test_a_run_that_began_before_the_archive(tmp_path: Path, key: SigningKey) -> None:

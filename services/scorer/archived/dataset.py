@@ -50,7 +50,7 @@ from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.evidence import Evidence
 from services.indicator.sensitivity import LinkLimits, MarkedDay, mark_day
 from services.register.versions import from_rows, with_versions
-from services.scorer.archived.day_files import DayFile, OtherSlotsError, count_file, counting_rows, mark_file
+from services.scorer.archived.day_files import DayFile, OtherSlotsError, count_file, counting_rows, elsewhere, mark_file
 from services.scorer.archived.engines import Engine, here
 from services.scorer.archived.message_limits import ALL, MessageLimit, message_limit
 
@@ -213,8 +213,7 @@ class ArchivedEvidence:
         self, register: Register, span: range, *, sequence: int = ALL, engine: Engine = here
     ) -> Iterator[Sequence[MarkedDay]]:
         """Yield the parts of every day of a span, marked out of the measurements of messages up to ``sequence``."""
-        policy, limits = register.policy, LinkLimits.of(register)
-        calendar = Calendar.of(policy)
+        policy, calendar, limits = register.policy, Calendar.of(register.policy), LinkLimits.of(register)
         limit = message_limit(self._storage, self._sealed.values(), sequence, calendar.start_of(span.stop + 1))
         days = [day for day, _ in calendar.days(span)]
         whole = {
@@ -258,21 +257,22 @@ class ArchivedEvidence:
                 yield [(moment, bus, [row]) for moment, bus, row in rows if calendar.slot_of(row.slot_start) in span]
 
     def _batches(self, day: date, policy: Policy, limit: MessageLimit) -> Iterator[MeasurementColumns]:
-        """Yield the measurements of a day within a limit, with latencies and ages."""
-        for table in self._tables(MEASUREMENT, day.isoformat(), names=SCORED):
-            yield from counting_rows(limit.within(table), policy)
+        """Yield the measurements of a day within a limit, and any of its neighbours, with latencies and ages."""
+        for one in sorted({day.isoformat(), *elsewhere(day, self._sealed, policy.timezone)}):
+            for table in self._tables(MEASUREMENT, one, names=SCORED):
+                yield from counting_rows(limit.within(table), policy)
 
     def _is_whole(self, day: date, calendar: Calendar, end_slot: int, limit: MessageLimit) -> bool:
-        """Return whether a day that ended by ``end_slot`` counts as a whole.
+        """Return whether a day that ended by ``end_slot`` counts as a whole. Its rows must be in no other day's files.
 
-        Either it is sealed in the same timezone and has all messages within the limit, or nothing was measured on it.
+        Either it is sealed and has all messages within the limit, or nothing was measured on it.
         """
-        if calendar.slots_of(day).stop > end_slot:
+        if calendar.slots_of(day).stop > end_slot or elsewhere(day, self._sealed, calendar.timezone):
             return False
         manifest = self._sealed.get(day.isoformat())
         if manifest is None:
             return not any(segment.day == day.isoformat() for segment in self._segments[MEASUREMENT.name])
-        return manifest.timezone == calendar.timezone and limit.has_all(manifest.streams)
+        return limit.has_all(manifest.streams)
 
     def _files_to_count(self, day: date, policy: Policy, *, again: bool) -> list[DayFile]:
         manifest = self._sealed.get(day.isoformat())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
 
 from services.core.model import MeasurementColumns, Policy
-from services.dataset.days import SealedFile, read_sealed
+from services.dataset.days import Manifest, SealedFile, read_sealed
 from services.dataset.storage import open_storage
 from services.dataset.tables import COUNTED, LINK_DAY, SCORED, measurements_of, stages_of
 from services.indicator.admission import admit_again
@@ -31,6 +31,16 @@ class DayFile:
     day: str
     file: SealedFile
     policy: Policy
+
+
+def elsewhere(day: date, sealed: Mapping[str, Manifest], timezone: str) -> list[str]:
+    """Return which of a day and its neighbours begin by another timezone, so that any of them may have rows of the day.
+
+    A day that is not ``sealed`` begins like the last one that is.
+    """
+    last = sealed[max(sealed)] if sealed else None
+    around = ((day + timedelta(days=days)).isoformat() for days in (-1, 0, 1))
+    return [one for one in around if (manifest := sealed.get(one, last)) is not None and manifest.timezone != timezone]
 
 
 def count_file(one: DayFile) -> MeasuredDay:

@@ -21,9 +21,11 @@ from services.dataset.log import SigningKey
 from services.dataset.positions import ArchivedUpTo, write_position
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import INDICATOR, MEASUREMENT, indicator_table, measurement_table
+from services.indicator.calendar import Calendar
+from services.indicator.evidence import Evidence
 from services.indicator.index.snapshot import Snapshot
 from services.register.versions import with_versions
-from services.scorer.archived import ArchivedEvidence, engine_at
+from services.scorer.archived import ArchivedEvidence, engine_at, record_span
 from services.scorer.archived.day_files import DayFile, count_file
 from services.scorer.offline import score_evidence
 from tests.support.cases.datasets.rows import published as published_number
@@ -80,6 +82,23 @@ def test_every_published_number_comes_out_again(
     assert len({snapshot.end_slot for snapshot in published.values()}) > 10
     for expected in published.values():
         assert list(differences(expected, scored(storage, register, expected, again=again))) == []
+
+
+def test_days_of_another_timezone_are_marked_whole(
+    register: Register, messages: list[Stored], published: dict[int, Snapshot], tmp_path: Path
+) -> None:
+    """The days of a round have all their measurements, also those that were sealed as a neighbour's by another timezone."""
+    elsewhere = replace(register, policy=replace(register.policy, timezone="UTC"))
+    storage = sealed_dataset(tmp_path, elsewhere, messages, SigningKey.generate("archive.example"))
+    assert register.policy.timezone == "Asia/Tehran"
+    expected = published[max(published)]
+    evidence = Evidence(Calendar.of(register.policy))
+    evidence.columns.of(register.targets)
+    span = record_span(register.policy, 0, expected.end_slot)
+    for parts in ArchivedEvidence(storage).marked_days(register, span, sequence=expected.evidence_sequence):
+        evidence.put([part.under() for part in parts])
+    found = score_evidence(register, evidence, at=expected.as_of, evidence_sequence=expected.evidence_sequence)
+    assert list(differences(expected, found)) == []
 
 
 def test_a_stream_made_anew_takes_nothing_from_the_one_before(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from services.core.bus import StreamCursor
-from services.core.errors import GapError
+from services.core.errors import GapError, StateError
 from services.core.log import Logger
 from services.core.model import Policy, StreamPosition
 from services.core.tasks import run_in_thread
@@ -97,19 +97,17 @@ async def _read_rest_again(cursor: StreamCursor, calendar: Calendar, again: _Rer
 
 
 async def lacks_archived(cursor: StreamCursor, dataset: str) -> bool:
-    """Return whether a dataset may have messages that a stream no longer has, or never had.
-
-    Raises BusError, StateError.
-    """
+    """Return whether a dataset may have messages that a stream no longer has, or never had. Raises BusError."""
     start = await cursor.start_of(cursor.needed_from)
-    if start is None:
-        return True
-    return await run_in_thread(partial(_is_of_former_stream, dataset, start))
+    return start is None or await run_in_thread(partial(_may_be_of_former_stream, dataset, start))
 
 
-def _is_of_former_stream(dataset: str, position: StreamPosition) -> bool:
-    """Return whether a dataset has messages of a stream that existed before the position's. Raises StateError."""
-    archived = read_positions(open_storage(dataset)).get(position.stream)
+def _may_be_of_former_stream(dataset: str, position: StreamPosition) -> bool:
+    """Return whether a dataset may have messages of a stream that existed before the position's."""
+    try:
+        archived = read_positions(open_storage(dataset)).get(position.stream)
+    except StateError:
+        return True  # reading the dataset says what is wrong, if that concerns this stream
     return archived is not None and (archived.generation > 0 or archived.created != position.created)
 
 

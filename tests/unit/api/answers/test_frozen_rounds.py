@@ -58,7 +58,7 @@ async def test_a_caller_who_gives_up_makes_nobody_read_twice(tmp_path, monkeypat
     """A round is read to the end although its only caller is cancelled, and the next caller waits for that."""
     write_round(tmp_path / "rounds", "2026-spring")
     answers = FrozenRoundAnswers(tmp_path / "rounds")
-    with HeldCalls(frozen_rounds.summarise) as held:
+    with HeldCalls(dataset_rounds.summarise) as held:
         monkeypatch.setattr(frozen_rounds, "summarise", held)
         first = asyncio.create_task(answers.answer())
         await eventually(lambda: held.made, "the round is read")

@@ -247,7 +247,7 @@ def test_what_another_scorer_published_does_not_keep_an_index(register: Register
         scoring.follow(slot * SLOT)
     (chunk,) = scoring.due(slots[-1] + 1).chunks
     assert slots[-1] in chunk
-    owed = []
+    owed: list[range] = []
     while (update := scoring.owed()) is not None:
         owed += update.chunks
         scoring.settle(update)

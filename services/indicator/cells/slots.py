@@ -114,8 +114,10 @@ class SlotCells:
             cells = np.zeros((0, 0), dtype=np.int64) if load is None else load()
         shape = (len(self.vantages), len(self.targets))
         if cells.shape != shape:
-            missing = [(0, wanted - present) for wanted, present in zip(shape, cells.shape, strict=True)]
-            cells = np.pad(cells, missing, constant_values=EMPTY)
+            # np.pad does the same, but needs many times as long for an array as small as a slot of a few targets.
+            wider = np.full(shape, EMPTY, dtype=np.int64)
+            wider[: cells.shape[0], : cells.shape[1]] = cells
+            cells = wider
         return cells
 
     def oldest(self, room: int) -> list[int]:

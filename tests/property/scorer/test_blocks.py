@@ -104,7 +104,9 @@ def test_a_digest_tells_agencies_apart_as_encoding_them_does(case: Case) -> None
     none = [()] * len(found)
     digests, said = [], []
     for one in (case, case, less):
-        snapshot = compute_indicators(arrays, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1)
+        snapshot = compute_indicators(
+            arrays, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1, windows=[case.days, case.days + 2]
+        )
         digests.append(agency_digests(snapshot, found))
         blocks = consumer_blocks(IndicatorTable(snapshot), [*found.values()], none, none, none)
         said.append(encode_blocks([replace(block, ranks=()) for block in blocks]))

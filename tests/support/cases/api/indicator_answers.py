@@ -39,6 +39,17 @@ __all__ = [
     "truth_of",
 ]
 
+_REACHED = [Outcome(stage + 2) for stage in range(6)]
+_REASONS = {
+    Outcome.UNKNOWN: Reason.SHED,
+    Outcome.NOT_CONNECTED: Reason.RESOLVE_FAILED,
+    Outcome.NOT_ANSWERED: Reason.SERVER_ERROR,
+    Outcome.INVALID: Reason.BODY,
+    Outcome.LATE: Reason.LATE,
+    Outcome.STALE: Reason.STALE,
+    Outcome.OK: Reason.OK,
+}
+
 
 def register_of(rows: dict[str, Any]) -> Register:
     """Return a case's register as the library's own type."""
@@ -95,26 +106,16 @@ def batches(
 
 
 def _batch(rows: Sequence[oracle.Measurement], slot_seconds: int, *, delayed: bool) -> MeasurementColumns:
-    targets = sorted({Target(target, endpoint) for endpoint, target, *_ in rows})
-    stages = [row[5] for row in rows]
-    outcomes = [Outcome.UNKNOWN if stage is None else Outcome(stage + 2) for stage in stages]
-    reasons = {
-        Outcome.UNKNOWN: Reason.SHED,
-        Outcome.NOT_CONNECTED: Reason.RESOLVE_FAILED,
-        Outcome.NOT_ANSWERED: Reason.SERVER_ERROR,
-        Outcome.INVALID: Reason.BODY,
-        Outcome.LATE: Reason.LATE,
-        Outcome.STALE: Reason.STALE,
-        Outcome.OK: Reason.OK,
-    }
+    columns = {name: column for column, name in enumerate(sorted({(row[1], row[0]) for row in rows}))}
+    outcomes = [Outcome.UNKNOWN if row[5] is None else _REACHED[row[5]] for row in rows]
     return MeasurementColumns(
         vantage=rows[0][2],
-        targets=tuple(targets),
-        target=np.array([targets.index(Target(row[1], row[0])) for row in rows], dtype=np.int64),
+        targets=tuple(Target(target, endpoint) for target, endpoint in columns),
+        target=np.array([columns[row[1], row[0]] for row in rows], dtype=np.int64),
         slot_start=np.array([row[3] * slot_seconds for row in rows], dtype=np.int64),
         time=np.array([-1 if row[4] is None else row[4] for row in rows], dtype=np.int64),
         outcome=np.array(outcomes, dtype=np.uint8),
-        reason=np.array([reasons[outcome] for outcome in outcomes], dtype=np.uint8),
+        reason=np.array([_REASONS[outcome] for outcome in outcomes], dtype=np.uint8),
         delayed=np.ones(len(rows), dtype=np.bool_) if delayed else None,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -60,6 +61,8 @@ MARK = "canary"
 AGENCY_KINDS = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 SLOT = 1800
 START = 1_772_310_600  # 2026-03-01T00:00:00 in Tehran, where slots of an hour would begin at half past
+_MESSAGES_OF_A_SEGMENT = 6
+_SLOTS_OF_AN_INDEX = 24  # half a day, so that of two indexes of a day the last counts
 _REASONS = [Reason.OK] * 6 + [Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE, Reason.SHED]
 
 _POLICY = """\
@@ -151,24 +154,30 @@ class Published:
     structures: tuple[Structure, ...]
 
 
-def publish(folder: Path, *, slots: int = 132, every: int = 6) -> Published:
+def publish(folder: Path, *, slots: int = 132) -> Published:
     """Measure and publish for so many slots from a midnight on, and seal the days that are over."""
     register = load_register(write_marked_register(folder / "register"))
     storage, policy = LocalStorage(folder / "dataset"), register.policy
     days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
     chance = random.Random(3)
     batches: list[MeasurementColumns] = []
+    measured: list[pa.Table] = []
+    exchanged: list[pa.Table] = []
     last: dict[str, list[Indicator]] = {}
     structures: tuple[Structure, ...] = ()
     for slot in range(slots):
         sequence, stored = slot + 1, float(START + (slot + 1) * SLOT + 5)
         columns = replace(_measured(register, START + slot * SLOT, chance), prober="canary-prober")
         batches.append(columns)
-        table = measurement_table(columns, stored=stored, sequence=sequence)
-        write_segments(storage, MEASUREMENT, [table], sequence, sequence, days)
-        exchanged = exchange_table("canary-bus", [_exchanged(START + slot * SLOT)], stored=stored, sequence=sequence)
-        write_segments(storage, EXCHANGE, [exchanged], sequence, sequence, days)
-        if slot % every == 0:
+        measured.append(measurement_table(columns, stored=stored, sequence=sequence))
+        summary = _exchanged(START + slot * SLOT)
+        exchanged.append(exchange_table("canary-bus", [summary], stored=stored, sequence=sequence))
+        if sequence % _MESSAGES_OF_A_SEGMENT == 0 or sequence == slots:
+            first = sequence - len(measured) + 1
+            write_segments(storage, MEASUREMENT, measured, first, sequence, days)
+            write_segments(storage, EXCHANGE, exchanged, first, sequence, days)
+            measured, exchanged = [], []
+        if slot % _SLOTS_OF_AN_INDEX == 0:
             as_of = START + (slot + 1) * SLOT
             snapshot = score_batches(register, batches, at=as_of, evidence_sequence=sequence)
             rows = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import shutil
 import signal
@@ -12,7 +13,9 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 from services.core.bus import Bus, connect
 from services.core.bus.connection import BusEncryption
@@ -28,8 +31,14 @@ VANTAGES = ("north", "south")
 _RELOAD_SECONDS = 30.0
 
 
-def prepare(folder: Path, hosts: str) -> None:
-    """Make certificates, seeds and users as an operator does."""
+@cache
+def prepared(hosts: str) -> Path:
+    """Make certificates, seeds and users as an operator does. Return their folder, which is to be copied.
+
+    The script starts interpreters and openssl several times, so servers of the same hosts have what it made once.
+    """
+    folder = Path(mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     environ = {
         **os.environ,
         "PEYVAND": str(PEYVAND),
@@ -38,6 +47,7 @@ def prepare(folder: Path, hosts: str) -> None:
         "OWNER": str(os.getuid()),
     }
     subprocess.run([ROOT / "deploy" / "prepare.sh", folder], env=environ, check=True, capture_output=True)
+    return folder
 
 
 @dataclass
@@ -54,7 +64,7 @@ class Deployed:
 
     def __post_init__(self) -> None:
         # Servers of a cluster know each other by name. A single server is reached only by its address.
-        prepare(self.folder / "secrets", "127.0.0.1" if self.nodes == 1 else "127.0.0.1 localhost")
+        shutil.copytree(prepared("127.0.0.1" if self.nodes == 1 else "127.0.0.1 localhost"), self.secrets)
         self.ports = [free_port() for _ in range(self.nodes)]
         self.routes = [free_port() for _ in range(self.nodes)]
         self.health = [f"127.0.0.1:{free_port()}" for _ in range(self.nodes)]

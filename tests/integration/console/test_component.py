@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from services.cli.opendata.export import read_contents, write_export
 from tests.support.cases.datasets.open_data import publish
 from tests.support.console.pages import block
-from tests.support.paths import ROOT
+from tests.support.forked import ForkedProcess
 from tests.support.ports import free_port
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -33,42 +31,50 @@ def _fetch(address: str) -> tuple[int, str]:
         return 0, ""
 
 
-@pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Start consoles that end with the test."""
-    started: list[subprocess.Popen[str]] = []
+@dataclass
+class Launched:
+    """A console's process, and the file of its output."""
 
-    def start(**flags: object) -> subprocess.Popen[str]:
+    process: ForkedProcess
+    log: Path
+
+    def ended(self) -> tuple[int, str]:
+        """Wait until it has ended. Return its exit code and output."""
+        return self.process.wait(DEADLINE), self.log.read_text("utf-8")
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
+    """Start consoles that end with the test."""
+    started: list[Launched] = []
+
+    def start(**flags: object) -> Launched:
         words = [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.console", "--metrics", f"127.0.0.1:{free_port()}", *words],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(process)
-        return process
+        log = tmp_path / f"console-{len(started)}.log"
+        metrics = ("--metrics", f"127.0.0.1:{free_port()}")
+        started.append(Launched(ForkedProcess("services.console", *metrics, *words, stdout=log), log))
+        return started[-1]
 
     yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    for one in started:
+        one.process.kill()
+        one.process.wait()
 
 
-def test_a_console_waits_for_its_api(launch: Callable[..., Any]) -> None:
+def test_a_console_waits_for_its_api(launch: Callable[..., Launched]) -> None:
     """A console without its api answers at once, says that there are no figures yet, and exits with 0 when terminated."""
     port, metrics = free_port(), free_port()
-    process = launch(console=f"127.0.0.1:{port}", api=f"127.0.0.1:{free_port()}", metrics=f"127.0.0.1:{metrics}")
+    api = f"127.0.0.1:{free_port()}"
+    process = launch(console=f"127.0.0.1:{port}", api=api, metrics=f"127.0.0.1:{metrics}").process
     until(lambda: _fetch(f"http://127.0.0.1:{port}/en/")[0] == 503, "the console answers")
     assert "The first figures are not there yet" in _fetch(f"http://127.0.0.1:{port}/en/")[1]
     assert _fetch(f"http://127.0.0.1:{metrics}/health")[1].startswith("NOT_SERVING")
     assert "peyvand_console_api_connected 0.0" in _fetch(f"http://127.0.0.1:{metrics}/metrics")[1]
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(DEADLINE) == 0
 
 
-def test_open_data_is_served_without_an_api(launch: Callable[..., Any], tmp_path: Path) -> None:
+def test_open_data_is_served_without_an_api(launch: Callable[..., Launched], tmp_path: Path) -> None:
     """The page's command serves the files of an export as soon as one exists."""
     program, component, flag, folder = shlex.split(block("docs/opendata.md: 3. Serve it 1").text)
     assert (program, component, flag, folder) == ("peyvand", "console", "--open-data", "/srv/open-data")
@@ -104,21 +110,20 @@ def test_open_data_is_served_without_an_api(launch: Callable[..., Any], tmp_path
     ],
 )
 def test_what_cannot_be_is_one_sentence(
-    launch: Callable[..., Any], tmp_path: Path, flags: dict[str, str], sentence: str
+    launch: Callable[..., Launched], tmp_path: Path, flags: dict[str, str], sentence: str
 ) -> None:
     """Settings that cannot work end the console with exit code 1 and a sentence that says what to do."""
     given = {name: value.format(port=free_port(), folder=tmp_path) for name, value in flags.items()}
-    process = launch(**{"console": f"127.0.0.1:{free_port()}", **given})
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
+    code, output = launch(**{"console": f"127.0.0.1:{free_port()}", **given}).ended()
+    assert code == 1
     assert sentence in output
     assert "Traceback" not in output
 
 
-def test_a_short_key_is_refused(launch: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_short_key_is_refused(launch: Callable[..., Launched], tmp_path: Path) -> None:
     """A session key that could be guessed is refused."""
     (tmp_path / "key").write_text("short\n")
-    process = launch(
+    code, output = launch(
         console=f"127.0.0.1:{free_port()}",
         audience="signed",
         console_url="https://p.example",
@@ -126,18 +131,16 @@ def test_a_short_key_is_refused(launch: Callable[..., Any], tmp_path: Path) -> N
         oidc_client="p",
         oidc_secret=tmp_path / "key",
         session_key=tmp_path / "key",
-    )
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
+    ).ended()
+    assert code == 1
     assert "less than 32 characters: make a longer one" in output
 
 
-def test_a_taken_port_is_one_sentence(launch: Callable[..., Any]) -> None:
+def test_a_taken_port_is_one_sentence(launch: Callable[..., Launched]) -> None:
     """The error names the taken address, and the first console keeps running."""
     port = free_port()
     first = launch(console=f"127.0.0.1:{port}")
     until(lambda: _fetch(f"http://127.0.0.1:{port}/healthz")[0] == 503, "the first console answers")
-    second = launch(console=f"127.0.0.1:{port}")
-    output, _ = second.communicate(timeout=60)
+    _, output = launch(console=f"127.0.0.1:{port}").ended()
     assert f"cannot listen on 127.0.0.1:{port}" in output
-    assert first.poll() is None
+    assert first.process.poll() is None

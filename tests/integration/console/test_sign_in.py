@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import re
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -16,34 +14,27 @@ from itsdangerous import TimestampSigner
 
 from services.console.web import Provider
 from tests.support.console.case import Console
-from tests.support.paths import ROOT
+from tests.support.forked import ForkedProcess
 from tests.support.ports import free_port
+from tests.support.processes import page
 from tests.support.servers.openid_provider import CLIENT
-from tests.support.waiting import eventually
+from tests.support.waiting import until
 
 SECRET = "a secret of the client"
 KEY = "a key of the cookies, which is long enough"
 
 
-@pytest.fixture
-async def issuer() -> AsyncIterator[str]:
-    """The address of a running provider."""
-    port = free_port()
-    command = [sys.executable, "-m", "tests.support.servers.openid_provider", str(port), SECRET]
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
-    address = f"http://127.0.0.1:{port}"
-
-    async def answers() -> bool:
-        try:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                return (await client.get(f"{address}/keys")).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    await eventually(answers, "the provider answers")
-    yield address
-    process.kill()
-    await process.wait()
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[str]:
+    """The address of a running provider. Each test tells it who signs in."""
+    where = f"127.0.0.1:{free_port()}"
+    process = ForkedProcess("tests.support.servers.openid_provider", where.rpartition(":")[2], SECRET)
+    try:
+        until(lambda: page(where, "/keys")[0] == 200, "the provider answers")
+        yield f"http://{where}"
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from services.core.bus.roles import write_users
 from services.core.bus.server import find_server, server_configuration, write_configuration
 from services.core.bus.topology import initialise_streams
 from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 __all__ = ["WITH_US", "Configuration", "Nats", "port_of", "running_nats"]
 
@@ -71,6 +73,11 @@ class Nats:
         with (self.folder / "nats.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
+    def listens(self) -> bool:
+        """Return whether the server takes connections."""
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
+
     def kill(self) -> None:
         """Kill the server with SIGKILL."""
         if self.process is not None:
@@ -109,6 +116,7 @@ async def running_nats(
     file.write_text(json.dumps(configuration), "utf-8")
     server.start()
     try:
+        await eventually(server.listens, "the bus listened")  # a client that is refused waits for longer
         async with server.connect("admin") as bus:
             await initialise_streams(bus)
         yield server

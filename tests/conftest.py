@@ -43,6 +43,17 @@ def _command_made_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_waits_for_disks() -> Iterator[None]:
+    """Tests cut no power, so what they call in their own process need not wait until a disk has it.
+
+    Other processes sync as always. A test of what is synced, and when, notes the calls.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _descriptor: None)
+        yield
+
+
 @pytest.fixture
 def port() -> Callable[[], int]:
     """Makes free ports."""

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -21,10 +22,14 @@ FOUND = {
 """Seeds that found a fault, and which (docs/robustness.md). They find it only as long as months are drawn this way."""
 
 
+_month = cache(simulate)
+"""The month of a seed, simulated once."""
+
+
 @pytest.mark.parametrize("seed", [*range(5), *FOUND])
 def test_a_month_with_faults_loses_and_invents_nothing(seed: int) -> None:
     """Every verdict is true, scorer and archive have each acknowledged measurement once, the index is the oracle's."""
-    assert simulate(seed).faults == ()
+    assert _month(seed).faults == ()
 
 
 def test_a_seed_is_one_history() -> None:
@@ -34,7 +39,7 @@ def test_a_seed_is_one_history() -> None:
     run = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
     )
-    assert json.loads(run.stdout.splitlines()[-1]) == simulate(3).digest
+    assert json.loads(run.stdout.splitlines()[-1]) == _month(3).digest
 
 
 def test_months_are_simulated_in_processes() -> None:

@@ -10,10 +10,13 @@ from typing import Any, TypeVar, overload
 
 from services.core.errors import BusError
 
-__all__ = ["DEADLINE", "answered", "eventually", "until"]
+__all__ = ["DEADLINE", "EAGER", "answered", "eventually", "until"]
 
 DEADLINE = 120.0
 """Seconds after which a wait fails. Only a failing test waits so long."""
+
+EAGER = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100))
+"""Options of a gRPC channel to a server that is about to listen. By default gRPC waits a second after a refusal, then longer."""
 
 _PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _PAUSES_A_LOOK = 4

@@ -28,7 +28,7 @@ from tests.support.paths import ROOT
 from tests.support.registers import write_register
 from tests.support.servers.authority import Authority
 from tests.support.values.block_columns import encoded
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, EAGER
 
 PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
 
@@ -118,7 +118,7 @@ async def test_the_first_examples_run(nats, client: Path, tmp_path: Path, text: 
     own = client if text.startswith("import random") else ROOT
     async with _published(nats, tmp_path):
         with api(nats, tmp_path / "api.log") as address:
-            async with grpc.aio.insecure_channel(address) as channel:
+            async with grpc.aio.insecure_channel(address, EAGER) as channel:
                 await _until_answers(channel)
             with _example(text.replace("{}", address, 1), own, tmp_path) as process:
                 government, *providers, refusal, watched = await _lines(process, 7)
@@ -158,7 +158,7 @@ async def test_the_example_over_tls_runs(nats, tmp_path: Path) -> None:
             credentials = grpc.ssl_channel_credentials(
                 trusted.read_bytes(), (tmp_path / "client.key").read_bytes(), (tmp_path / "client.pem").read_bytes()
             )
-            async with grpc.aio.secure_channel(address, credentials) as channel:
+            async with grpc.aio.secure_channel(address, credentials, EAGER) as channel:
                 await _until_answers(channel)
             with _example(OVER_TLS.replace("api.example:7410", address), ROOT, tmp_path) as process:
                 said = (await asyncio.to_thread(process.communicate, None, DEADLINE))[0]

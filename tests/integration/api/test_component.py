@@ -32,7 +32,7 @@ from tests.support.cases.api.service import (
     serving,
     with_register,
 )
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import DEADLINE, EAGER, eventually
 
 __all__ = ["launch", "register"]  # the fixtures
 
@@ -40,7 +40,7 @@ __all__ = ["launch", "register"]  # the fixtures
 async def test_health_is_serving_only_with_register_and_government(launch, nats, register):
     """Health over gRPC (overall and per API service) and /health are SERVING only with a register and a block."""
     process = launch()
-    async with grpc.aio.insecure_channel(process.listen) as channel:
+    async with grpc.aio.insecure_channel(process.listen, EAGER) as channel:
 
         async def states(expected):
             found = {await health_of(channel, name) for name in ("", *SERVICE_NAMES)}

@@ -40,7 +40,7 @@ from tests.support.cases.api.service import (
 )
 from tests.support.registers import write_register
 from tests.support.values.block_columns import encoded
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import DEADLINE, EAGER, eventually
 
 __all__ = ["launch", "register"]  # the fixtures
 
@@ -159,7 +159,7 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
     blocks = {key: encoded(block) for key, block in blocks_of(register).items()}
     (late, *_), government = [key for key in blocks if key.startswith("consumer.")], "government"
     process = launch()
-    async with grpc.aio.insecure_channel(process.listen) as channel:
+    async with grpc.aio.insecure_channel(process.listen, EAGER) as channel:
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         async with nats.connect("register") as bus:
             await publish_register(bus, register, now=AS_OF)

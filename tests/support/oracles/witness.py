@@ -102,7 +102,9 @@ class Client:
     """A client that uses only the published contract."""
 
     def __init__(self, api: str) -> None:
-        self.channel = grpc.insecure_channel(api)
+        # It is made before the api listens; gRPC would wait for longer after each refusal.
+        soon = [(f"grpc.{name}_reconnect_backoff_ms", 100) for name in ("initial", "max")]
+        self.channel = grpc.insecure_channel(api, soon)
         self.stub = indicator_service_pb2_grpc.IndicatorServiceStub(self.channel)
 
     def government(self, window: int = 28) -> indicator_pb2.Indicator | None:

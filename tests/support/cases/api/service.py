@@ -20,7 +20,7 @@ from tests.support.forked import ForkedProcess
 from tests.support.processes import Process
 from tests.support.registers import write_register
 from tests.support.values.block_columns import encoded
-from tests.support.waiting import eventually
+from tests.support.waiting import EAGER, eventually
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -89,7 +89,7 @@ async def serving(launch, nats, register):
     async with nats.connect("scorer") as bus:
         await put_blocks(bus, register)
     process = launch()
-    async with grpc.aio.insecure_channel(process.listen) as channel:
+    async with grpc.aio.insecure_channel(process.listen, EAGER) as channel:
 
         async def is_serving():
             return await health_of(channel) == SERVING

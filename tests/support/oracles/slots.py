@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from functools import cache
 from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +21,12 @@ Verdicts = dict[tuple[bool, str, int], int]
 
 def midnight(register: Register, day: date) -> int:
     """Return the day's first midnight in epoch seconds."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(register["timezone"])).timestamp())
+    return _midnight(register["timezone"], day)
+
+
+@cache  # it is asked for each slot of each link
+def _midnight(timezone: str, day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).timestamp())
 
 
 def window(register: Register, days: int, end_slot: int) -> list[int]:

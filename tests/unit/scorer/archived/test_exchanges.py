@@ -38,6 +38,7 @@ __all__ = ["register"]
 
 DAY, HOUR, SLOT = 86_400, 3600, 300
 DAYS = 20  # longer than a summary can be replaced
+MESSAGES = 12  # per segment
 SUBJECT = exchange_subject("xroad", 0)
 
 
@@ -71,11 +72,15 @@ def archived(folder: Path, policy: Policy, up_to: int) -> LocalStorage:
     """Return the dataset of the first messages."""
     storage = LocalStorage(folder)
     days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
-    moment = START
-    for number, rows in enumerate(summaries_of_days()[:up_to], 1):
-        moment = START + number * 2 * HOUR
-        table = exchange_table("xroad", rows, stored=moment + 0.5, sequence=number)
-        write_segments(storage, EXCHANGE, [table], number, number, days)
+    told = summaries_of_days()[:up_to]
+    tables = [
+        exchange_table("xroad", rows, stored=START + number * 2 * HOUR + 0.5, sequence=number)
+        for number, rows in enumerate(told, 1)
+    ]
+    for start in range(0, up_to, MESSAGES):
+        part = tables[start : start + MESSAGES]
+        write_segments(storage, EXCHANGE, part, start + 1, start + len(part), days)
+    moment = START + up_to * 2 * HOUR
     write_position(storage, EXCHANGE, ArchivedUpTo(START_OF_STREAM.stream, START_OF_STREAM.created, up_to, moment))
     sealer = Sealer(storage, SigningKey.generate("archive.example"), days)
     for day in sealer.due(moment):

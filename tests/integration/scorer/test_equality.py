@@ -181,7 +181,7 @@ async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, z
             await eventually(lambda: closed(days), "the day before is closed and saved")
             before = await published(register, await bring())
 
-            scorer.kill()
+            await scorer.killed()
             targets.append("permit-civil")
             await bring()
             changed = await register_on(nats, second)

@@ -60,7 +60,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
         scorer.start()
         await eventually(lambda: _equal(told(), ["status 501", "status 500"]), "the failures")
         assert "peyvand_link_burn{" not in (await scorer.get("/metrics") or "")
-        scorer.kill()
+        await scorer.killed()
         await put(prober, [failed(slot + 2), failed(slot + 3), measure("deed-tax", slot + 4)])
         scorer.start()
         await eventually(lambda: _equal(told(), [f"status 50{at}" for at in (3, 2, 1, 0)]), "all failures")
@@ -69,7 +69,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
         assert block.burn_known[:, block.links.index("deed-tax")].tolist() == [5] * 4
         latest = dict(zip(block.latest.numbers[0].tolist(), block.latest.numbers[2].tolist(), strict=True))
         assert latest == {0: slot * SLOT, 1: (slot + 4) * SLOT}
-        scorer.kill()
+        await scorer.killed()
         # This comes between two publications, so nothing has saved it.
         await put(prober, [failed(slot + 5)])
         scorer.start()
@@ -182,7 +182,7 @@ async def test_kill_at_random_moments_changes_nothing(nats: Nats, scorer: Scorer
     while not probing.done():
         scorer.start()
         await asyncio.wait({probing}, timeout=chance.uniform(0.6, 2.5))
-        scorer.kill()
+        await scorer.killed()
         kills += 1
     await probing
     assert kills >= 5

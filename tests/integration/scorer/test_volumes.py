@@ -56,7 +56,7 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
             counted("tax-office", "consumer.tax-office", 10, 10), "volumes of the pair and its meta services"
         )
         await eventually(counted("_unmapped", "government", 3), "the volume of nobody")
-        scorer.kill()
+        await scorer.killed()
         revisions = ((3, 12), (2, 99))
         await send(*(summary(exchanged, revision=at, count=count) for at, count in revisions))
         scorer.start()

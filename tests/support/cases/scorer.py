@@ -161,6 +161,12 @@ class Scorer:
         self.process.kill()
         self.process.wait()
 
+    async def killed(self) -> None:
+        """Kill it with SIGKILL, and take away its lease, for which the next one would wait some seconds."""
+        self.kill()
+        async with self.nats.connect("scorer") as bus:
+            await bus.kv_delete(INDICATOR_BUCKET, LEASE_KEY)
+
     async def stop(self) -> tuple[int, str]:
         """Stop it with SIGTERM. Return its exit code and stderr."""
         assert self.process is not None

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import gammaincinv
-from scipy.stats import binomtest, quantile_test
 
 from tests.calibration.traffic.scenarios import FaultKind
 from tests.calibration.traffic.trial import Quiet, TriedCause, TriedFault
@@ -95,6 +94,8 @@ def share_of(cases: Iterable[object]) -> Figure:
     true = [bool(one) for one in cases]
     if not true:
         return Figure(np.nan, np.nan, np.nan)
+    from scipy.stats import binomtest  # noqa: PLC0415  # every worker collects its tests, and one runs them
+
     interval = binomtest(sum(true), len(true)).proportion_ci(method="wilson")
     return Figure(float(np.mean(true)), float(interval.low), float(interval.high))
 
@@ -104,6 +105,8 @@ def median_of(values: Sequence[float] | np.ndarray) -> Figure:
     sample = np.asarray(values, float)
     if not len(sample):
         return Figure(np.nan, np.nan, np.nan)
+    from scipy.stats import quantile_test  # noqa: PLC0415  # every worker collects its tests, and one runs them
+
     interval: Any = quantile_test(sample, p=0.5).confidence_interval()
     return Figure(float(np.median(sample)), float(interval.low), float(interval.high))
 

@@ -34,7 +34,8 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 run: setup ## a simulated government, measured live (options: make run ARGS='--for 60s')
 	@exec $(BIN)/peyvand up --sandbox $(ARGS)
 
-# Most tests wait about as long as they work, so four run at a time on two cores, the long ones first. More are slower: each reads
+# Most tests wait about as long as they work, so four run at a time on two cores, the long ones first, and files of tests that wait
+# are spread among the others (tests/support/paths.py). More are slower: each reads
 # every test, eight seconds of CPU, and the systems that tests start live longer and do more where they get less of the machine.
 # What was read is kept compiled, even where Python is told to write none.
 test: setup-dev ## all tests but those of test-systems (some of them: make test ARGS=tests/unit)

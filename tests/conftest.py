@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.cases.scorer import Scorer
 from tests.support.nats import Nats, running_nats
-from tests.support.paths import DATA
+from tests.support.paths import DATA, spread
 from tests.support.ports import free_base_port, free_port
 
 # A busy machine is no defect of what is tested. CI tries the same examples each time, as Hypothesis does by itself there.
@@ -25,6 +25,15 @@ settings.register_profile(
     derandomize=os.environ.get("CI") == "true",
 )
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files of tests that wait beside files of tests that compute."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    items[:] = [item for file in spread(files) for item in files[file]]
 
 
 @pytest.fixture(autouse=True)

@@ -110,10 +110,18 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_real_authority_s_files_stay(tmp_path: Path, real: Path) -> None:
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder after a first call without names. A test that calls again copies it."""
+    folder = tmp_path_factory.mktemp("first")
+    _prepared(folder)
+    return folder
+
+
+def test_a_real_authority_s_files_stay(tmp_path: Path, real: Path, first: Path) -> None:
     """A real authority's files that replaced the generated ones are unchanged after the next calls."""
     folder = tmp_path / "secrets"
-    _prepared(folder)
+    shutil.copytree(first, folder)
     assert _files(folder, "ca.pem") != _files(real, "ca.pem")
     _take(folder, real, *TRUSTED, *SHOWN)
     _prepared(folder, VANTAGES="north")
@@ -133,11 +141,11 @@ def test_no_authority_is_made_beside_a_real_one(tmp_path: Path, real: Path) -> N
 
 
 @pytest.mark.parametrize("lab", [False, True])
-def test_a_real_authority_is_not_replaced_by_ours(tmp_path: Path, real: Path, lab: bool) -> None:
+def test_a_real_authority_is_not_replaced_by_ours(tmp_path: Path, real: Path, first: Path, lab: bool) -> None:
     """A missing server certificate is refused in a sentence, not issued by an authority that nobody trusts."""
     folder = tmp_path / "secrets"
     if lab:
-        _prepared(folder)
+        shutil.copytree(first, folder)
         (folder / "nats" / "server.pem").unlink()
     _take(folder, real, *TRUSTED)
     refused = _prepare(folder)
@@ -148,9 +156,9 @@ def test_a_real_authority_is_not_replaced_by_ours(tmp_path: Path, real: Path, la
     assert not (folder / "nats" / "server.pem").exists()
 
 
-def test_a_certificate_is_made_anew(tmp_path: Path, real: Path) -> None:
+def test_a_certificate_is_made_anew(tmp_path: Path, real: Path, first: Path) -> None:
     """Once the old certificate is removed, the same authority issues one for HOSTS. Other trusted authorities stay."""
-    _prepared(tmp_path)
+    shutil.copytree(first, tmp_path, dirs_exist_ok=True)
     (before,) = _files(tmp_path, "nats/server.pem")
     both = b"".join(_files(tmp_path, "ca.pem") + _files(real, "ca.pem"))
     (tmp_path / "ca.pem").write_bytes(both)
@@ -166,10 +174,9 @@ def test_a_certificate_is_made_anew(tmp_path: Path, real: Path) -> None:
     assert names.get_values_for_type(x509.IPAddress) == [ip_address("192.0.2.10")]
 
 
-def test_without_names_there_are_main_and_xroad(tmp_path: Path) -> None:
+def test_without_names_there_are_main_and_xroad(first: Path) -> None:
     """The first call without names creates the users of one vantage, main, and one bus, xroad."""
-    _prepared(tmp_path)
-    assert _subjects(tmp_path) == {"main", "xroad"}
+    assert _subjects(first) == {"main", "xroad"}
 
 
 def test_it_says_when_nobody_is_told(tmp_path: Path) -> None:
@@ -196,9 +203,9 @@ def test_files_that_nobody_could_read_are_not_made(tmp_path: Path) -> None:
         _prepared(tmp_path / "secrets", OWNER="1000:1000", PATH=path)
 
 
-def test_alerts_lead_to_where_pages_are_served(tmp_path: Path) -> None:
+def test_alerts_lead_to_where_pages_are_served(tmp_path: Path, first: Path) -> None:
     """With RUNBOOKS, also from an earlier call, Prometheus gets rules that differ only in their runbook URLs."""
-    _prepared(tmp_path)
+    shutil.copytree(first, tmp_path, dirs_exist_ok=True)
     assert not (tmp_path / "rules").exists()
     _prepared(tmp_path, RUNBOOKS="https://git.example/peyvand/")
     (tmp_path / "rules" / "monitor.yaml").write_text("of an older version")

@@ -7,6 +7,7 @@ a library reads from the environment when it is loaded. Tests for those start `p
 
 from __future__ import annotations
 
+import importlib
 import os
 import runpy
 import signal
@@ -20,6 +21,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
+from types import MappingProxyType
 from typing import Self
 
 import pytest
@@ -44,8 +46,14 @@ def _server() -> ForkServerContext:
     return context
 
 
-def _become(module: str, arguments: Sequence[str], environment: Mapping[str, str], files: Sequence[Path]) -> None:
-    """Take over the standard streams, the environment and the arguments, and run the module."""
+def _become(
+    module: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    files: Sequence[Path],
+    constants: Mapping[str, float],
+) -> None:
+    """Take over the standard streams, the environment, the constants and the arguments, and run the module."""
     for number, file in enumerate((_NOTHING, *files)):
         opened = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOCTTY)
         os.dup2(opened, number)
@@ -54,6 +62,11 @@ def _become(module: str, arguments: Sequence[str], environment: Mapping[str, str
     os.environ.clear()
     os.environ.update(environment)
     zoneinfo.reset_tzpath()
+    for name, value in constants.items():
+        place, _, constant = name.rpartition(".")
+        contents = vars(importlib.import_module(place))
+        assert constant in contents, name
+        contents[constant] = value
     sys.argv[1:] = arguments
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
@@ -68,14 +81,18 @@ class ForkedProcess:
         stdout: Path = _NOTHING,
         stderr: Path | None = None,
         environment: Mapping[str, str] = os.environ,
+        constants: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """Start it. Without ``stderr`` its errors go to ``stdout``."""
+        """Start it. Without ``stderr`` its errors go to ``stdout``.
+
+        ``constants`` replaces numbers of modules, by MODULE.NAME, such as a time for which it waits.
+        """
         self.args = [module, *map(str, arguments)]
         files = (stdout, stdout if stderr is None else stderr)
         for file in files:
             file.touch()  # so that readers find it at once
         self._process = _server().Process(
-            target=_become, args=(module, self.args[1:], dict(environment), files), daemon=True
+            target=_become, args=(module, self.args[1:], dict(environment), files, dict(constants)), daemon=True
         )
         self._process.start()
         self._reading = Lock()

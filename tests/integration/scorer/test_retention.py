@@ -88,7 +88,7 @@ async def test_an_emptied_bucket_is_counted(nats: Nats) -> None:
 async def test_a_running_scorer_exposes_what_was_lost(nats: Nats, scorer: Scorer, tmp_path) -> None:
     """The series of every stream begins at zero; a purge of messages that were read long ago shows in the stream's."""
     await register_on(nats, make_register(tmp_path / "register"))
-    scorer.start()
+    scorer.start(constants={"services.scorer.ingest.retention.CONFIRM_SECONDS": 0.5})
     await scorer.serving()
 
     async def value(metric: str, stream: str) -> float | None:

@@ -6,9 +6,10 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from services.core.bus import Bus
@@ -145,14 +146,18 @@ class Scorer:
     def _errors(self) -> Path:
         return self.data / "stderr.log"
 
-    def start(self, *flags: str) -> None:
-        """Start it."""
+    def start(self, *flags: str, constants: Mapping[str, float] = MappingProxyType({})) -> None:
+        """Start it, with other values of ``constants``, by MODULE.NAME."""
         where = ("--nats", self.nats.url, "--credentials", self.nats.credentials, "--data", self.data)
         metrics = ("--metrics", f"127.0.0.1:{self.metrics}")
         self.data.mkdir(parents=True, exist_ok=True)
         self._errors.unlink(missing_ok=True)
         self.process = ForkedProcess(
-            "services.scorer", *where, *metrics, *flags, stdout=self.data / "scorer.log", stderr=self._errors
+            "services.scorer",
+            *(*where, *metrics, *flags),
+            stdout=self.data / "scorer.log",
+            stderr=self._errors,
+            constants=constants,
         )
 
     def kill(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -35,15 +36,15 @@ class Api(Process):
 
 @pytest.fixture
 def launch(nats, port, tmp_path):
-    """A function that starts api processes on the test's bus. They end with the test."""
+    """A function that starts api processes on the test's bus, with flags and constants. They end with the test."""
     started: list[Api] = []
 
-    def start(**flags):
+    def start(constants=MappingProxyType({}), **flags):
         listen, where = f"127.0.0.1:{port()}", f"127.0.0.1:{port()}"
         settings = {"nats": nats.url, "credentials": nats.credentials, "listen": listen, "metrics": where, **flags}
         output = tmp_path / f"api-{len(started)}.log"
         argv = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-        popen = ForkedProcess("services.api", *argv, stdout=output)
+        popen = ForkedProcess("services.api", *argv, stdout=output, constants=constants)
         process = Api(popen, output, str(settings["metrics"]), str(settings["listen"]))
         started.append(process)
         return process
@@ -82,13 +83,13 @@ async def with_register(channel):
 
 
 @asynccontextmanager
-async def serving(launch, nats, register):
+async def serving(launch, nats, register, **options):
     """Run an api that serves the register and a first set of blocks. Yields its process and a channel to it."""
     async with nats.connect("register") as bus:
         await publish_register(bus, register, now=AS_OF)
     async with nats.connect("scorer") as bus:
         await put_blocks(bus, register)
-    process = launch()
+    process = launch(**options)
     async with grpc.aio.insecure_channel(process.listen, EAGER) as channel:
 
         async def is_serving():

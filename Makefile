@@ -35,9 +35,9 @@ run: setup ## a simulated government, measured live (options: make run ARGS='--f
 	@exec $(BIN)/peyvand up --sandbox $(ARGS)
 
 # Most tests wait about as long as they work, so four run at a time on two cores, the long ones first, and files of tests that wait
-# are spread among the others (tests/support/paths.py). More are slower: each reads
-# every test, eight seconds of CPU, and the systems that tests start live longer and do more where they get less of the machine.
-# What was read is kept compiled, even where Python is told to write none.
+# are spread among the others (tests/support/spreading.py). More at a time are slower: each process reads every test, eight seconds of
+# CPU, and the systems that tests start live longer and do more where they get less of the machine. What was read is kept compiled,
+# even where Python is told to write none.
 test: setup-dev ## all tests but those of test-systems (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
 		PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --durations=40 -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" \

@@ -104,7 +104,8 @@ class IndexPublisher:
         """Put the agencies' blocks, encoding each while others are in flight, then the government's.
 
         Slot blocks and recent blocks must have been put before. Blocks of agencies that no longer have one are deleted, and
-        so is the government's if no link is in force. Returns the number of agencies with a block. Raises BusError; then the whole index may be published again.
+        so is the government's if no link is in force. Returns the number of agencies with a block. Raises BusError; then
+        the whole index may be published again.
         """
         if self._keys is None:
             await self._bus.kv_remove_orphans(INDICATOR_BUCKET)

@@ -178,7 +178,7 @@ class Refresher:
     async def tidy(self, end_slot: int) -> None:
         """Close days, drop what is too old, and return freed memory, after an index up to ``end_slot`` exclusive."""
         await self.evidence_lock.run_in_slices(self.scoring.close())
-        self._trim_volumes(self.scoring.calendar.day_of(end_slot))
+        await self._trim_volumes(self.scoring.calendar.day_of(end_slot))
         if time.monotonic() >= self._trim_from:
             await asyncio.to_thread(trim_memory)
             self._trim_from = time.monotonic() + TRIM_SECONDS
@@ -235,12 +235,13 @@ class Refresher:
             self.log.warning("volumes_not_summed", reason=str(error))
         return self._volumes
 
-    def _trim_volumes(self, today: date) -> None:
-        """Drop volumes that are too old, once a day."""
+    async def _trim_volumes(self, today: date) -> None:
+        """Drop volumes that are too old, once a day. A large bus has millions of summaries a day."""
         if self._trimmed != today:
             longest = max(self.scoring.register.policy.windows_days)
             try:
-                self.exchanges.trim(today, longest, calendar=self.scoring.calendar)
+                for _ in self.exchanges.trim(today, longest, calendar=self.scoring.calendar):
+                    await asyncio.sleep(0)
             except StateError as error:
                 self.log.warning("volumes_not_trimmed", reason=str(error))
             self._trimmed = today

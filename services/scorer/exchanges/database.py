@@ -170,8 +170,8 @@ class ExchangeDatabase:
         self._changes += 1
         return left_out
 
-    def trim(self, today: date, window_days: int, *, calendar: Calendar) -> None:
-        """Drop summaries, volumes and hours that are no longer needed.
+    def trim(self, today: date, window_days: int, *, calendar: Calendar) -> Iterator[None]:
+        """Drop summaries, volumes and hours that are no longer needed, and yield after each part. Raises StateError.
 
         These are summaries that can no longer be replaced, volumes older than the longest window, and hours older than
         that and RECORD_DAYS. Without a position nothing is dropped: the same summaries may come again, and must not
@@ -180,8 +180,12 @@ class ExchangeDatabase:
         if self.position() is None:
             return
         replaceable = today.toordinal() - KEPT_DAYS - 1
+        more = True
+        while more:
+            with self._translated(), self._database:
+                more = summaries.drop_summaries(self._database, replaceable)
+            yield
         with self._translated(), self._database:
-            summaries.drop_summaries(self._database, replaceable)
             self._database.execute("DELETE FROM volume WHERE day < ?", (today.toordinal() - window_days,))
             oldest = calendar.midnight(today - timedelta(days=max(window_days, RECORD_DAYS))) // HOUR_SECONDS
             hourly.drop_hours(self._database, oldest)

@@ -69,6 +69,12 @@ UPDATE volume SET last_slot = coalesce((
 ), 0) WHERE flow = :flow AND day = :day AND last_slot = :slot
 """
 
+_DROP_SOME = (
+    "DELETE FROM summary WHERE (flow, slot_start) IN (SELECT flow, slot_start FROM summary WHERE day < ? LIMIT ?)"
+)
+
+_DROPPED_AT_ONCE = 5000
+
 _DROP_LENGTHS = "DELETE FROM length WHERE NOT EXISTS (SELECT 1 FROM summary WHERE summary.seconds = length.seconds)"
 
 
@@ -158,8 +164,9 @@ def _lengths(database: sqlite3.Connection) -> set[int]:
     return {seconds for (seconds,) in database.execute("SELECT seconds FROM length")}
 
 
-def drop_summaries(database: sqlite3.Connection, oldest_day: int) -> None:
-    """Drop summaries before a day, and the lengths that no slot has any more."""
-    database.execute("DELETE FROM summary WHERE day < ?", (oldest_day,))
-    if len(_lengths(database)) > 1:
+def drop_summaries(database: sqlite3.Connection, oldest_day: int) -> bool:
+    """Drop some of the summaries before a day; return whether more may be left. At last drop lengths of no slot."""
+    more = database.execute(_DROP_SOME, (oldest_day, _DROPPED_AT_ONCE)).rowcount == _DROPPED_AT_ONCE
+    if not more and len(_lengths(database)) > 1:
         database.execute(_DROP_LENGTHS)
+    return more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -21,6 +21,9 @@ from services.scorer.metrics import ScorerMetrics
 
 EXCHANGES_POLL_SECONDS = 2.0
 EXCHANGES_RETRY_SECONDS = 30.0  # after the file, or the dataset, could not be read
+
+_PART_BYTES = 512 << 10
+"""Messages of this size together are ingested at once, which takes half a second: the event loop waits for that."""
 
 
 class ExchangeReader:
@@ -47,7 +50,9 @@ class ExchangeReader:
                 if position is None or self._exchanges.damaged:  # another reader of the volumes may have noticed damage
                     position = await self._resume(cursor)
                 messages = await cursor.read(position, limit=READ_MESSAGES, now=time.monotonic())
-                position = self._take(messages, position)
+                for part in _parts(messages):
+                    position = self._take(part, position)
+                    await asyncio.sleep(0)
             except GapError:
                 raise
             except BusError:
@@ -85,8 +90,6 @@ class ExchangeReader:
         return position
 
     def _take(self, messages: Sequence[StoredMessage], position: StreamPosition) -> StreamPosition:
-        if not messages:
-            return position
         taken = StreamPosition(position.stream, position.created, messages[-1].sequence)
         batches = [batch for message in messages if (batch := self._summaries(message)) is not None]
         left_out = self._exchanges.take(batches, calendar=self._calendar, position=taken)
@@ -101,3 +104,16 @@ class ExchangeReader:
             self._metrics.summaries_rejected()
             self._log.error("summaries_rejected", sequence=message.sequence, subject=message.subject, reason=str(error))
             return None
+
+
+def _parts(messages: Sequence[StoredMessage]) -> Iterator[list[StoredMessage]]:
+    """Yield messages in parts of _PART_BYTES and one message more at the most."""
+    part, size = list[StoredMessage](), 0
+    for message in messages:
+        part.append(message)
+        size += len(message.data)
+        if size >= _PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

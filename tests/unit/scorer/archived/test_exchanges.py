@@ -91,7 +91,7 @@ def archived(folder: Path, policy: Policy, up_to: int) -> LocalStorage:
 def content(exchanges: ExchangeDatabase, policy: Policy, end: float) -> tuple[object, ...]:
     """Return the volumes of the longest window and its hours, with repeats and the exchanges that count for these."""
     calendar = Calendar.of(policy)
-    exchanges.trim(date.fromordinal(calendar.day_of(calendar.slot_of(end)).toordinal()), 7, calendar=calendar)
+    list(exchanges.trim(date.fromordinal(calendar.day_of(calendar.slot_of(end)).toordinal()), 7, calendar=calendar))
     volumes = exchanges.volumes(date(2026, 1, 1), end_slot=calendar.slot_of(end), calendar=calendar)
     with exchanges.reading() as reading:
         hours = range(int(end) // HOUR - 8 * 24, int(end) // HOUR + 1)

@@ -13,6 +13,7 @@ from services.core.codec import ExchangeVolume
 from services.core.model import StreamPosition
 from services.core.model.exchange import ExchangeSummary
 from services.indicator.calendar import Calendar
+from services.scorer.exchanges import ExchangeDatabase, summaries
 from tests.support.cases.exchange_database import (
     BASE,
     CALENDAR,
@@ -171,9 +172,19 @@ def test_trim_forgets_days_beyond_the_window() -> None:
     moments = [NOON + day * 86_400 for day in range(0, 60, 10)]
     for moment in moments:
         take(exchanges, replace(BASE, slot_start=moment), stored=moment + 60)
-    exchanges.trim(date(2026, 4, 20), 28, calendar=CALENDAR)
+    list(exchanges.trim(date(2026, 4, 20), 28, calendar=CALENDAR))
     kept = volumes(exchanges, since=date(2000, 1, 1))
     assert kept == (volume(3, last=moments[-1]),)
+    exchanges.close()
+
+
+def test_summaries_are_dropped_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller gets a turn after each part, and all summaries that are old enough are dropped at the end."""
+    monkeypatch.setattr(summaries, "_DROPPED_AT_ONCE", 2)
+    exchanges = opened(":memory:")
+    take(exchanges, *(replace(BASE, slot_start=NOON + 300 * slot) for slot in range(5)))
+    left = [_count(exchanges) for _ in exchanges.trim(DAY + timedelta(days=16), 28, calendar=CALENDAR)]
+    assert left == [3, 1, 0]
     exchanges.close()
 
 
@@ -182,9 +193,15 @@ def test_nothing_is_forgotten_before_there_is_a_position() -> None:
     exchanges = opened(":memory:")
     for _ in range(2):
         exchanges.take([(NOON + 60, "xroad", [BASE])], calendar=CALENDAR)
-        exchanges.trim(DAY + timedelta(days=20), 28, calendar=CALENDAR)
+        list(exchanges.trim(DAY + timedelta(days=20), 28, calendar=CALENDAR))
     assert volumes(exchanges) == (volume(),)
     exchanges.close()
+
+
+def _count(exchanges: ExchangeDatabase) -> int:
+    with exchanges.reading() as seen:
+        (count,) = seen.database.execute("SELECT COUNT(*) FROM summary").fetchone()
+    return int(count)
 
 
 def test_what_comes_while_it_is_read_is_not_seen(tmp_path: Path) -> None:

@@ -61,9 +61,9 @@ def test_hours_are_trimmed_with_their_carriers() -> None:
     exchanges = opened(":memory:")
     take(exchanges, BASE, replace(BASE, service="X/G/2/civil/other", slot_start=NOON + 86_400), stored=NOON + 90_000)
     first = date(2026, 3, 1)
-    exchanges.trim(first + timedelta(days=RECORD_DAYS), 28, calendar=CALENDAR)
+    list(exchanges.trim(first + timedelta(days=RECORD_DAYS), 28, calendar=CALENDAR))
     assert len(hours(exchanges, range(NOON // 3600, NOON // 3600 + 48))[0]) == 2
-    exchanges.trim(first + timedelta(days=RECORD_DAYS + 1), 28, calendar=CALENDAR)
+    list(exchanges.trim(first + timedelta(days=RECORD_DAYS + 1), 28, calendar=CALENDAR))
     carriers, count, _ = hours(exchanges, range(NOON // 3600, NOON // 3600 + 48))
     assert [one.service for one in carriers] == ["X/G/2/civil/other"]
     assert count.sum() == 10
@@ -98,7 +98,7 @@ def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, 
     assert (one.count, one.ok) == (1000, 1000)
     assert one.last_slot == max(moments) // seconds * seconds
     assert hours(exchanges, range(begin // 3600 - 1, NOON // 3600 + 1))[1].sum() == 1000
-    exchanges.trim(date(2026, 3, 30), 90, calendar=after)
+    list(exchanges.trim(date(2026, 3, 30), 90, calendar=after))
     exchanges.take([(NOON + 30 * 86_400, "xroad", [replace(BASE, slot_start=NOON + 29 * 86_400)])], calendar=after)
     (one,) = volumes(exchanges, since=date(2026, 2, 1))
     assert one.count == 1010

@@ -106,7 +106,7 @@ class _Archive:
                     await self._show_accounts(sealer)
                     shown = True
             except StateError as error:
-                days = None
+                days, shown = None, False
                 self._log_read.set()  # a log that cannot be read stops sealing, not reading
                 self._fail("sealing", str(error))
                 if isinstance(error, DamagedSegmentError):

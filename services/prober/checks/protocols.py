@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import groupby
 from typing import Final
 
@@ -54,9 +53,9 @@ def check_status(observation: Observation, expectations: Expectations, _document
         raise CheckFailedError(Reason.STATUS, f"status {status} instead of 2xx")
 
 
-def in_ranges(statuses: Iterable[int]) -> str:
+def in_ranges(statuses: frozenset[int]) -> str:
     """Return statuses in order, with three or more in a row as a range."""
-    numbered = enumerate(sorted(set(statuses)))
+    numbered = enumerate(sorted(statuses))
     rows = [[status for _, status in row] for _, row in groupby(numbered, lambda pair: pair[1] - pair[0])]
     return ", ".join(f"{row[0]}-{row[-1]}" if len(row) > 2 else ", ".join(map(str, row)) for row in rows)
 
@@ -147,7 +146,7 @@ def check_rcode(observation: Observation, expectations: Expectations, _document:
     dns = observation.dns
     if dns is None:
         return
-    expected = expectations.rcode or ("NOERROR",)
+    expected = expectations.rcode or frozenset({"NOERROR"})
     if dns.rcode not in expected:
         if dns.rcode in _NO_ANSWER:
             raise CheckFailedError(Reason.NAME_SERVER_FAILED, f"the name server answered {dns.rcode}")

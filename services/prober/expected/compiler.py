@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from functools import lru_cache
 from string import Template
+from typing import TypeVar
 
 from services.core.model import BUS_KINDS, SOAP_KINDS, Expect, FreshnessSource, Probe, RecordPatterns, fill_placeholders
 from services.prober.expected.expectations import (
@@ -20,6 +21,8 @@ from services.prober.expected.expectations import (
 )
 from services.prober.expected.json_schema import compile_schema
 from services.prober.expected.paths import Pattern, compile_path, compile_pattern, compile_xpath
+
+T = TypeVar("T")
 
 
 def compile_expectations(
@@ -48,7 +51,7 @@ def compile_expectations(
     sizes += [query.at_once for query in (fresh and fresh.query, fresh and fresh.xpath, schema) if query]
     return Expectations(
         refused=expect.refused,
-        status=expect.status,
+        status=_set(expect.status),
         headers=tuple(
             HeaderCheck(name.lower(), _pattern_or_none(item.must), _pattern_or_none(item.must_not), item.optional)
             for name, item in expect.headers.items()
@@ -66,7 +69,7 @@ def compile_expectations(
         zone=zone,
         tls=expect.tls,
         certificate_left=expect.certificate_left,
-        rcode=expect.rcode,
+        rcode=_set(expect.rcode),
         authoritative=expect.authoritative,
         answers=_records(expect.answers),
         authority=_records(expect.authority),
@@ -75,6 +78,11 @@ def compile_expectations(
         max_age=max_age,
         at_once=min((size for size in sizes if size is not None), default=None),
     )
+
+
+@lru_cache(maxsize=8192)
+def _set(values: tuple[T, ...]) -> frozenset[T]:
+    return frozenset(values)
 
 
 @lru_cache(maxsize=8192)

@@ -84,7 +84,7 @@ class Expectations:
     """
 
     refused: bool = False
-    status: tuple[int, ...] = ()
+    status: frozenset[int] = frozenset()
     headers: tuple[HeaderCheck, ...] = ()
     must: tuple[Pattern, ...] = ()
     must_not: tuple[Pattern, ...] = ()
@@ -99,7 +99,7 @@ class Expectations:
     zone: tzinfo = UTC
     tls: bool = False
     certificate_left: float = 0.0
-    rcode: tuple[str, ...] = ()
+    rcode: frozenset[str] = frozenset()
     authoritative: bool = False
     answers: Records = Records()
     authority: Records = Records()

@@ -60,7 +60,7 @@ def test_a_run_that_a_day_left_out_after_it_was_named_is_missing_nothing(dataset
     fourth = MIDNIGHT + 180_000
     dataset.take(at([batches[1], *batches[6:]], fourth))
     run = only(dataset.seal(DAYS.day_of(fourth)))
-    assert (run.run, run.last, faults(run)) == (RUN, 9, {"belated": 1})
+    assert (run.run, run.last, faults(run)) == (RUN, 9, {})
 
 
 def test_a_run_that_goes_on_is_named_before_runs_that_ended(dataset: Dataset) -> None:

@@ -35,7 +35,7 @@ run: setup ## a simulated government, measured live (options: make run ARGS='--f
 	@exec $(BIN)/peyvand up --sandbox $(ARGS)
 
 # Most tests wait about as long as they work, so four run at a time on two cores, the long ones first, and files of tests that wait
-# are spread among the others (tests/support/spreading.py). More at a time are slower: each process reads every test, eight seconds of
+# are spread among the others (tests/file_order.py). More at a time are slower: each process reads every test, eight seconds of
 # CPU, and the systems that tests start live longer and do more where they get less of the machine. What was read is kept compiled,
 # even where Python is told to write none.
 test: setup-dev ## all tests but those of test-systems (some of them: make test ARGS=tests/unit)

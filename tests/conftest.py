@@ -12,11 +12,11 @@ import structlog
 import typer
 from hypothesis import HealthCheck, settings
 
+from tests.file_order import spread
 from tests.support.cases.scorer import Scorer
 from tests.support.nats import Nats, running_nats
 from tests.support.paths import DATA
 from tests.support.ports import free_base_port, free_port
-from tests.support.spreading import spread
 
 # A busy machine is no defect of what is tested. CI tries the same examples each time, as Hypothesis does by itself there.
 settings.register_profile(

@@ -1,4 +1,4 @@
-"""Wait until conditions of a test hold, however slow the machine is."""
+"""Wait until conditions of a test hold, however slow the machine is, and have calls wait for a test."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, overload
+from threading import Event
+from typing import Any, Self, TypeVar, overload
 
 from services.core.errors import BusError
 
-__all__ = ["DEADLINE", "EAGER", "answered", "eventually", "until"]
+__all__ = ["DEADLINE", "EAGER", "HeldCalls", "answered", "eventually", "until"]
 
 DEADLINE = 120.0
 """Seconds after which a wait fails. Only a failing test waits so long."""
@@ -73,3 +74,23 @@ def _pause(looked: float) -> float:
 
 def _late(what: What, seconds: float) -> str:
     return f"not within {seconds:.0f} s: {what if isinstance(what, str) else what()}"
+
+
+class HeldCalls:
+    """Calls ``function`` once ``released``, at the latest when the context ends. ``made`` counts calls that have begun."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.released = Event()
+        self.made = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.released.set()
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.made += 1
+        self.released.wait()
+        return self._function(*arguments)

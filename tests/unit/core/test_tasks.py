@@ -9,8 +9,7 @@ from threading import Event
 import pytest
 
 from services.core.tasks import SharedResult, cancel_and_wait, propagate_cancellation, run_in_thread
-from tests.support.held_calls import HeldCalls
-from tests.support.waiting import eventually
+from tests.support.waiting import HeldCalls, eventually
 
 
 async def test_a_task_that_swallows_cancellations_is_cancelled_until_it_ends() -> None:

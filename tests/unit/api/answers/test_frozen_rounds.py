@@ -18,8 +18,7 @@ from services.dataset.log import SigningKey
 from services.dataset.rounds import INDICATORS_FILE, ROUND_FILE, SIGNED_SUMS, SUMS, sign_sums
 from tests.support.cases.api.blocks import AS_OF
 from tests.support.cases.datasets.frozen_rounds import KEY, write_round
-from tests.support.held_calls import HeldCalls
-from tests.support.waiting import eventually
+from tests.support.waiting import HeldCalls, eventually
 
 _REQUEST = messages.ListFrozenRoundsRequest()
 

@@ -11,8 +11,7 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers import PairAnswers, WindowEvidenceCache
 from services.api.answers import pairs as pair_answers
 from tests.support.cases.api.blocks import AS_OF, blocks_of
-from tests.support.held_calls import HeldCalls
-from tests.support.waiting import eventually
+from tests.support.waiting import HeldCalls, eventually
 
 AGENCIES = {
     ("civil-registry", "tax-office"): (1, 0),

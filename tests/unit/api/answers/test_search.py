@@ -12,9 +12,8 @@ from peyvand.v1 import indicator_pb2
 from peyvand.v1 import register_service_pb2 as messages
 from services.api.answers import search as searching
 from services.register.directory.load import load_register
-from tests.support.held_calls import HeldCalls
 from tests.support.registers import LINKS, write_register
-from tests.support.waiting import eventually
+from tests.support.waiting import HeldCalls, eventually
 
 _LABELS = {
     indicator_pb2.INDICATOR_KIND_SECTOR: "sector",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from tests.file_order import spread
 from tests.support.paths import ROOT
-from tests.support.spreading import spread
 
 WAITING = [ROOT / "tests" / kind / "test_a.py" for kind in ("e2e", "integration", "security")]
 COMPUTING = [ROOT / "tests" / "unit" / kind / "test_b.py" for kind in ("api", "cli", "core", "docs", "security", "up")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -15,6 +15,7 @@ from services.core.model import ExchangeSummary, Policy, StreamPosition
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.scorer.exchanges import ExchangeDatabase
+from services.scorer.grouping import grouped
 from services.scorer.ingest.measurement_reader import READ_MESSAGES
 from services.scorer.ingest.repair import lacks_archived
 from services.scorer.metrics import ScorerMetrics
@@ -50,7 +51,7 @@ class ExchangeReader:
                 if position is None or self._exchanges.damaged:  # another reader of the volumes may have noticed damage
                     position = await self._resume(cursor)
                 messages = await cursor.read(position, limit=READ_MESSAGES, now=time.monotonic())
-                for part in _parts(messages):
+                for part in grouped(messages, lambda message: len(message.data), _PART_BYTES):
                     position = self._take(part, position)
                     await asyncio.sleep(0)
             except GapError:
@@ -104,16 +105,3 @@ class ExchangeReader:
             self._metrics.summaries_rejected()
             self._log.error("summaries_rejected", sequence=message.sequence, subject=message.subject, reason=str(error))
             return None
-
-
-def _parts(messages: Sequence[StoredMessage]) -> Iterator[list[StoredMessage]]:
-    """Yield messages in parts of _PART_BYTES and one message more at the most."""
-    part, size = list[StoredMessage](), 0
-    for message in messages:
-        part.append(message)
-        size += len(message.data)
-        if size >= _PART_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part

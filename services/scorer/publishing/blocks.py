@@ -15,6 +15,7 @@ from services.core.model import Finding, IndicatorKind, Monitoring, Reconciliati
 from services.indicator.evidence import Evidence
 from services.indicator.index import LinkColumns, Snapshot
 from services.indicator.register_arrays import RegisterArrays
+from services.scorer.grouping import grouped
 from services.scorer.index import AgencyMembers
 from services.scorer.publishing.columns import IndicatorTable
 
@@ -107,7 +108,7 @@ def slot_blocks(
     evidence: Evidence, arrays: RegisterArrays, chunk: range, members: Mapping[str, AgencyMembers]
 ) -> Iterator[tuple[str, SlotBlock]]:
     """Yield the key and the block of each agency with links or endpoints, for one chunk of slots, judged by ``arrays``."""
-    for group in grouped(members, MOST_TARGETS):
+    for group in grouped_members(members, MOST_TARGETS):
         rows = np.concatenate([own.target_rows for _, own in group])
         detail = evidence.detail(arrays, chunk, rows)
         start = 0
@@ -129,15 +130,7 @@ def slot_blocks(
             )
 
 
-def grouped(members: Mapping[str, AgencyMembers], most: int) -> Iterator[list[tuple[str, AgencyMembers]]]:
+def grouped_members(members: Mapping[str, AgencyMembers], most: int) -> Iterator[list[tuple[str, AgencyMembers]]]:
     """Yield groups of agencies with links or endpoints. A group ends once it has ``most`` links and endpoints."""
-    group, targets = list[tuple[str, AgencyMembers]](), 0
-    for agency, own in members.items():
-        if len(own.target_rows):
-            group.append((agency, own))
-            targets += len(own.target_rows)
-        if targets >= most:
-            yield group
-            group, targets = [], 0
-    if group:
-        yield group
+    having = ((agency, own) for agency, own in members.items() if len(own.target_rows))
+    return grouped(having, lambda one: len(one[1].target_rows), most)

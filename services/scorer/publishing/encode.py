@@ -13,7 +13,7 @@ from services.core.codec import ExchangeVolume
 from services.core.model import Finding, IndicatorKind, Monitoring, Reconciliation
 from services.scorer.exchanges import ReconciliationReport
 from services.scorer.index import AgencyMembers, IndexResult
-from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped, ranks_of
+from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped_members, ranks_of
 from services.scorer.publishing.columns import IndicatorTable
 from services.scorer.publishing.digests import agency_digests
 
@@ -73,7 +73,7 @@ class BlockEncoder:
         before.
         """
         ordered = {**self.result.urgent, **self.result.compiled.members}
-        for group in grouped(ordered, ENCODED_TARGETS):
+        for group in grouped_members(ordered, ENCODED_TARGETS):
             digests = {agency: numbers[agency] + self._digest_of_others(agency, own) for agency, own in group}
             new = {agency: own for agency, own in group if existing.get(consumer_key(agency)) != digests[agency]}
             blocks = self._blocks(new)

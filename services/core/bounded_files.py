@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from errno import EACCES, EFBIG, EINVAL
 from pathlib import Path
 from stat import S_ISREG
+from typing import BinaryIO
+
+# A read asks for memory of its own size first, and a small machine refuses what a limit allows.
+_PART = 1 << 20
 
 
 def read_bounded(path: Path, *, folders: Iterable[Path], limit: int) -> bytes:
@@ -23,9 +27,16 @@ def read_bounded(path: Path, *, folders: Iterable[Path], limit: int) -> bytes:
         if not S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(EINVAL, "it is not a regular file", str(path))
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(limit + 1)
+            content = b"".join(_parts(file, limit + 1))
     finally:
         os.close(descriptor)
     if len(content) > limit:
         raise OSError(EFBIG, f"it is larger than {limit >> 10} KiB", str(path))
     return content
+
+
+def _parts(file: BinaryIO, most: int) -> Iterator[bytes]:
+    """Yield the content of a file, up to ``most`` bytes of it."""
+    while most > 0 and (part := file.read(min(_PART, most))):
+        most -= len(part)
+        yield part

@@ -136,6 +136,10 @@ class Evidence:
         """
         return self._counter_of(arrays).verdicts(slots)
 
+    def verdict_pieces(self, arrays: RegisterArrays, slots: range) -> Iterator[tuple[range, Codes]]:
+        """Yield consecutive pieces of these slots, each with its verdicts as in ``verdicts``."""
+        return self._counter_of(arrays).verdict_pieces(slots)
+
     def vantage_counts(self, arrays: RegisterArrays, slot: int, vantages: Sequence[str]) -> Ints:
         """Count the measurements that each vantage owed in a slot kept in detail, and those that arrived.
 

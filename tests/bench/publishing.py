@@ -102,7 +102,7 @@ def judged(register: Register) -> State:
         recent.take(at)
     end = start + SLOTS
     snapshot = compute_indicators(arrays, evidence, end_slot=end, evidence_sequence=1)
-    list(burns.pieces(arrays, end, set(), lambda slots: evidence.verdicts(arrays, slots)))
+    list(burns.pieces(arrays, end, set(), lambda slots: evidence.verdict_pieces(arrays, slots)))
     compiled = CompiledRegister(register, arrays, network, own, {}, Attributor(register))
     result = IndexResult(
         snapshot=snapshot,

@@ -44,8 +44,8 @@ COUNTED_CELLS = 1 << 21  # and counted at a time, since that takes several times
 
 Integer = np.signedinteger[Any]
 
-Verdicts = Callable[[range], Codes]
-"""Verdicts (slots, n links) of consecutive slots in register order: a stage, or -1 where unknown or not live."""
+Verdicts = Callable[[range], Iterable[tuple[range, Codes]]]
+"""Consecutive pieces of some slots, each with its verdicts (slots, n links): a stage, or -1 where unknown or not live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +117,18 @@ class BurnCounter:
                 self._subtract(row, slot)
         self._end = end_slot
         for run in _runs(sorted(fresh), max(1, CELLS // max(1, len(arrays.links)))):
-            reached, step = verdicts(run), max(1, COUNTED_CELLS // max(1, len(arrays.links)))
-            for first in range(0, len(run), step):
-                self._add(run[first : first + step], reached[first : first + step])
-            yield
+            for slots, reached in verdicts(run):
+                self._add(slots, reached)
+                yield
         for slot in [slot for slot in self._slots if slot < window.start]:
             del self._slots[slot]
 
-    def _add(self, run: range, reached: Codes) -> None:
+    def _add(self, slots: range, reached: Codes) -> None:
+        step = max(1, COUNTED_CELLS // max(1, reached.shape[1]))
+        for first in range(0, len(slots), step):
+            self._add_few(slots[first : first + step], reached[first : first + step])
+
+    def _add_few(self, run: range, reached: Codes) -> None:
         known = reached >= 0
         failed = known & (reached < Stage.OK)
         bits = np.packbits(known, axis=1), np.packbits(failed, axis=1)

@@ -20,7 +20,7 @@ from services.indicator.verdicts.evidence_source import DayEvidence
 from services.indicator.verdicts.judge import Judge, PackedSlot
 
 PIECE_SLOTS: Final = 32
-"""The causes of an open day are summed in pieces of this many slots, so that a changed slot costs one piece."""
+"""Slots of an open day that are counted together. Their causes are kept, so that a changed slot costs one piece."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,11 +122,23 @@ class EvidenceCounter:
 
     def verdicts(self, span: range) -> Codes:
         """Return the verdicts (slots, links) of live links, -1 where unknown."""
-        links = len(self.judge.links)
-        verdicts = np.full((len(span), links), -1, dtype=np.int8)
-        for day, slots in self._calendar.days(span):
-            verdicts[slots.start - span.start : slots.stop - span.start] = self._verdicts(day, slots)[:links].T
+        verdicts = np.empty((len(span), len(self.judge.links)), dtype=np.int8)
+        for piece, reached in self.verdict_pieces(span):
+            verdicts[piece.start - span.start : piece.stop - span.start] = reached
         return verdicts
+
+    def verdict_pieces(self, span: range) -> Iterator[tuple[range, Codes]]:
+        """Yield a span of slots in consecutive pieces, each with its verdicts as in ``verdicts``."""
+        links = len(self.judge.links)
+        for day, slots in self._calendar.days(span):
+            # A closed day is unpacked whole, for any of its slots.
+            step = len(slots) if day in self._packed else PIECE_SLOTS
+            for piece in (slots[first : first + step] for first in range(0, len(slots), step)):
+                verdicts = np.full((len(piece), links), -1, dtype=np.int8)
+                for targets, reached in self._judged(day, piece):
+                    of_links = targets < links
+                    verdicts[:, targets[of_links]] = reached[of_links].T
+                yield piece, verdicts
 
     def prepare(self, day: date) -> Iterator[None]:
         """Count a packed day before it is needed, pausing every few milliseconds."""

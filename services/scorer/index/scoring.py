@@ -218,7 +218,7 @@ class Scoring:
         changed = {slot for slot in self._rejudged if slot < end_slot}
         self._rejudged -= changed
         arrays, evidence = self.arrays, self.evidence
-        yield from self.burns.pieces(arrays, end_slot, changed, lambda slots: evidence.verdicts(arrays, slots))
+        yield from self.burns.pieces(arrays, end_slot, changed, lambda slots: evidence.verdict_pieces(arrays, slots))
         slots = range(max(self._detail_from(end_slot), self.calendar.epoch_slot), end_slot)
         vantages = [vantage.id for vantage in self.register.policy.vantages]
         yield from self.vantages.pieces(

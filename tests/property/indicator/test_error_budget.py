@@ -56,7 +56,9 @@ def test_counts_equal_counting_anew(story):
 
     def verdicts(slots):
         nothing = np.full(links, -1, dtype=np.int8)
-        return np.array([truth.get(slot, nothing) for slot in slots], dtype=np.int8).reshape(len(slots), links)
+        reached = np.array([truth.get(slot, nothing) for slot in slots], dtype=np.int8).reshape(len(slots), links)
+        middle = len(slots) // 3
+        return [(slots[:middle], reached[:middle]), (slots[middle:], reached[middle:])]
 
     last = 850
     for end in ends:

@@ -26,7 +26,7 @@ from services.dataset.tables import files
 from services.prober.publishing import publisher
 from services.scorer import refresher
 from services.scorer.archived import day_files, restoring
-from services.scorer.ingest import measurement_reader
+from services.scorer.ingest import measurement_reader, repair
 from tests.simulation.archive import Archive, storage_of
 from tests.simulation.bus import Bus
 from tests.simulation.component import World
@@ -149,6 +149,7 @@ def _paces(shape: Shape, storage: Storage) -> Iterator[None]:
         },
         history: {"read_leaf": lru_cache(manifest.read_leaf)},  # the same bytes are read again and again
         segments: {"read": lru_cache(files.read)},
+        repair: {"open_storage": lambda _: storage},
         restoring: {"open_storage": lambda _: storage},
         day_files: {"open_storage": lambda _: storage},
     }

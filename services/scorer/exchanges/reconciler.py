@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Reconciliation, Stage, Traffic
+from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.indicator.exchanges import (
     DailyFlows,
@@ -78,9 +78,10 @@ class Reconciler:
         hours = _span(calendar, longest).hours
         clock = calendar.local_hours(hours)
         with self._exchanges.reading() as snapshot:
-            assignment = await asyncio.to_thread(assign_flows, register, snapshot.flows)
-            carried = await asyncio.to_thread(_carried, snapshot, calendar, longest)
-            rows = await asyncio.to_thread(links_with_flows, arrays, assignment)
+            # Each of these is waited for when this is cancelled, because a connection must not be closed while it is read.
+            assignment = await run_in_thread(partial(assign_flows, register, snapshot.flows))
+            carried = await run_in_thread(partial(_carried, snapshot, calendar, longest))
+            rows = await run_in_thread(partial(links_with_flows, arrays, assignment))
             self._forget(arrays, rows, longest, calendar)
             probed = []
             for day, of_day in calendar.days(longest) if rows else ():
@@ -88,7 +89,7 @@ class Reconciler:
                 if of_probes is None:
                     return None
                 probed.append(of_probes)
-            silent = await asyncio.to_thread(find_silent_links, register, arrays, assignment, carried, windows)
+            silent = await run_in_thread(partial(find_silent_links, register, arrays, assignment, carried, windows))
             links = [link for of_window, _ in silent.values() for link in of_window]
             whole = min((calendar.start_of(end_slot) - LATE_SECONDS) // HOUR_SECONDS, hours.stop)
             for start in range(0, len(rows), _AT_ONCE):
@@ -102,15 +103,14 @@ class Reconciler:
                         reconcile_links(names, assignment, by_hour, windows, clock=clock, since=since, whole=whole)
                     )
 
-                links += await asyncio.to_thread(compare)
+                links += await run_in_thread(compare)
                 if scoring.arrays is not arrays:
                     return None
         links = _with_last_hour(links, max(windows))
         links.sort(key=lambda link: (link.window_days, link.link))
         unseen = {days: share for days, (_, share) in silent.items()}
-        return ReconciliationReport(
-            tuple(links), await asyncio.to_thread(traffic_by_window, arrays, carried, windows, unseen)
-        )
+        traffic = await run_in_thread(partial(traffic_by_window, arrays, carried, windows, unseen))
+        return ReconciliationReport(tuple(links), traffic)
 
     def _forget(self, arrays: object, rows: Sequence[int], span: range, calendar: Calendar) -> None:
         """Drop cached days of other arrays or other links, and days that have left the longest window."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +21,14 @@ from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.register.directory.load import load_register
 from services.scorer.evidence_lock import EvidenceLock
-from services.scorer.exchanges.database import ExchangeDatabase
+from services.scorer.exchanges import reconciler
+from services.scorer.exchanges.database import ExchangeDatabase, ExchangeSnapshot
 from services.scorer.exchanges.reconciler import Reconciler
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
 from services.scorer.state.loading import LoadedState
 from tests.support.registers import write_register
+from tests.support.waiting import DEADLINE
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
 HOUR = 3600
@@ -128,6 +132,35 @@ async def test_counts_that_are_cut_off_are_damage(tmp_path: Path) -> None:
         snapshot.steps(flows, range(EPOCH // HOUR, EPOCH // HOUR + 24), HOUR)
     with pytest.raises(StateError, match="cannot be used: its hours"):
         exchanges.take([(EPOCH + 2 * HOUR, "xroad", [replace(BASE, slot_start=EPOCH + 2100)])], calendar=calendar)
+    exchanges.close()
+
+
+async def test_a_connection_is_not_closed_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison that is cancelled ends after its thread has read. Otherwise SQLite would crash the process."""
+    register = load_register(write_register(tmp_path / "register"))
+    calendar = Calendar.of(register.policy)
+    scoring = Scoring(
+        CompiledRegister.of(register), LoadedState(None, Evidence(calendar), ()), StreamPosition("M", "", 0)
+    )
+    exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
+    reading, cancelled, read = threading.Event(), threading.Event(), []
+
+    def slow(snapshot: ExchangeSnapshot, *_: object) -> None:
+        reading.set()
+        cancelled.wait(DEADLINE)
+        read.append(snapshot.database.execute("SELECT 1").fetchone())
+
+    monkeypatch.setattr(reconciler, "_carried", slow)
+    comparison = asyncio.create_task(
+        Reconciler(exchanges, EvidenceLock()).run(scoring, calendar.slot_of(EPOCH + 24 * HOUR))
+    )
+    await asyncio.to_thread(reading.wait, DEADLINE)
+    comparison.cancel()
+    await asyncio.wait({comparison}, timeout=0)
+    cancelled.set()
+    with pytest.raises(asyncio.CancelledError):
+        await comparison
+    assert read == [(1,)]
     exchanges.close()
 
 

@@ -173,7 +173,7 @@ def assignment(
     *,
     name: str = "link",
     params: Mapping[str, object] | tuple[Mapping[str, object], ...] = (),
-    latency: float = 2.0,
+    latency: float = DEADLINE / 4,
     max_age: float | None = None,
 ) -> Assignment:
     """Assign one link of consumer `a` to provider `b`, with one test record or several."""
@@ -191,12 +191,12 @@ async def ask(
     environment: ProbeEnvironment | None = None,
     egress: Egress = LOOPBACK,
     params: Mapping[str, object] | tuple[Mapping[str, object], ...] = (),
-    latency: float = 2.0,
+    latency: float = DEADLINE / 4,
     max_age: float | None = None,
     **definition: object,
 ) -> ProbeResult:
     """Probe one target once by a definition of this kind."""
-    made = Probe("test", kind, expect=expect or Expect(), **{"timeout": 5.0, **definition})  # type: ignore[arg-type]
+    made = Probe("test", kind, expect=expect or Expect(), **{"timeout": DEADLINE / 2, **definition})  # type: ignore[arg-type]
     way_out = environment or ProbeEnvironment(Outbound(egress=EgressRules(egress)))
     try:
         attempts = ProbeRunner(way_out, structlog.get_logger())

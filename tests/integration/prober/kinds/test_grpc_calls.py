@@ -16,6 +16,7 @@ from services.core.model.probe import Auth, Expect, FreshnessSource, JsonExpecta
 from tests.support.cases.probes.grpc_calls import descriptors, environment
 from tests.support.servers.grpc_server import CALL, ends, grpc_serving
 from tests.support.servers.http_server import Request, answer, ask, serving
+from tests.support.waiting import DEADLINE
 
 __all__ = ["descriptors"]  # fixtures
 
@@ -72,11 +73,12 @@ async def test_07_metadata_arrives_as_set(descriptors: str) -> None:
             descriptors=descriptors,
             headers={"X-Who": "${who}", "X-Raw-Bin": "AQI="},
             params={"who": "me"},
+            timeout=DEADLINE,
         )
     metadata = server.metadata[0]
     assert (metadata["x-who"], metadata["x-raw-bin"]) == ("me", b"\1\2")
     assert metadata["user-agent"] == "peyvand-prober/1"
-    assert 4 < server.left[0] <= 5.1
+    assert DEADLINE / 2 < server.left[0] <= DEADLINE + 0.1
 
 
 async def test_07_metadata_with_several_values(descriptors: str) -> None:

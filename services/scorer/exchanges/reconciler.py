@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -77,11 +78,11 @@ class Reconciler:
         windows = {days: _span(calendar, span) for days, span in slots.items() if span}
         hours = _span(calendar, longest).hours
         clock = calendar.local_hours(hours)
+        # The snapshot is closed at the end, also after a cancellation. SQLite crashes if a thread still reads it then.
         with self._exchanges.reading() as snapshot:
-            # Each of these is waited for when this is cancelled, because a connection must not be closed while it is read.
-            assignment = await run_in_thread(partial(assign_flows, register, snapshot.flows))
-            carried = await run_in_thread(partial(_carried, snapshot, calendar, longest))
-            rows = await run_in_thread(partial(links_with_flows, arrays, assignment))
+            assignment = await asyncio.to_thread(assign_flows, register, snapshot.flows)
+            carried = await _carried(snapshot, calendar, longest)
+            rows = await asyncio.to_thread(links_with_flows, arrays, assignment)
             self._forget(arrays, rows, longest, calendar)
             probed = []
             for day, of_day in calendar.days(longest) if rows else ():
@@ -89,7 +90,7 @@ class Reconciler:
                 if of_probes is None:
                     return None
                 probed.append(of_probes)
-            silent = await run_in_thread(partial(find_silent_links, register, arrays, assignment, carried, windows))
+            silent = await asyncio.to_thread(find_silent_links, register, arrays, assignment, carried, windows)
             links = [link for of_window, _ in silent.values() for link in of_window]
             whole = min((calendar.start_of(end_slot) - LATE_SECONDS) // HOUR_SECONDS, hours.stop)
             for start in range(0, len(rows), _AT_ONCE):
@@ -109,8 +110,9 @@ class Reconciler:
         links = _with_last_hour(links, max(windows))
         links.sort(key=lambda link: (link.window_days, link.link))
         unseen = {days: share for days, (_, share) in silent.items()}
-        traffic = await run_in_thread(partial(traffic_by_window, arrays, carried, windows, unseen))
-        return ReconciliationReport(tuple(links), traffic)
+        return ReconciliationReport(
+            tuple(links), await asyncio.to_thread(traffic_by_window, arrays, carried, windows, unseen)
+        )
 
     def _forget(self, arrays: object, rows: Sequence[int], span: range, calendar: Calendar) -> None:
         """Drop cached days of other arrays or other links, and days that have left the longest window."""
@@ -150,15 +152,15 @@ def _with_last_hour(links: Sequence[Reconciliation], longest: int) -> list[Recon
     return [replace(link, last_hour=used[link.link]) if link.silent and link.link in used else link for link in links]
 
 
-def _carried(snapshot: ExchangeSnapshot, calendar: Calendar, slots: range) -> DailyFlows:
-    """Sum exchanges by day. The whole hour in which a day begins counts for that day."""
+async def _carried(snapshot: ExchangeSnapshot, calendar: Calendar, slots: range) -> DailyFlows:
+    """Sum exchanges by day, reading some flows at a time in a thread. The whole hour in which a day begins counts for that day."""
     span = _span(calendar, slots)
     starts = [_hour(calendar, of_day.start) - span.hours.start for _, of_day in calendar.days(slots)]
     number, since = len(snapshot.flows), span.hours.stop
     exchanges, ok = np.zeros((2, number, len(starts)), np.int64)
     for start in range(0, number, _AT_ONCE):
         part = range(start, min(start + _AT_ONCE, number))
-        by_hour, ok_by_hour = snapshot.hours(part, span.hours)
+        by_hour, ok_by_hour = await run_in_thread(partial(snapshot.hours, part, span.hours))
         exchanges[part] = np.add.reduceat(by_hour, starts, axis=1, dtype=np.int64)
         ok[part] = np.add.reduceat(ok_by_hour, starts, axis=1, dtype=np.int64)
         used = np.flatnonzero(by_hour.any(axis=0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,14 +20,15 @@ from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.register.directory.load import load_register
 from services.scorer.evidence_lock import EvidenceLock
-from services.scorer.exchanges import reconciler
-from services.scorer.exchanges.database import ExchangeDatabase, ExchangeSnapshot
+from services.scorer.exchanges import hourly
+from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.exchanges.reconciler import Reconciler
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
 from services.scorer.state.loading import LoadedState
+from tests.support.cases.watched_exchanges import STOPPED, made, take
 from tests.support.registers import write_register
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import HeldCalls, eventually
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
 HOUR = 3600
@@ -135,35 +135,6 @@ async def test_counts_that_are_cut_off_are_damage(tmp_path: Path) -> None:
     exchanges.close()
 
 
-async def test_a_connection_is_not_closed_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A comparison that is cancelled ends after its thread has read. Otherwise SQLite would crash the process."""
-    register = load_register(write_register(tmp_path / "register"))
-    calendar = Calendar.of(register.policy)
-    scoring = Scoring(
-        CompiledRegister.of(register), LoadedState(None, Evidence(calendar), ()), StreamPosition("M", "", 0)
-    )
-    exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
-    reading, cancelled, read = threading.Event(), threading.Event(), []
-
-    def slow(snapshot: ExchangeSnapshot, *_: object) -> None:
-        reading.set()
-        cancelled.wait(DEADLINE)
-        read.append(snapshot.database.execute("SELECT 1").fetchone())
-
-    monkeypatch.setattr(reconciler, "_carried", slow)
-    comparison = asyncio.create_task(
-        Reconciler(exchanges, EvidenceLock()).run(scoring, calendar.slot_of(EPOCH + 24 * HOUR))
-    )
-    await asyncio.to_thread(reading.wait, DEADLINE)
-    comparison.cancel()
-    await asyncio.wait({comparison}, timeout=0)
-    cancelled.set()
-    with pytest.raises(asyncio.CancelledError):
-        await comparison
-    assert read == [(1,)]
-    exchanges.close()
-
-
 async def test_without_exchanges_there_are_no_findings(tmp_path: Path) -> None:
     """Without any exchange no link is silent and no bus is named. Before the first slot there is no window."""
     register = load_register(write_register(tmp_path / "register"))
@@ -180,4 +151,25 @@ async def test_without_exchanges_there_are_no_findings(tmp_path: Path) -> None:
     before = await Reconciler(exchanges, EvidenceLock()).run(scoring, calendar.epoch_slot)
     assert before is not None
     assert before.traffic == ()
+    exchanges.close()
+
+
+async def test_a_stop_waits_until_no_thread_reads_exchanges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancelled comparison ends once the read that is under way has ended, and begins no other."""
+    scoring, exchanges = made(tmp_path)
+    take(exchanges, scoring, range(STOPPED // HOUR - 24, STOPPED // HOUR))
+    with HeldCalls(hourly.read_hours) as held:
+        monkeypatch.setattr(hourly, "read_hours", held)
+        comparing = asyncio.create_task(
+            Reconciler(exchanges, EvidenceLock()).run(scoring, scoring.calendar.slot_of(STOPPED))
+        )
+        await eventually(lambda: held.made, "a read is under way")
+        comparing.cancel()
+        for _ in range(5):  # turns of the loop, in which it would end
+            await asyncio.sleep(0)
+        ended = comparing.done()
+    assert not ended
+    with pytest.raises(asyncio.CancelledError):
+        await comparing
+    assert held.made == 1
     exchanges.close()

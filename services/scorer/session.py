@@ -11,6 +11,7 @@ from services.core.bus import MEASUREMENTS, STREAMS, Bus, StreamState
 from services.core.errors import BusError, StateError
 from services.core.model import Finding, Register
 from services.core.runtime import ENDING, Runtime
+from services.core.tasks import propagate_cancellation
 from services.indicator.calendar import Calendar
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import (
@@ -182,16 +183,17 @@ class _Session:
         first = True
         while True:
             started = time.monotonic()
+            end_slot = self._scoring.manifest.end_slot
+            assert end_slot is not None, "an index has been published"
             try:
-                end_slot = self._scoring.manifest.end_slot
-                assert end_slot is not None, "an index has been published"
-                report = await self._reconciler.run(self._scoring, end_slot)
-                if report is None:
-                    await asyncio.sleep(POLL_SECONDS)
-                    continue
-                self._show(report, at_once=first)
-                self._found = await self._findings.look(self._scoring, end_slot)
-                self._show(report, at_once=first)
+                with propagate_cancellation():  # even if reading exchanges fails meanwhile
+                    report = await self._reconciler.run(self._scoring, end_slot)
+                    if report is None:
+                        await asyncio.sleep(POLL_SECONDS)
+                        continue
+                    self._show(report, at_once=first)
+                    self._found = await self._findings.look(self._scoring, end_slot)
+                    self._show(report, at_once=first)
             except StateError as error:
                 self._log.warning("not_reconciled", reason=str(error))
                 await asyncio.sleep(pause)

@@ -12,7 +12,7 @@ from services.core.bus import StoredMessage, StreamCursor, summaries_of
 from services.core.errors import BusError, GapError, StateError
 from services.core.log import Logger
 from services.core.model import ExchangeSummary, Policy, StreamPosition
-from services.core.tasks import run_in_thread
+from services.core.tasks import propagate_cancellation, run_in_thread
 from services.indicator.calendar import Calendar
 from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.grouping import grouped
@@ -49,7 +49,8 @@ class ExchangeReader:
         while True:
             try:
                 if position is None or self._exchanges.damaged:  # another reader of the volumes may have noticed damage
-                    position = await self._resume(cursor)
+                    with propagate_cancellation():  # even if reading files fails meanwhile
+                        position = await self._resume(cursor)
                 messages = await cursor.read(position, limit=READ_MESSAGES, now=time.monotonic())
                 for part in grouped(messages, lambda message: len(message.data), _PART_BYTES):
                     position = self._take(part, position)

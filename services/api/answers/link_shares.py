@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from services.api.errors import UnavailableError
 from services.api.model import ReadModel, RegisterView
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import IndicatorKind
+from services.core.tasks import SharedResult
 from services.indicator.array_types import Ints
 from services.indicator.calendar import Calendar
 from services.indicator.index import Imputation, gather_shares
@@ -28,18 +29,13 @@ class WindowEvidence:
 
 
 class WindowEvidenceCache:
-    """Gathers a window once per refresh, in a thread, as it takes long.
-
-    Concurrent requests wait for the same result. It is kept for the next ones even if all of them are cancelled.
-    """
+    """Gathers a window once per refresh, in a thread, as it takes long."""
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
-        self._lock = asyncio.Lock()
         self._view: RegisterView | None = None
         self._blocks: Mapping[str, BlockReader] | None = None
-        self._windows: dict[int, WindowEvidence] = {}
-        self._gathering: dict[int, asyncio.Future[WindowEvidence]] = {}
+        self._windows: dict[int, SharedResult[WindowEvidence]] = {}
 
     async def of_entity(self, kind: IndicatorKind, entity: str, window_days: int) -> WindowEvidence:
         """Return the evidence of an entity: the whole window, or the consumer's part for a link. Raises RequestError."""
@@ -52,11 +48,10 @@ class WindowEvidenceCache:
     async def of_window(self, window_days: int) -> WindowEvidence:
         """Return the newest complete refresh over one window. Raises RequestError while no register is in force."""
         view, blocks = self._model.view, self._model.whole
-        window = await self._shared(window_days)
-        if window.view is not view or window.blocks is not blocks:
-            # What was being gathered may be an older refresh than that of this call.
-            window = await self._shared(window_days)
-        return window
+        if self._view is not view or self._blocks is not blocks:
+            self._view, self._blocks, self._windows = view, blocks, {}
+        window = self._windows.setdefault(window_days, SharedResult())
+        return await window.get(blocks, partial(gather_window, view, blocks, window_days))
 
     def government(self, window: WindowEvidence, window_days: int) -> BlockReader:
         """Return the government's block of a refresh. Raises RequestError when there is none yet, or never will be."""
@@ -65,24 +60,6 @@ class WindowEvidenceCache:
             self._model.get(IndicatorKind.GOVERNMENT, "", window_days)  # raises the reason
             raise UnavailableError("INDICATOR_UNPUBLISHED", "the index is being published: retry later")
         return block
-
-    async def _shared(self, window_days: int) -> WindowEvidence:
-        gathering = self._gathering.get(window_days)
-        if gathering is None:
-            gathering = self._gathering[window_days] = asyncio.ensure_future(self._newest(window_days))
-        return await asyncio.shield(gathering)
-
-    async def _newest(self, window_days: int) -> WindowEvidence:
-        try:
-            async with self._lock:
-                view, blocks = self._model.view, self._model.whole
-                if self._view is not view or self._blocks is not blocks:
-                    self._view, self._blocks, self._windows = view, blocks, {}
-                if window_days not in self._windows:
-                    self._windows[window_days] = await asyncio.to_thread(gather_window, view, blocks, window_days)
-                return self._windows[window_days]
-        finally:
-            del self._gathering[window_days]
 
 
 def gather_consumer(

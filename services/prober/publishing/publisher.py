@@ -103,6 +103,8 @@ class MeasurementPublisher:
 
     def publish_again(self, sequence: int = 0) -> None:
         """Have batches sent again that the bus acknowledged with ``sequence`` or later, as far as they are kept."""
+        if self._again is not None:
+            sequence = min(sequence, self._again[0])
         self._again = sequence, self._spool.next
         self._flushed.set()
 
@@ -117,19 +119,21 @@ class MeasurementPublisher:
 
     async def _send_again(self) -> bool:
         """Make one file of kept batches pending, if any has to be sent again. Return whether there may be more."""
-        if self._again is None:
+        asked = self._again
+        if asked is None:
             return False
         try:
-            if await self._spool.again(*self._again):
+            if await self._spool.again(*asked):
                 self._metrics.sent_again.inc()
                 return True
         except OSError as error:
             self._log.warning("spool_read_failed", reason=error.strerror, pending=len(self._spool.pending))
             await asyncio.sleep(_RETRY_SECONDS)
             return True
-        self._again = None
-        self._log.info("published_again")
-        return False
+        if self._again is asked:
+            self._again = None
+            self._log.info("published_again")
+        return self._again is not None
 
     async def _send_pending(self) -> None:
         while self._spool.pending:

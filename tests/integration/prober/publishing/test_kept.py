@@ -21,6 +21,7 @@ from services.prober.metrics import ProberMetrics
 from services.prober.publishing.measurements import unmeasured
 from services.prober.publishing.publisher import MeasurementPublisher
 from services.prober.publishing.spool import Spool, SpooledMessage
+from tests.support.cases.probing import Sink
 from tests.support.nats import Nats
 from tests.support.waiting import eventually
 
@@ -205,6 +206,22 @@ async def test_all_is_sent_again_on_demand(nats: Nats, tmp_path: Path) -> None:
         publisher.publish_again()
         await eventually(lambda: _is_idle(publisher), "it was sent again")
         assert await slots(nats) == [300]
+
+
+async def test_a_noticed_loss_does_not_cut_a_demand_short(tmp_path: Path) -> None:
+    """Everything that is kept is sent again on demand, even if the loss of some of it is noticed meanwhile."""
+    spool, sink = await kept(tmp_path), Sink()
+    publisher = MeasurementPublisher(
+        spool, sink, ProberMetrics(CollectorRegistry()), structlog.get_logger(), run=bytes(16)
+    )
+    publisher.publish_again()
+    publisher.publish_again(30)
+    sending = asyncio.create_task(publisher.send())
+    await eventually(lambda: _is_idle(publisher), "it was sent again")
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    assert {payload[0] for _, payload in sink.messages.values()} == {1, 2, 3}
+    spool.close()
 
 
 async def _has(nats: Nats, slot: int) -> bool:

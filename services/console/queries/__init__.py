@@ -15,11 +15,8 @@ from services.console.queries.edition import Edition, EditionFeed
 from services.console.queries.figures import collected, figure_of, figures_of, government_figure, losses_of
 from services.console.queries.monitoring import monitoring_of
 from services.console.queries.names import (
-    NamedAgency,
     NamedLink,
-    NamedService,
     Names,
-    fetch_names,
     matches,
     named_links,
     naming,
@@ -33,15 +30,12 @@ __all__ = [
     "Export",
     "LinkGain",
     "LossAt",
-    "NamedAgency",
     "NamedLink",
-    "NamedService",
     "Names",
     "RoundFile",
     "RoundFiles",
     "by_lower_bound",
     "collected",
-    "fetch_names",
     "figure_of",
     "figures_of",
     "government_figure",

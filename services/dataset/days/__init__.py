@@ -2,7 +2,7 @@
 
 from services.dataset.days.batches import run_faults
 from services.dataset.days.days import EvidenceDays, SealedMessages
-from services.dataset.days.history import LogFiles, keys_of, manifests
+from services.dataset.days.history import LogFiles, manifests
 from services.dataset.days.manifest import BatchRun, KeyChange, Manifest, SealedFile, StreamSpan, read_leaf
 from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import SealedDay, Sealer, SealingContext
@@ -42,7 +42,6 @@ __all__ = [
     "counted",
     "damaged_segments",
     "drop_uncommitted",
-    "keys_of",
     "list_segments",
     "manifests",
     "read_leaf",

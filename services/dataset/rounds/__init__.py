@@ -1,7 +1,7 @@
 """Frozen rounds as folders: their descriptions, their sums, and the signatures of these (docs/rounds.md §2)."""
 
 from services.dataset.rounds.frozen import ROUND_FILE, ROUND_ID, FrozenRound, read_round
-from services.dataset.rounds.summary import INDICATORS_FILE, SUMMARY_FILES, RoundSummary, summarise
+from services.dataset.rounds.summary import INDICATORS_FILE, SUMMARY_FILES, summarise
 from services.dataset.rounds.sums import SIGNED_SUMS, SUMS, named_sums, sign_sums, sums_of, wrong_sums
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "SUMMARY_FILES",
     "SUMS",
     "FrozenRound",
-    "RoundSummary",
     "named_sums",
     "read_round",
     "sign_sums",

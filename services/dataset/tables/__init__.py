@@ -6,7 +6,7 @@ from services.dataset.tables.files import content_hash, last_of_each, read, sort
 from services.dataset.tables.findings import finding_table
 from services.dataset.tables.indicators import indicator_table, indicators_of
 from services.dataset.tables.link_days import COUNTED, link_day_table, stages_of
-from services.dataset.tables.measurements import SCORED, StoredMeasurements, measurement_table, measurements_of
+from services.dataset.tables.measurements import SCORED, measurement_table, measurements_of
 from services.dataset.tables.rows import MICROS, codes_of, table_of_columns, texts_of
 from services.dataset.tables.schemas import (
     BATCH,
@@ -41,7 +41,6 @@ __all__ = [
     "UNNUMBERED",
     "Kind",
     "StoredBatch",
-    "StoredMeasurements",
     "batch_table",
     "codes_of",
     "content_hash",

@@ -2,7 +2,6 @@
 
 from services.scorer.offline.jsonl import read_measurements, read_summaries
 from services.scorer.offline.score import (
-    AdmittedEvidence,
     admitted,
     last_end,
     network,
@@ -14,7 +13,6 @@ from services.scorer.offline.score import (
 )
 
 __all__ = [
-    "AdmittedEvidence",
     "admitted",
     "last_end",
     "network",

@@ -1,6 +1,5 @@
 """Publishes the index on the bus: blocks of bucket `indicator`, the history in INDICATORS, and FINDINGS."""
 
-from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 from services.scorer.publishing.encode import BlockEncoder
 from services.scorer.publishing.findings import FindingPublisher, published_findings
 from services.scorer.publishing.history import HistoryPublisher
@@ -8,7 +7,6 @@ from services.scorer.publishing.publisher import EncodedSlots, IndexPublisher
 from services.scorer.publishing.recent import recall, recent_blocks
 
 __all__ = [
-    "AGENCIES_AND_ABOVE",
     "BlockEncoder",
     "EncodedSlots",
     "FindingPublisher",

@@ -20,7 +20,6 @@ class MatrixCell:
     upper: float
     links: int
     absent: int
-    unknown: int
 
     @property
     def shade(self) -> str:

@@ -60,7 +60,7 @@ async def as_json(dataset: Dataset, visit: Visit) -> Content:
     return Content("application/json", json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False))
 
 
-PAGE = Page("data", "/data", gather, has_window=False)
+PAGE = Page("data", "/data", gather)
 
 FILES = tuple(
     File(f"{dataset.name}.{suffix}", f"/data/{dataset.name}.{suffix}", partial(made, dataset), dataset.is_public)

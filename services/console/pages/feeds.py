@@ -160,7 +160,7 @@ async def _in_language(code: str, made: Callable[[Visit], Awaitable[Content]], v
 
 
 FILES = tuple(
-    File(f"news.{suffix}", f"/feeds/{code}.{suffix}", partial(_in_language, code, made), has_window=False)
+    File(f"news.{suffix}", f"/feeds/{code}.{suffix}", partial(_in_language, code, made))
     for code in LANGUAGES
     for suffix, made in (("atom", atom), ("json", json_feed), ("ics", calendar))
 )

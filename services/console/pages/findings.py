@@ -28,7 +28,6 @@ class FindingView:
 
     id: str
     since: int
-    found: int
     ended: int | None
     text: str
     review: str
@@ -63,7 +62,6 @@ def _finding(visit: Visit, message: Any, named: Mapping[str, NamedLink]) -> Find
     return FindingView(
         id=message.id,
         since=message.since.seconds,
-        found=message.found_at.seconds,
         ended=message.ended_at.seconds if message.HasField("ended_at") else None,
         text=visit.either(message.sentence_en, message.sentence_fa),
         review=REVIEWS.get(message.review, "open"),
@@ -89,4 +87,4 @@ async def gather(visit: Visit) -> FindingsView:
     )
 
 
-PAGE = Page("findings", "/findings", gather, has_window=False)
+PAGE = Page("findings", "/findings", gather)

@@ -95,8 +95,6 @@ class LinkView(NamedLink):
     figure: Indicator | None
     runs: tuple[VerdictRun, ...]
     vantages: tuple[VantageStrip, ...]
-    slots: int
-    slots_unknown: int
     looks: tuple[Look, ...]
     reasons: tuple[tuple[str, float, int], ...]
     failures: tuple[Look, ...]
@@ -134,8 +132,6 @@ async def gather(visit: Visit) -> LinkView:
         figure=figure,
         runs=runs_of(((slot.slot_start.seconds, *_judged(slot.verdict, slot.reason)) for slot in slots), seconds),
         vantages=_by_vantage(slots, seconds),
-        slots=len(slots),
-        slots_unknown=sum(Outcome(slot.verdict) is Outcome.UNKNOWN for slot in slots),
         looks=tuple(map(look_of, findings.latest)) if findings else (),
         reasons=tuple((Reason(one.reason).label, one.share, one.slots) for one in findings.reasons) if findings else (),
         failures=tuple(map(look_of, findings.failures)) if findings else (),

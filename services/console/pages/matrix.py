@@ -33,9 +33,7 @@ class MatrixView:
     """The group of each row and column; the lines of the matrix separate groups."""
     edges: tuple[bool, ...]
     """Whether each column belongs to another group than the one before."""
-    as_of: int
     pairs: int
-    unknown: int
 
 
 async def gather(visit: Visit) -> MatrixView:
@@ -68,9 +66,7 @@ async def gather(visit: Visit) -> MatrixView:
         provider_sector=answering,
         groups=order,
         edges=tuple(group != before for group, before in zip(groups, groups[:1] + groups, strict=False)),
-        as_of=answer.as_of.seconds,
         pairs=len(cells),
-        unknown=sum(cell.point is None for cell in cells),
     )
 
 
@@ -84,7 +80,6 @@ def cell_of(pair: Any) -> MatrixCell:
         upper=pair.index.upper,
         links=pair.index.links,
         absent=pair.links_absent,
-        unknown=pair.index.links - pair.links_known,
     )
 
 

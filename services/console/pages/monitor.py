@@ -59,4 +59,4 @@ async def _health(visit: Visit) -> Monitoring | None:
         return None
 
 
-PAGE = Page("monitor", "/monitor", gather, has_window=False)
+PAGE = Page("monitor", "/monitor", gather)

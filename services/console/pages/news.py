@@ -125,4 +125,4 @@ def _announcement(visit: Visit, one: Any) -> AnnouncementView:
     )
 
 
-PAGE = Page("news", "/news", gather, has_window=False)
+PAGE = Page("news", "/news", gather)

@@ -68,7 +68,6 @@ class Page:
     path: str
     gather: Callable[[Visit], Awaitable[Any]]
     is_public: bool = True
-    has_window: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +90,3 @@ class File:
     gather: Callable[[Visit], Awaitable[Content]]
     is_public: bool = True
     is_framed: bool = False
-    has_window: bool = True

@@ -84,7 +84,6 @@ class Frozen:
 class RoundsView:
     """Every round, the newest first, and the three bars of today."""
 
-    country: str
     note: str
     rounds: tuple[Round, ...]
     frozen: tuple[Frozen, ...]
@@ -97,7 +96,6 @@ async def gather(visit: Visit) -> RoundsView:
         visit.api.rounds(), visit.api.frozen_rounds(), visit.api.structure(visit.window)
     )
     return RoundsView(
-        country=answer.country,
         note=answer.note,
         rounds=tuple(_round(one, answer.dimensions) for one in reversed(answer.rounds)),
         frozen=await asyncio.to_thread(_frozen, visit, tuple(frozen.rounds)),

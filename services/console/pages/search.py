@@ -58,4 +58,4 @@ def _found(visit: Visit, one: Any) -> SearchResult:
             return SearchResult("agency", name, f"/agency/{one.id}", "", "", "")
 
 
-PAGE = Page("search", "/search", gather, has_window=False)
+PAGE = Page("search", "/search", gather)

@@ -10,7 +10,7 @@ async def gather(visit: Visit) -> None:
 
 
 PAGES = (
-    Page("method", "/method", gather, has_window=False),
-    Page("sign-in", "/sign-in", gather, has_window=False),
-    Page("accessibility", "/accessibility", gather, has_window=False),
+    Page("method", "/method", gather),
+    Page("sign-in", "/sign-in", gather),
+    Page("accessibility", "/accessibility", gather),
 )

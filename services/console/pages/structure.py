@@ -34,7 +34,6 @@ class NodeLossView:
 class StructureView:
     """The figures of the page; None where a measure does not apply."""
 
-    as_of: int
     pairs_required: int
     pairs_working: int
     pairs_absent: int
@@ -45,12 +44,10 @@ class StructureView:
     isolates: tuple[str, ...]
     agencies: int
     fragmentation: float
-    fragmentation_lower: float
     reciprocity: float | None
     within: SetShare
     across: SetShare
     silo_gap: float | None
-    concentration: float
     resilience: float | None
     weakest: str
     nodes: tuple[NodeLossView, ...]
@@ -65,7 +62,6 @@ async def gather(visit: Visit) -> StructureView:
     nodes.sort(key=lambda node: (-node.strict_loss, node.provider))
     islands = tuple(tuple(island.agencies) for island in one.islands)
     return StructureView(
-        as_of=one.as_of.seconds,
         pairs_required=one.pairs_required,
         pairs_working=one.pairs_working,
         pairs_absent=one.pairs_absent,
@@ -76,12 +72,10 @@ async def gather(visit: Visit) -> StructureView:
         isolates=tuple(one.isolates),
         agencies=sum(map(len, islands)),
         fragmentation=one.fragmentation,
-        fragmentation_lower=one.fragmentation_lower,
         reciprocity=_known(one.reciprocity),
         within=_set(one.within_sectors),
         across=_set(one.across_sectors),
         silo_gap=_known(one.silo_gap),
-        concentration=one.provider_concentration,
         resilience=_known(one.resilience),
         weakest=one.weakest,
         nodes=tuple(nodes[:_ROLES]),

@@ -143,7 +143,6 @@ class Pages:
             edition=self._feed.edition,
             names=names,
             window=_window(query, names.windows_days if names else ()),
-            has_window=page is not None and page.has_window,
             is_page=isinstance(page, Page),
             audience=self._site.audience,
             role=reader.role,

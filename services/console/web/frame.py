@@ -56,7 +56,6 @@ class Frame:
     edition: Edition | None = None
     names: Names | None = None
     window: int = 0
-    has_window: bool = False
     is_page: bool = False
     audience: str = "open"
     role: str = ""

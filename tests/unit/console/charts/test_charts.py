@@ -149,7 +149,7 @@ def test_shades(point: float | None, shade: str) -> None:
 
 def test_a_matrix_has_the_order_asked_for_on_both_sides() -> None:
     """Rows and columns have one order. An agency that asks nobody has no row, and one that answers nobody no column."""
-    cell = MatrixCell("b", "a", 0.5, 0.5, 0.5, 1, 0, 0)
+    cell = MatrixCell("b", "a", 0.5, 0.5, 0.5, 1, 0)
     matrix = arrange_matrix([cell, replace(cell, consumer="c", provider="b")], ["c", "b", "a"])
     assert matrix.columns == ("b", "a")
     assert [(line.consumer, [bool(one) for one in line.cells]) for line in matrix.lines] == [

@@ -24,8 +24,8 @@ from services.dataset.rounds import FrozenRound
 from services.dataset.storage import Storage
 from services.dataset.tables import BATCH, STREAM_KINDS
 
-FOLDER = "evidence"
-_DAYS = f"{FOLDER}/days"
+_FOLDER = "evidence"
+_DAYS = f"{_FOLDER}/days"
 
 
 def copy_sealed(source: Storage, target: Storage, days: Sequence[str], key: VerifierKey) -> list[Manifest]:
@@ -44,7 +44,7 @@ def copy_sealed(source: Storage, target: Storage, days: Sequence[str], key: Veri
                 content = source.read(file.path)
                 if sha256(content).hexdigest() != file.sha256:
                     raise StateError(f"{file.path} in {source.address} has bytes that are not those that were sealed")
-                target.write(f"{FOLDER}/{file.path}", content)
+                target.write(f"{_FOLDER}/{file.path}", content)
             _write_proof(target, manifest.day, leaves[place], proof)
             copied.append(manifest)
     return copied
@@ -71,7 +71,7 @@ def seal_open(
 
     They follow days that are already ``sealed``.
     """
-    inside = Subfolder(target, FOLDER)
+    inside = EvidenceFolder(target)
     evidence_days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
     for kind in (*STREAM_KINDS, BATCH):
         for segment in list_segments(source, kind):
@@ -120,7 +120,7 @@ def read_manifests(
 
 def _differs(storage: Storage, file: SealedFile) -> Iterator[Fault]:
     """Yield what is wrong with a sealed file. Its rows follow from its bytes, and are counted later."""
-    path = f"{FOLDER}/{file.path}"
+    path = f"{_FOLDER}/{file.path}"
     try:
         if sha256(storage.read(path)).hexdigest() != file.sha256:
             yield Fault(path, 0, 0, "its bytes are not those that were sealed")
@@ -134,29 +134,29 @@ def days_between(first: date, last: date) -> Iterator[str]:
         yield date.fromordinal(number).isoformat()
 
 
-class Subfolder:
-    """A folder of a storage, as a storage."""
+class EvidenceFolder:
+    """The folder of a round's evidence, as a storage."""
 
-    def __init__(self, storage: Storage, folder: str) -> None:
-        self.address = f"{storage.address}/{folder}"
-        self._storage, self._folder = storage, folder
+    def __init__(self, storage: Storage) -> None:
+        self.address = f"{storage.address}/{_FOLDER}"
+        self._storage = storage
 
     def names(self, folder: str = "") -> list[str]:
         """Return the names of all files below a folder, sorted."""
-        names = self._storage.names(f"{self._folder}/{folder}".rstrip("/"))
-        return [name.removeprefix(f"{self._folder}/") for name in names]
+        names = self._storage.names(f"{_FOLDER}/{folder}".rstrip("/"))
+        return [name.removeprefix(f"{_FOLDER}/") for name in names]
 
     def read(self, name: str) -> bytes:
         """Return a file's content."""
-        return self._storage.read(f"{self._folder}/{name}")
+        return self._storage.read(f"{_FOLDER}/{name}")
 
     def write(self, name: str, content: bytes) -> None:
         """Write a whole file, or replace one."""
-        self._storage.write(f"{self._folder}/{name}", content)
+        self._storage.write(f"{_FOLDER}/{name}", content)
 
     def remove(self, name: str) -> None:
         """Remove a file."""
-        self._storage.remove(f"{self._folder}/{name}")
+        self._storage.remove(f"{_FOLDER}/{name}")
 
 
 def _check_proof(source: Storage, day: str, leaf: bytes, proof: LogProof, key: VerifierKey) -> None:

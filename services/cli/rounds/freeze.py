@@ -12,8 +12,7 @@ from typing import Final
 
 from services.cli.rounds.derived import compute_round, derived_files
 from services.cli.rounds.evidence import (
-    FOLDER,
-    Subfolder,
+    EvidenceFolder,
     copy_sealed,
     days_between,
     newest_sealed_day,
@@ -114,7 +113,7 @@ def _write(
     previous = round_in(former).id if former else ""  # a folder without a round is refused before numbers are computed
     policy, calendar = register.policy, Calendar.of(register.policy)
     window_days = (request.last - request.first).days
-    evidence = ArchivedEvidence(Subfolder(target, FOLDER), sealed)
+    evidence = ArchivedEvidence(EvidenceFolder(target), sealed)
     end = calendar.start_of(calendar.first_slot(request.last))
     as_of = min(end, evidence.measured_up_to(policy)) if request.provisional else end
     numbers = compute_round(evidence, register, as_of=as_of, window_days=window_days)

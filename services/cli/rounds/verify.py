@@ -9,7 +9,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from services.cli.rounds.derived import compute_round, derived_files
-from services.cli.rounds.evidence import FOLDER, Subfolder, read_manifests
+from services.cli.rounds.evidence import EvidenceFolder, read_manifests
 from services.cli.rounds.reading import moves_since, register_in, round_in
 from services.cli.rounds.report import report_files, tools
 from services.core.errors import Fault, SettingsError, StateError
@@ -55,7 +55,7 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
     if computed:
         try:
             register = register_in(storage, frozen)
-            archive = ArchivedEvidence(Subfolder(storage, FOLDER), manifests)
+            archive = ArchivedEvidence(EvidenceFolder(storage), manifests)
             numbers = compute_round(
                 archive, register, as_of=frozen.as_of, window_days=frozen.window_days, engine=engine
             )

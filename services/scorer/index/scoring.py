@@ -136,10 +136,6 @@ class Scoring:
         for _ in self._update_spans(end_slot):
             yield self.calendar.day_of(end_slot)
 
-    def judge(self, end_slot: int) -> IndexResult:
-        """Count everything ingested so far, and compute the index up to ``end_slot`` exclusive."""
-        return self.compute(self.count(end_slot))
-
     def due(self, end_slot: int) -> PendingUpdate:
         """Return what is due up to ``end_slot`` exclusive and was not due before."""
         since = self.manifest.end_slot if self._due_to is None else self._due_to

@@ -72,14 +72,14 @@ async def test_each_hour_and_each_day_is_sent_once(nats: Nats, tmp_path: Path) -
     scoring, end_slot = begun(tmp_path)
     above = ("government", "sector", "consumer", "provider")
     async with nats.connect("scorer") as bus, nats.connect("api") as api, announcing(bus, scoring) as announcer:
-        first = scoring.judge(end_slot).snapshot
+        first = scoring.compute(scoring.count(end_slot)).snapshot
         announcer.offer(first)
         await eventually(lambda: said(scoring, first), "the first")
         once = rows(first, *above, "service")
         assert await sent(api) == once
         assert min(once.values()) >= 3
-        announcer.offer(scoring.judge(end_slot).snapshot)
-        later = scoring.judge(end_slot + HOUR).snapshot
+        announcer.offer(scoring.compute(scoring.count(end_slot)).snapshot)
+        later = scoring.compute(scoring.count(end_slot + HOUR)).snapshot
         announcer.offer(later)
         await eventually(lambda: said(scoring, later), "what an hour makes due")
         day = Calendar.of(scoring.register.policy).day_of
@@ -98,7 +98,7 @@ async def test_what_cannot_be_sent_is_due_with_the_next_index(nats: Nats, tmp_pa
     scoring, end_slot = begun(tmp_path)
     async with nats.connect("scorer") as bus, nats.connect("api") as api, announcing(bus, scoring) as announcer:
         nats.kill()
-        announcer.offer(scoring.judge(end_slot).snapshot)
+        announcer.offer(scoring.compute(scoring.count(end_slot)).snapshot)
 
         async def refused() -> bool:
             return not announcer.busy
@@ -107,7 +107,7 @@ async def test_what_cannot_be_sent_is_due_with_the_next_index(nats: Nats, tmp_pa
         assert (scoring.manifest.hour, scoring.manifest.day) == (None, None)
         nats.start()
         await eventually(lambda: _connected(bus, api), "the bus")
-        snapshot = scoring.judge(end_slot).snapshot
+        snapshot = scoring.compute(scoring.count(end_slot)).snapshot
         announcer.offer(snapshot)
         await eventually(lambda: said(scoring, snapshot), "all of it")
         assert await sent(api) == rows(snapshot, "government", "sector", "consumer", "provider", "service")

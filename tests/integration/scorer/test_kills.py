@@ -129,7 +129,7 @@ async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
 
     scoring = fresh(load_register(folder))
     await take_all(bus, scoring)
-    table = IndicatorTable(scoring.judge(as_of // SLOT).snapshot)
+    table = IndicatorTable(scoring.compute(scoring.count(as_of // SLOT)).snapshot)
     none = [()] * len(scoring.compiled.members)
     cut = consumer_blocks(table, [*scoring.compiled.members.values()], none, none, none)
     found = {f"consumer.{agency}": block for agency, block in zip(scoring.compiled.members, cut, strict=True)}

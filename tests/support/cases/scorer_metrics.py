@@ -64,4 +64,4 @@ def judged(
     )
     for vantage in ("north", "south"):
         scoring.take(measured(reasons, vantage=vantage, bus=bus), stored=EPOCH + 310.0, sequence=1)
-    return scoring, scoring.judge(EPOCH // SLOT + slots)
+    return scoring, scoring.compute(scoring.count(EPOCH // SLOT + slots))

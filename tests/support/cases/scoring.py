@@ -190,7 +190,7 @@ class Run:
             self.store.release(self.scoring.evidence)
 
     def result(self, end_slot: int) -> Snapshot:
-        return self.scoring.judge(end_slot).snapshot
+        return self.scoring.compute(self.scoring.count(end_slot)).snapshot
 
 
 def differences(one: Snapshot, other: Snapshot) -> Iterator[str]:

@@ -78,7 +78,7 @@ def test_beyond_the_limit_links_that_burn_have_series(
         scoring.take(measured(why, slot), stored=EPOCH + 310.0 + SLOT * slot, sequence=slot)
 
     def shown(slots: int) -> set[str]:
-        result = scoring.judge(first + slots)
+        result = scoring.compute(scoring.count(first + slots))
         last = range(first + slots - 1, first + slots)
         metrics.burns(result.compiled.arrays, scoring.burns)
         detail = scoring.evidence.detail(result.compiled.arrays, last)

@@ -66,7 +66,7 @@ def test_late_rows_are_counted_and_change_nothing(register: Register, tmp_path: 
     taken = scoring.take(decode_columns(encode_measurements(rows)), stored=stored, sequence=1)
     assert (taken.accepted, taken.late, taken.refused) == (0, 1, {"slot": 2, "time": 1, "target": 0})
     assert scoring.manifest.position.sequence == 1
-    assert scoring.judge(START // SLOT + 1).snapshot.links[7].counts[:, 3].sum() == 0
+    assert scoring.compute(scoring.count(START // SLOT + 1)).snapshot.links[7].counts[:, 3].sum() == 0
 
 
 def test_what_is_stored_late_beats_nothing_that_was_stored_in_time(register: Register, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_what_is_stored_late_beats_nothing_that_was_stored_in_time(register: Reg
         payload = encode_measurements(rows)
         taken.append(scoring.take(decode_columns(payload), stored=START + SLOT + after, sequence=sequence))
     assert [batch.resettled for batch in taken] == [0, 1, 0]
-    counts = scoring.judge(START // SLOT + 1).snapshot.links[7].counts
+    counts = scoring.compute(scoring.count(START // SLOT + 1)).snapshot.links[7].counts
     links = list(scoring.arrays.links)
     assert [counts[:, links.index(name)].argmax() for name in ("deed-civil", "deed-tax")] == [Stage.OK, Stage.INVALID]
     latest = scoring.recent.latest(scoring.recent.columns_of([prompt.target]))
@@ -109,7 +109,7 @@ def test_only_targets_of_registers_are_kept(register: Register, tmp_path: Path) 
     assert set(update.changes.targets) == known
     assert [state.cells.shape for state in update.changes.slots] == [(1, len(known))]
     assert (
-        scoring.judge(START // SLOT + 1)
+        scoring.compute(scoring.count(START // SLOT + 1))
         .snapshot.links[7]
         .counts[:, list(scoring.arrays.links).index("deed-civil")]
         .sum()
@@ -128,7 +128,7 @@ def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) 
     row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     payload = encode_measurements([row])
     end_slot = START // SLOT + 200
-    scoring.published(scoring.judge(end_slot).snapshot.end_slot)
+    scoring.published(scoring.compute(scoring.count(end_slot)).snapshot.end_slot)
     assert not scoring.stale
     scoring.take(decode_columns(payload), stored=START + 600.0, sequence=1)
     assert scoring.stale
@@ -145,7 +145,7 @@ def test_what_comes_while_an_index_is_published_is_due_next(register: Register, 
     scoring = Run(register, tmp_path).scoring
     row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     slot = START // SLOT
-    first = scoring.judge(slot + 1)
+    first = scoring.compute(scoring.count(slot + 1))
     scoring.take(decode_columns(encode_measurements([row])), stored=START + 310.0, sequence=1)
     assert scoring.stale
     scoring.published(first.snapshot.end_slot)
@@ -163,7 +163,7 @@ def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_
     """
     scoring = Run(register, tmp_path).scoring
     slot = START // SLOT
-    scoring.published(scoring.judge(slot).snapshot.end_slot)
+    scoring.published(scoring.compute(scoring.count(slot)).snapshot.end_slot)
 
     def late(target: str, sequence: int) -> None:
         row = Measurement(Target(target), "north", START - SLOT, START, OUTCOME_OF[Reason.OK], Reason.OK)
@@ -210,7 +210,7 @@ def test_old_slots_do_not_keep_an_index(register: Register, tmp_path: Path, caus
             Target("deed-civil"), "north", slot * SLOT, slot * SLOT + 5.0, OUTCOME_OF[Reason.OK], Reason.OK
         )
         run.scoring.take(decode_columns(encode_measurements([row])), stored=slot * SLOT + 10.0, sequence=sequence)
-    run.scoring.published(run.scoring.judge(slots[-1] + 1).snapshot.end_slot)
+    run.scoring.published(run.scoring.compute(run.scoring.count(slots[-1] + 1)).snapshot.end_slot)
     assert run.scoring.owed() is None
     if cause == "start":
         run.save()

@@ -120,7 +120,7 @@ async def test_measurements_wait_for_their_register(reading: Running, register: 
     assert reading.taken == 1
     reading.scoring.adopt(CompiledRegister.of(successor(register)))
     await eventually(lambda: reading.taken == 3, "all are taken in")
-    counts = reading.scoring.judge(START // SLOT + 1).snapshot.links[7].counts
+    counts = reading.scoring.compute(reading.scoring.count(START // SLOT + 1)).snapshot.links[7].counts
     assert counts[:, list(reading.scoring.arrays.links).index("deed-new")].sum() == 1
 
 

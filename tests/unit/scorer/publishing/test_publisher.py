@@ -49,7 +49,7 @@ async def test_no_block_stays_when_no_link_is_in_force(register: Register, tmp_p
     publisher = IndexPublisher(cast(Bus, bucket))
 
     async def publish() -> set[str]:
-        result = scoring.judge(START // SLOT + 1)
+        result = scoring.compute(scoring.count(START // SLOT + 1))
         await publisher.publish(BlockEncoder(result, (), ReconciliationReport()))
         return {key for key in bucket.values if key == GOVERNMENT_KEY or key.startswith(consumer_key(""))}
 

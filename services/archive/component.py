@@ -232,9 +232,12 @@ async def _work(archive: _Archive, runtime: Runtime, register: Register, registe
         )
     ]
     stopping = asyncio.ensure_future(runtime.stop.wait())
-    done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    runtime.health.not_serving(ENDING)
-    await cancel_and_wait(*tasks, stopping)
+    try:
+        done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # Nothing may write any more when the folder gets free for another archive.
+        runtime.health.not_serving(ENDING)
+        await cancel_and_wait(*tasks, stopping)
     for task in done - {stopping}:
         task.result()
     await archive.flush()

@@ -32,12 +32,20 @@ def propagate_cancellation() -> Iterator[None]:
 
 
 async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks, repeatedly while any still runs, until all are done. Results and errors stay with the tasks."""
-    pending = {task for task in tasks if not task.done()}
-    while pending:
+    """Cancel tasks, repeatedly while any still runs, until all are done. Results and errors stay with the tasks.
+
+    When cancelled, wait for them before raising CancelledError.
+    """
+    given_up: asyncio.CancelledError | None = None
+    while pending := [task for task in tasks if not task.done()]:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_REPEAT_SECONDS)
+        try:
+            await asyncio.wait(pending, timeout=_REPEAT_SECONDS)
+        except asyncio.CancelledError as error:
+            given_up = error
+    if given_up is not None:
+        raise given_up
 
 
 async def run_in_thread(call: Callable[[], T]) -> T:

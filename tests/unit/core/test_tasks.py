@@ -33,6 +33,33 @@ async def test_a_task_that_swallows_cancellations_is_cancelled_until_it_ends() -
     assert tasks[1].done()
 
 
+async def test_tasks_are_waited_for_however_often_the_caller_is_cancelled() -> None:
+    """A caller that is cancelled while it waits for cancelled tasks ends only when they have ended."""
+    begun, released = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            begun.set()
+            while not released.is_set():
+                with suppress(asyncio.CancelledError):
+                    await released.wait()
+            raise
+
+    task = asyncio.create_task(slow())
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(cancel_and_wait(task))
+    await begun.wait()
+    for _ in range(2):
+        waiting.cancel()
+        await asyncio.sleep(0)
+    ended = waiting.done()
+    released.set()
+    await asyncio.wait({waiting})
+    assert (ended, task.done(), waiting.cancelled()) == (False, True, True)
+
+
 async def test_a_swallowed_cancellation_is_raised_after_all() -> None:
     """A cancellation is raised even if the code within suppressed it."""
 

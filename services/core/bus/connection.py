@@ -19,6 +19,7 @@ from services.core.bus.streams import RETRY_SECONDS, error_text
 from services.core.errors import BusError, SettingsError
 from services.core.log import logger
 from services.core.settings import Settings
+from services.core.tasks import cancel_and_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,6 @@ def is_encrypted(urls: str) -> bool:
 
 
 _NO_FILES = BusEncryption()
-_CANCEL_SECONDS = 0.2  # between cancellations of a connection attempt
 
 
 def connect_from_settings(settings: Settings, *, role: str, name: str) -> AbstractAsyncContextManager[Bus]:
@@ -155,10 +155,8 @@ async def connect(
         try:
             await asyncio.wait(outcomes, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # More than once: Python 3.11 loses a cancellation in the iteration of the loop that makes the connection.
-            while not connecting.done():
-                connecting.cancel()
-                await asyncio.wait({connecting}, timeout=_CANCEL_SECONDS)
+            # Python 3.11 loses a cancellation in the iteration of the loop that makes the connection.
+            await cancel_and_wait(connecting)
         if refusal.done():
             raise BusError(refusal.result())
         connecting.result()

@@ -33,6 +33,7 @@ from services.core.hosts import is_loopback
 from services.core.log import Logger
 from services.core.runtime import Runtime
 from services.core.settings import parse_address
+from services.core.tasks import cancel_and_wait
 
 _INDICATORS = indicator_service_pb2.DESCRIPTOR.services_by_name["IndicatorService"]
 _REGISTER = register_service_pb2.DESCRIPTOR.services_by_name["RegisterService"]
@@ -168,9 +169,7 @@ async def main(runtime: Runtime) -> None:
         # After the server, as calls under way may still need the bus and the sealed days.
         if sealed is not None:
             sealed.close()
-        work.cancel()
-        stopping.cancel()
-        await asyncio.wait({work, stopping})
+        await cancel_and_wait(work, stopping)
     if not work.cancelled():
         work.result()
 

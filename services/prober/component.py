@@ -18,6 +18,7 @@ from services.core.log import Logger
 from services.core.model import Register
 from services.core.runtime import ENDING, Runtime
 from services.core.settings import Settings
+from services.core.tasks import cancel_and_wait
 from services.prober.assignments import ProbingPlan, plan_of
 from services.prober.attempt import ProbeRunner
 from services.prober.checks import JUDGING_SECONDS
@@ -167,15 +168,12 @@ async def _run(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvir
         running = group.create_task(prober.run())
         await runtime.stop.wait()
         runtime.health.not_serving(ENDING)
-        for task in (following, sharing):
-            task.cancel()
-        await asyncio.wait({following, sharing})
+        await cancel_and_wait(following, sharing)
         prober.launcher.stop_launching()
         await heartbeats.leave()
         await prober.finish(_FINISH_SECONDS)
         await asyncio.wait({running})
-        sending.cancel()
-        await asyncio.wait({sending})
+        await cancel_and_wait(sending)
         await publisher.drain(_DRAIN_SECONDS)
         log.info("drained", left_in_spool=len(spool.pending))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from peyvand.v1 import register_service_pb2 as messages
 from services.core.codec import indicator_to_message, to_timestamp
 from services.core.errors import StateError
-from services.core.log import Logger, logger
+from services.core.log import logger
 from services.core.tasks import run_in_thread
 from services.core.watched_files import file_stamps
 from services.dataset.rounds import ROUND_ID, SUMMARY_FILES, FrozenRound, summarise
@@ -27,9 +27,9 @@ class FrozenRoundAnswers:
     says why, once.
     """
 
-    def __init__(self, folder: Path | None, log: Logger | None = None) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._log = log or logger()
+        self._log = logger()
         self._known: dict[str, tuple[_State, messages.FrozenRound | None]] = {}
         self._reading = asyncio.Lock()
 

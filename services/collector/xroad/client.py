@@ -43,8 +43,8 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
     After a failure connections are opened again, with the certificates of that time.
     """
 
-    def __init__(self, source: XroadSource, *, largest: int = LARGEST_ANSWER) -> None:
-        self._source, self._largest = source, largest
+    def __init__(self, source: XroadSource) -> None:
+        self._source = source
         self._client: httpx.AsyncClient | None = None
 
     async def __aexit__(self, *_error: object) -> None:
@@ -90,8 +90,8 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
         body = bytearray()
         async for chunk in answer.aiter_raw():
             body += chunk
-            if len(body) > self._largest:
-                raise SourceError("too_large", f"its answer is larger than {self._largest} bytes")
+            if len(body) > LARGEST_ANSWER:
+                raise SourceError("too_large", f"its answer is larger than {LARGEST_ANSWER} bytes")
         return bytes(body)
 
 

@@ -24,8 +24,8 @@ class Bar:
     upper: float | None = None
 
 
-def bar_chart(texts: Texts, title: str, bars: Sequence[Bar], *, most: float = 1.0) -> Markup:
-    """Return the bars, starting on the side where reading begins; ``most`` is the share that fills the width."""
+def bar_chart(texts: Texts, title: str, bars: Sequence[Bar]) -> Markup:
+    """Return the bars, starting on the side where reading begins."""
     across = Across(mirrored=texts.language.mirrored)
     parts: list[Markup] = []
     for row, bar in enumerate(bars):
@@ -40,13 +40,13 @@ def bar_chart(texts: Texts, title: str, bars: Sequence[Bar], *, most: float = 1.
             parts.append(
                 element(
                     "rect",
-                    **across.span(0, min(bar.share / most, 1)),
+                    **across.span(0, min(bar.share, 1)),
                     y=top + 25,
                     height=_BAR,
                     class_=f"bar {bar.kind}",
                 )
             )
         if bar.lower is not None and bar.upper is not None:
-            span = across.span(bar.lower / most, min(bar.upper / most, 1))
+            span = across.span(bar.lower, min(bar.upper, 1))
             parts.append(element("rect", **span, y=top + 25, height=_BAR, class_="between"))
     return picture(_ROW * len(bars), title, *parts)

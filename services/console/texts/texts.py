@@ -88,12 +88,12 @@ class Texts:
         lower, upper = self.of_hundred(figure.lower), self.of_hundred(figure.upper)
         return Markup(f'<span class="range">{lower}<span class="to">{self.message("to")}</span>{upper}</span>')  # noqa: S704  # all of it is markup
 
-    def points(self, share: float | None, decimals: int = 2) -> Markup:
+    def points(self, share: float | None) -> Markup:
         """Return a difference of shares in hundredths, with its sign."""
         if share is None:
             return self.none()
         sign = "+" if share > 0 else ""
-        return self._data(share, sign + self.plain_number(100 * share, decimals))
+        return self._data(share, sign + self.plain_number(100 * share, 2))
 
     def number(self, value: float | None, decimals: int = 0) -> Markup:
         """Return a number with its value."""

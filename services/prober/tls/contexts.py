@@ -138,9 +138,8 @@ def _date(moment: float) -> str:
 class TrustStore:
     """The verifiers of all TLS profiles."""
 
-    def __init__(self, references: References = ANYTHING, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, references: References = ANYTHING) -> None:
         self._references = references
-        self._clock = clock
         self._files: dict[str, WatchedFiles[ChainVerifier]] = {}
         self._facts_only = ChainVerifier(())
 
@@ -159,7 +158,6 @@ class TrustStore:
                 (path,),
                 lambda: ChainVerifier(read_certificates(references.read(path, _PEM_LIMIT))),
                 interval=RECHECK_SECONDS,
-                clock=self._clock,
             )
         try:
             return watched.get()

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from services.collector.config import XroadSource
+from services.collector.xroad import client as xroad_client
 from services.collector.xroad.client import SecurityServerClient
 from tests.support.cases.sources.polling import CLIENT, SERVER, ailing, broken, pulling, record
 from tests.support.servers.http_server import answer, forever, serving
@@ -117,7 +118,7 @@ async def test_a_bad_second_blocks_nothing_else(pulling, monkeypatch, ill, toget
     """An unreadable answer is narrowed down to its seconds, which are skipped, counted and named; the rest is read at
     once.
     """
-    monkeypatch.setitem(SecurityServerClient.__init__.__kwdefaults__, "largest", _LARGEST)
+    monkeypatch.setattr(xroad_client, "LARGEST_ANSWER", _LARGEST)
     records, began = [record(n, 3000 - n) for n in range(100)], time.time()
     book, bad = Logbook(records, limit=30), [records[50 + n]["monitoringDataTs"] for n in range(together)]
     async with serving(ailing(book, bad, ill)) as server, pulling(server.url()) as pulled:

@@ -112,24 +112,19 @@ class Bus(Streams):
         await self._remove_parts(bucket, key, keys)
         return revision
 
-    async def kv_claim(self, bucket: str, key: str, value: bytes, *, ttl: float) -> bytes:
-        """Set a key for ``ttl`` seconds, unless it has another value; return the value that it has afterwards.
+    async def kv_replace(self, bucket: str, key: str, value: bytes, *, last: StoredMessage | None, ttl: float) -> bool:
+        """Set a key for ``ttl`` seconds if ``last`` is the last message stored under it; return whether it is set.
 
-        Of several concurrent claims, one succeeds. Raises BusError.
+        Raises BusError.
         """
-        while (last := await self._last(bucket, key)) is None or last.deleted or last.data == value:
-            headers = {"Nats-Expected-Last-Subject-Sequence": str(0 if last is None else last.sequence)}
-            try:
-                await self._store(
-                    kv_subject(bucket, key), value, headers, f"claiming {key} in bucket {bucket}", ttl=ttl
-                )
-            except BusError as error:
-                if getattr(error.__cause__, "err_code", None) not in _ANOTHER_WAS_FASTER:
-                    raise
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                return value
-        return last.data
+        headers = {"Nats-Expected-Last-Subject-Sequence": str(0 if last is None else last.sequence)}
+        try:
+            await self._store(kv_subject(bucket, key), value, headers, f"replacing {key} in bucket {bucket}", ttl=ttl)
+        except BusError as error:
+            if getattr(error.__cause__, "err_code", None) not in _ANOTHER_WAS_FASTER:
+                raise
+            return False
+        return True
 
     async def kv_delete(self, bucket: str, key: str) -> None:
         """Delete a key, leaving a tombstone for followers."""
@@ -165,6 +160,12 @@ class Bus(Streams):
                 raise TornValueError(f"reading {key} in bucket {bucket} failed: parts of it are missing or damaged")
             await asyncio.sleep(RETRY_SECONDS)
         return None
+
+    async def kv_last(self, bucket: str, key: str) -> StoredMessage | None:
+        """Return the last message stored under a key, which may be a tombstone, or None."""
+        stream, subject = kv_stream(bucket), kv_subject(bucket, key)
+        reply = await self._request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", f"reading {key} in bucket {bucket}")
+        return None if status_of(reply) == "404" else message_of(reply)
 
     async def kv_all(self, bucket: str, pattern: str = ">") -> dict[str, bytes]:
         """Return every matching key with its value; torn values are logged and left out."""
@@ -234,17 +235,11 @@ class Bus(Streams):
 
     async def _entry(self, bucket: str, key: str, *, from_leader: bool = False) -> StoredMessage | None:
         """Return the message that holds a key's value, or None."""
-        last = await (self._leaders_last if from_leader else self._last)(bucket, key)
+        last = await (self._leaders_last if from_leader else self.kv_last)(bucket, key)
         return None if last is None or last.deleted else last
 
-    async def _last(self, bucket: str, key: str) -> StoredMessage | None:
-        """Return the last message stored under a key, which may be a tombstone, or None."""
-        stream, subject = kv_stream(bucket), kv_subject(bucket, key)
-        reply = await self._request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", f"reading {key} in bucket {bucket}")
-        return None if status_of(reply) == "404" else message_of(reply)
-
     async def _leaders_last(self, bucket: str, key: str) -> StoredMessage | None:
-        """Return the same as ``_last``, read from the leader of the bucket."""
+        """Return the same as ``kv_last``, read from the leader of the bucket."""
         try:
             with propagate_cancellation():
                 found = await self.jetstream.get_last_msg(kv_stream(bucket), kv_subject(bucket, key))

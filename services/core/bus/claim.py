@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from services.core.bus.buckets import Bus
+from services.core.bus.streams import RETRY_SECONDS
 
 
 class Claim:
@@ -21,12 +23,17 @@ class Claim:
         return time.monotonic() < self._until
 
     async def take(self) -> str:
-        """Take or renew the key unless another process holds it; return the name of the holder. Raises BusError."""
-        asked = time.monotonic()
-        holder = await self._bus.kv_claim(self._bucket, self._key, self.name.encode(), ttl=self._seconds)
-        if holder == self.name.encode():
-            self._until = asked + self._seconds
-        return holder.decode(errors="replace")
+        """Take or renew the key unless another process holds it; return the name of the holder.
+
+        Of several concurrent claims, one succeeds. Raises BusError.
+        """
+        asked, value = time.monotonic(), self.name.encode()
+        while (last := await self._bus.kv_last(self._bucket, self._key)) is None or last.deleted or last.data == value:
+            if await self._bus.kv_replace(self._bucket, self._key, value, last=last, ttl=self._seconds):
+                self._until = asked + self._seconds
+                return self.name
+            await asyncio.sleep(RETRY_SECONDS)
+        return last.data.decode(errors="replace")
 
     async def give_up(self) -> None:
         """Let another process take the key at once, if this one certainly still holds it. Raises BusError."""

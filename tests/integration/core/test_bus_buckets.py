@@ -1,4 +1,4 @@
-"""Buckets of the bus are followed, announced, claimed, written atomically and recreated."""
+"""Buckets of the bus are followed, announced, written atomically and recreated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nats.errors import StaleConnectionError
 
-from services.core.bus import MAX_ATOMIC_PUTS, Bus
+from services.core.bus import MAX_ATOMIC_PUTS
 from services.core.bus import streams as bus_streams
 from services.core.bus.names import (
     INDICATOR_BUCKET,
@@ -82,28 +82,6 @@ async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
         await eventually(is_there, "the value is read within its second")
         await eventually(is_gone, "the value has gone")
         assert await api.kv_all(INDICATOR_BUCKET) == {}
-
-
-async def test_of_several_claims_one_succeeds(nats) -> None:
-    """A claim fails while another value exists, in either order, and succeeds once that one is deleted or has expired."""
-    async with nats.connect("scorer") as one, nats.connect("scorer") as two:
-
-        async def claim(bus: Bus, value: bytes, *, ttl: float = 60) -> bytes:
-            return await bus.kv_claim(INDICATOR_BUCKET, "lease", value, ttl=ttl)
-
-        for _ in range(20):
-            assert {await claim(one, b"1"), *await asyncio.gather(claim(one, b"1"), claim(two, b"2"))} == {b"1"}
-            assert await claim(two, b"2") == b"1"
-            await one.kv_delete(INDICATOR_BUCKET, "lease")
-            first, second = await asyncio.gather(claim(one, b"1"), claim(two, b"2"))
-            assert first == second
-            await one.kv_delete(INDICATOR_BUCKET, "lease")
-        assert await claim(one, b"1", ttl=1) == b"1"
-
-        async def expired() -> bool:
-            return await claim(two, b"2") == b"2"
-
-        await eventually(expired, "the claim has expired")
 
 
 async def test_values_are_put_together_or_not_at_all(nats) -> None:

@@ -97,13 +97,13 @@ async def test_a_watcher_waits_for_a_publication_before_it_compares(
     first, second = _registers(tmp_path, 2)
     async with nats.connect("register") as one, nats.connect("register") as two:
         assert await publish_register(one, first, now=1.0)
-        held, asked, claim = _hold_chunks(two, monkeypatch), asyncio.Event(), one.kv_claim
+        held, asked, last_of = _hold_chunks(two, monkeypatch), asyncio.Event(), one.kv_last
 
-        async def asking(*args: Any, **named: Any) -> bytes:
+        async def asking(bucket: str, key: str) -> Any:
             asked.set()
-            return bytes(await claim(*args, **named))
+            return await last_of(bucket, key)
 
-        monkeypatch.setattr(one, "kv_claim", asking)
+        monkeypatch.setattr(one, "kv_last", asking)
         newer = asyncio.create_task(publish_register(two, second, now=2.0))
         await held.reached.wait()
         watching = asyncio.create_task(republish_if_lost(one, first, now=3.0))

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from services.core.bus import Bus, claim
+from services.core.bus import Bus, StoredMessage, claim
 from services.core.errors import BusError
 from services.core.log import logger
 from services.core.tasks import cancel_and_wait
@@ -27,13 +27,19 @@ class OneKey:
     asked: int = 0
     silent: int | None = None
 
-    async def kv_claim(self, _bucket: str, _key: str, value: bytes, *, ttl: float) -> bytes:
-        assert ttl == LEASE_SECONDS
+    async def kv_last(self, _bucket: str, key: str) -> StoredMessage | None:
         self.asked += 1
         if self.asked == self.silent:
             await asyncio.Event().wait()
-        self.holder = self.holder or value
-        return self.holder
+        return StoredMessage(self.asked, key, self.holder, 0.0) if self.holder else None
+
+    async def kv_replace(
+        self, _bucket: str, _key: str, value: bytes, *, last: StoredMessage | None, ttl: float
+    ) -> bool:
+        assert ttl == LEASE_SECONDS
+        assert last is None or last.data == value
+        self.holder = value
+        return True
 
     async def kv_delete(self, _bucket: str, _key: str) -> None:
         self.holder = b""

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from services.core.bus import Bus
+from services.core.bus import Bus, StoredMessage
 from services.core.codec import decode_columns
 from services.core.log import logger
 from services.core.model import StreamPosition
@@ -57,9 +57,12 @@ class OtherScorer:
     async def kv_get(self, _bucket: str, _key: str) -> bytes:
         return self.index
 
-    async def kv_claim(self, _bucket: str, _key: str, value: bytes, **_ttl: float) -> bytes:
+    async def kv_last(self, _bucket: str, key: str) -> StoredMessage | None:
         self.asked.append(self.waiting.vantages.slots.stop)
-        return self.holder or value
+        return StoredMessage(1, key, self.holder, 0.0) if self.holder else None
+
+    async def kv_replace(self, _bucket: str, _key: str, _value: bytes, **_: Any) -> bool:
+        return True
 
     def was_asked_at(self, slot: int) -> bool:
         """Return whether slots were counted up to this one at the last claim."""

@@ -47,6 +47,7 @@ MAX_ATOMIC_PUTS = 100
 """The most values in one atomic put: the server accepts 1,000, and keeps them in memory meanwhile."""
 
 _CONCURRENT_PARTS = 8
+_DELETION = {"KV-Operation": "DEL"}
 _NO_MESSAGE = 10037  # the code of "no message found"
 _ANOTHER_WAS_FASTER = 10071, 10164  # codes of "wrong last sequence" (nats-server, server/errors.json)
 _ATTEMPTS = 10  # to read missing parts: a replica may lag behind
@@ -112,14 +113,19 @@ class Bus(Streams):
         await self._remove_parts(bucket, key, keys)
         return revision
 
-    async def kv_replace(self, bucket: str, key: str, value: bytes, *, last: StoredMessage | None, ttl: float) -> bool:
-        """Set a key for ``ttl`` seconds if ``last`` is the last message stored under it; return whether it is set.
+    async def kv_replace(
+        self, bucket: str, key: str, value: bytes | None, *, last: StoredMessage | None, ttl: float | None = None
+    ) -> bool:
+        """Set a key, or delete it (None), if ``last`` is the last message stored under it; return whether it was done.
 
-        Raises BusError.
+        A value is kept for ``ttl`` seconds if given. Raises BusError.
         """
         headers = {"Nats-Expected-Last-Subject-Sequence": str(0 if last is None else last.sequence)}
+        if value is None:
+            headers |= _DELETION
+        what = f"replacing {key} in bucket {bucket}"
         try:
-            await self._store(kv_subject(bucket, key), value, headers, f"replacing {key} in bucket {bucket}", ttl=ttl)
+            await self._store(kv_subject(bucket, key), value or b"", headers, what, ttl=ttl)
         except BusError as error:
             if getattr(error.__cause__, "err_code", None) not in _ANOTHER_WAS_FASTER:
                 raise
@@ -276,8 +282,7 @@ class Bus(Streams):
             self._parts.pop((bucket, key), None)
 
     async def _delete(self, bucket: str, key: str, *, ttl: float | None = None) -> None:
-        headers = {"KV-Operation": "DEL"}
-        await self._store(kv_subject(bucket, key), b"", headers, f"deleting {key} in bucket {bucket}", ttl=ttl)
+        await self._store(kv_subject(bucket, key), b"", {**_DELETION}, f"deleting {key} in bucket {bucket}", ttl=ttl)
 
 
 def _putting(bucket: str, key: str) -> str:

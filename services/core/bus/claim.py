@@ -36,7 +36,13 @@ class Claim:
         return last.data.decode(errors="replace")
 
     async def give_up(self) -> None:
-        """Let another process take the key at once, if this one certainly still holds it. Raises BusError."""
+        """Let another process take the key at once, if this one certainly still holds it. Raises BusError.
+
+        A deletion that reaches the bus after another process has taken the key changes nothing.
+        """
         if self.held:
-            self._until = 0.0
-            await self._bus.kv_delete(self._bucket, self._key)
+            self._until, value = 0.0, self.name.encode()
+            while (last := await self._bus.kv_last(self._bucket, self._key)) is not None and last.data == value:
+                if await self._bus.kv_replace(self._bucket, self._key, None, last=last):
+                    return
+                await asyncio.sleep(RETRY_SECONDS)

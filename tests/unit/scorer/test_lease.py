@@ -34,15 +34,12 @@ class OneKey:
         return StoredMessage(self.asked, key, self.holder, 0.0) if self.holder else None
 
     async def kv_replace(
-        self, _bucket: str, _key: str, value: bytes, *, last: StoredMessage | None, ttl: float
+        self, _bucket: str, _key: str, value: bytes | None, *, last: StoredMessage | None, ttl: float | None = None
     ) -> bool:
-        assert ttl == LEASE_SECONDS
-        assert last is None or last.data == value
-        self.holder = value
+        assert ttl == (None if value is None else LEASE_SECONDS)
+        assert (b"" if last is None else last.data) == self.holder
+        self.holder = value or b""
         return True
-
-    async def kv_delete(self, _bucket: str, _key: str) -> None:
-        self.holder = b""
 
 
 @pytest.mark.parametrize(("passed", "left"), [(LEASE_SECONDS - 1, b""), (LEASE_SECONDS + 1, b"another")])

@@ -144,10 +144,8 @@ class _Session:
     async def _publish(self) -> None:
         await self._measurements.caught_up.wait()
         await stand_by(self._bus, self._lease, self._refresher)
-        try:
-            self._found = await published_findings(self._bus)
-        except BusError as error:
-            self._log.warning("bus_read_failed", reason=str(error))
+        self._readiness.begin_phase("reading the published findings")
+        self._found = await published_findings(self._bus)
         self._show(ReconciliationReport(), at_once=False)
         await self._refresher.run()
 

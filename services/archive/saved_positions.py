@@ -50,7 +50,8 @@ def gap_before(at: StreamPosition, until: float, taken: ArchivedUpTo | None) -> 
     The next message is of ``until``. If nothing was taken in, the gap begins when the stream was created.
     """
     sequence, stored = (taken.sequence, taken.stored) if taken else (0, 0.0)
-    last = at.sequence if at.sequence > sequence else 0  # unknown where the stream begins again
+    same = taken is None or taken.created == at.created
+    last = at.sequence if same and at.sequence > sequence else 0  # unknown where the stream begins again
     until = max(until, stored)
     since = stored or min(datetime.fromisoformat(at.created).timestamp(), until)
     return MissingMessages(sequence + 1, last, since, until)

@@ -92,15 +92,17 @@ class StreamArchiver:
             read = partial(whole_position, self._storage, self.what.kinds, all_segments=self._doubtful)
             saved, whole, damaged = await run_in_thread(read)
             former = StreamPosition(whole.stream, whole.created, whole.sequence) if whole else None
-            at = await cursor.resume(former)
+            anew = await cursor.begun_anew(former) if former else None
+            at = anew[0] if anew else await cursor.resume(former)
             taken = whole.sequence if whole else 0
-            until = await cursor.time_after(at) if at.sequence != taken else 0.0
+            again = anew is not None or at.sequence < taken
+            missing = again or at.sequence > taken
+            until = await cursor.time_after(at) if missing else 0.0
             if whole is not None and damaged:
                 self._log.error("segments_damaged", segments=damaged, reading_from=taken + 1)
                 await run_in_thread(partial(write_position, self._storage, self.what.kind, whole))
             kept = at.sequence if whole else 0
-            # A gap was accepted, and the stream gives numbers again that the dataset has. The rows in the dataset stay.
-            again = at.sequence < taken
+            # If a gap was accepted, the stream may give numbers again that the dataset has. The rows in the dataset stay.
             self._segments = whole.segments if whole and not again else {}
             self._generation = (whole.generation if whole else 0) + again
             self._set_gaps(whole.gaps if whole else ())
@@ -108,7 +110,7 @@ class StreamArchiver:
                 await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept, self._generation))
             self._read, self._last_stored = at, whole.stored if whole else 0.0
             lost: Sequence[Segment] = ()
-            if saved and whole and (at.sequence != taken or (self._doubtful and cursor.accept)):
+            if saved and whole and (missing or (self._doubtful and cursor.accept)):
                 lost = await run_in_thread(partial(damaged_segments, self._storage, self.what.kinds))
             if saved and whole and lost:
                 taken = saved.sequence

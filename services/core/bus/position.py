@@ -30,6 +30,10 @@ class StreamBounds:
         """Whether the message at the position comes from a backup: it was stored before the stream was created."""
         return self.taken is not None and self.taken < datetime.fromisoformat(self.created).timestamp()
 
+    def replaces(self, position: StreamPosition) -> bool:
+        """Whether this is another stream than that of the position: recreated, and not restored from a backup."""
+        return self.created != position.created and not self.restored
+
 
 def resume(
     stream: str, position: StreamPosition | None, bounds: StreamBounds, *, needed_from: float, accept: bool
@@ -43,7 +47,7 @@ def resume(
     nothing, so in doubt reading begins at the first message.
     """
     start = StreamPosition(stream, bounds.created, max(bounds.first, 1) - 1)
-    if position is not None and position.created != bounds.created and not bounds.restored:
+    if position is not None and bounds.replaces(position):
         if accept:
             return start
         raise GapError(

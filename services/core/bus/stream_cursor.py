@@ -37,13 +37,8 @@ class StreamCursor:
 
         Raises GapError, and BusError when the bus does not answer.
         """
-        taken = position.sequence if position else 0
-        bounds = await self._bounds(taken)
-        start = resume(self.stream, position, bounds, needed_from=self.needed_from, accept=accept or self.accept)
-        if start.sequence != taken:
-            logger().warning("gap_passed_over", stream=self.stream, reading_from=start.sequence + 1)
-            self.gaps_accepted += self.accept  # without it the missing messages are older than the epoch, and harmless
-        return start
+        bounds = await self._bounds(position.sequence if position else 0)
+        return self._resume(position, bounds, accept=accept or self.accept)
 
     async def begun_anew(self, position: StreamPosition) -> tuple[StreamPosition, float] | None:
         """Return where the stream begins, and when it was created (epoch seconds), if that was after the position.
@@ -51,11 +46,19 @@ class StreamCursor:
         None for the same stream, and for one that was restored from a backup. Raises GapError unless gaps are accepted,
         and BusError when the bus does not answer.
         """
-        created = (await self.bus.stream_state(self.stream)).created
-        if created == position.created:
+        bounds = await self._bounds(position.sequence)
+        if not bounds.replaces(position):
             return None
-        start = await self.resume(position)
-        return (start, moment_of(created)) if start.sequence < position.sequence else None
+        return self._resume(position, bounds, accept=self.accept), moment_of(bounds.created)
+
+    def _resume(self, position: StreamPosition | None, bounds: StreamBounds, *, accept: bool) -> StreamPosition:
+        start = resume(self.stream, position, bounds, needed_from=self.needed_from, accept=accept)
+        # The messages of a recreated stream may be gone up to the same number.
+        replaced = position is not None and bounds.replaces(position)
+        if replaced or start.sequence != (position.sequence if position else 0):
+            logger().warning("gap_passed_over", stream=self.stream, reading_from=start.sequence + 1)
+            self.gaps_accepted += self.accept  # without it the missing messages are older than the epoch, and harmless
+        return start
 
     async def start_of(self, moment: float) -> StreamPosition | None:
         """Return the position before all messages stored since a moment (epoch seconds); None if some may be gone.

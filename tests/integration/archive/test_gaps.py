@@ -117,15 +117,25 @@ async def test_a_deleted_last_message_is_a_gap(archive: Archive, nats: Nats) -> 
     assert await reader.take() == ["messages 2 to 2"]
 
 
-async def test_a_stream_that_begins_again_and_stays_silent_is_a_gap(archive: Archive, nats: Nats) -> None:
-    """If a stream is recreated and nothing is stored in it, the messages that followed in the former one are named."""
+@pytest.mark.parametrize("again", [0, 1])
+@pytest.mark.parametrize("taken", [0, 1])
+async def test_a_stream_that_begins_again_and_stays_silent_is_a_gap(
+    archive: Archive, nats: Nats, taken: int, again: int
+) -> None:
+    """If a stream is recreated, the messages that followed in the former one are named, even if the new one ends with
+    the same number or has no message.
+    """
     reader = Reader(archive, nats, accept=True)
-    await publish(nats, 0)
+    for number in range(taken):
+        await publish(nats, number)
     await reader.resume()
     assert await reader.take() == []
     async with nats.connect("admin") as admin:
         await admin.jetstream.delete_stream(FINDINGS)
         await initialise_streams(admin)
+        for number in range(again):
+            await publish(nats, number)
+        await admin.jetstream.purge_stream(FINDINGS)
     reader = Reader(archive, nats, accept=True)
-    assert await reader.resume() == ["messages from 2 on"]
-    assert await reader.take() == ["messages from 2 on"]
+    assert await reader.resume() == [f"messages from {taken + 1} on"]
+    assert await reader.take() == [f"messages from {taken + 1} on"]

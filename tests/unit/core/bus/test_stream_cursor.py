@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from services.core.bus import Bus
-from services.core.bus.messages import StoredMessage, StreamState
+from services.core.bus.messages import StoredMessage, StreamState, moment_of
 from services.core.bus.stream_cursor import CHECK_SECONDS, StreamCursor
 from services.core.errors import BusError, GapError
 from services.core.model import StreamPosition
@@ -47,6 +47,21 @@ async def test_a_stream_made_anew_is_noticed_though_it_has_more_to_read(
     stream.created = "2026-11-27T11:00:00Z"
     with pytest.raises(GapError, match="created anew"):
         await cursor.read(POSITION, limit=2, now=1.0 + CHECK_SECONDS)
+
+
+@pytest.mark.parametrize("taken", [0, 3, 10, 12])
+async def test_a_stream_made_anew_is_noticed_wherever_it_begins(taken: int) -> None:
+    """A recreated stream whose messages are gone up to some number is another one, also if its reader had just as many."""
+    stream = Stream()
+    stream.created, stream.first = "2026-11-27T11:00:00Z", 11
+    with pytest.raises(GapError, match="created anew"):
+        await cursor_on(stream).begun_anew(at(taken))
+    cursor = cursor_on(stream, accept=True)
+    begin = StreamPosition(POSITION.stream, stream.created, 10)
+    assert await cursor.begun_anew(at(taken)) == (begin, moment_of(stream.created))
+    assert cursor.gaps_accepted == 1
+    assert await cursor.resume(at(taken)) == begin
+    assert cursor.gaps_accepted == 2
 
 
 async def test_a_bus_that_comes_back_is_looked_at_first() -> None:

@@ -111,3 +111,8 @@ class Calendar:
         today = self.day_of(end_slot)
         start = max(self.first_slot(today - timedelta(days=days)), self.epoch_slot)
         return range(start, max(start, end_slot))
+
+
+def record_span(policy: Policy, window_days: int, end_slot: int) -> range:
+    """Return the slots up to ``end_slot`` of RECORD_DAYS, of the policy's windows or of ``window_days``, if longer."""
+    return Calendar.of(policy).window(max(RECORD_DAYS, *policy.windows_days, window_days), end_slot)

@@ -12,14 +12,14 @@ from services.core.canonical_json import canonical_json
 from services.core.model import Indicator, IndicatorKind, Register, Structure
 from services.dataset.rounds import FrozenRound
 from services.dataset.tables import INDICATOR, indicator_table, sorted_rows, write
-from services.indicator.calendar import Calendar
+from services.indicator.calendar import Calendar, record_span
 from services.indicator.evidence import Evidence
 from services.indicator.index import Explanation, Imputation, Snapshot, explain_index
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity import Ranking
 from services.indicator.shares import LinkShares
 from services.register.versions import to_rows
-from services.scorer.archived import ArchivedEvidence, Engine, here, record_span
+from services.scorer.archived import ArchivedEvidence, Engine, here
 from services.scorer.offline import network, rankings, recount_of, score_evidence
 
 _OF_THE_STREAM = ("stored", "sequence")

@@ -46,7 +46,7 @@ from services.dataset.tables import (
     sorted_rows,
     summaries_of,
 )
-from services.indicator.calendar import RECORD_DAYS, Calendar
+from services.indicator.calendar import Calendar, record_span
 from services.indicator.evidence import Evidence
 from services.indicator.sensitivity import LinkLimits, MarkedDay, mark_day
 from services.register.versions import from_rows, with_versions
@@ -55,11 +55,6 @@ from services.scorer.archived.engines import Engine, here
 from services.scorer.archived.message_limits import ALL, MessageLimit, message_limit
 
 _SUMMARIES_AT_ONCE: Final = 2_000
-
-
-def record_span(policy: Policy, window_days: int, end_slot: int) -> range:
-    """Return the slots up to ``end_slot`` of RECORD_DAYS, of the policy's windows or of ``window_days``, if longer."""
-    return Calendar.of(policy).window(max(RECORD_DAYS, *policy.windows_days, window_days), end_slot)
 
 
 class ArchivedEvidence:

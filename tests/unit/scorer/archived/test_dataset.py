@@ -21,11 +21,11 @@ from services.dataset.log import SigningKey
 from services.dataset.positions import ArchivedUpTo, write_position
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import INDICATOR, MEASUREMENT, indicator_table, measurement_table
-from services.indicator.calendar import Calendar
+from services.indicator.calendar import Calendar, record_span
 from services.indicator.evidence import Evidence
 from services.indicator.index.snapshot import Snapshot
 from services.register.versions import with_versions
-from services.scorer.archived import ArchivedEvidence, engine_at, record_span
+from services.scorer.archived import ArchivedEvidence, engine_at
 from services.scorer.archived.day_files import DayFile, count_file
 from services.scorer.offline import score_evidence
 from tests.support.cases.datasets.rows import published as published_number

@@ -52,7 +52,7 @@ from services.indicator.sensitivity import LinkLimits, MarkedDay, mark_day
 from services.register.versions import from_rows, with_versions
 from services.scorer.archived.day_files import DayFile, OtherSlotsError, count_file, counting_rows, elsewhere, mark_file
 from services.scorer.archived.engines import Engine, here
-from services.scorer.archived.message_limits import ALL, MessageLimit, message_limit
+from services.scorer.archived.message_limits import ALL, PUBLISHED, MessageLimit, message_limit
 
 _SUMMARIES_AT_ONCE: Final = 2_000
 
@@ -99,10 +99,7 @@ class ArchivedEvidence:
 
     def published(self, at: int | None = None) -> list[Indicator]:
         """Return the numbers published as of a moment, by default as of the newest one; empty when there are none."""
-        days = self._days(INDICATOR)
-        if at is not None:  # whatever the timezone, its day is one of these
-            days &= {f"{datetime.fromtimestamp(at + offset * 86_400, UTC):%Y-%m-%d}" for offset in (-1, 0, 1)}
-        for day in sorted(days, reverse=True):
+        for day in sorted(self._days(INDICATOR, at), reverse=True):
             table = pa.concat_tables([INDICATOR.schema.empty_table(), *self._tables(INDICATOR, day)])
             moments = table["as_of"].cast(pa.int64()).to_numpy() // MICROS
             if at is None and len(moments):
@@ -180,12 +177,11 @@ class ArchivedEvidence:
     ) -> set[int]:
         """Put a span of slots in evidence: messages within a ``message_limit``, and targets that have columns in it.
 
-        Days that are closed in the evidence stay as they are. Whole days come as they were counted when they were
-        sealed, or with ``again`` from their measurements, and are closed. The measurements of other days are ingested.
-        Returns the slots that these changed.
+        Closed days of the evidence stay. Whole days come as counted at sealing, or with ``again`` from their
+        measurements, and are closed. The measurements of other days are ingested. Returns the slots that these changed.
         """
         calendar, closed = evidence.calendar, evidence.closed_days
-        limit = message_limit(self._storage, self._sealed.values(), sequence, calendar.start_of(span.stop + 1))
+        limit = self._limit(calendar, span, sequence)
         days = [day for day, _ in calendar.days(span) if day not in closed]
         # No day may be closed after one that has open slots.
         end = span.stop if evidence.last_slot is None else evidence.closed_before
@@ -209,7 +205,7 @@ class ArchivedEvidence:
     ) -> Iterator[Sequence[MarkedDay]]:
         """Yield the parts of every day of a span, marked out of the measurements of messages up to ``sequence``."""
         policy, calendar, limits = register.policy, Calendar.of(register.policy), LinkLimits.of(register)
-        limit = message_limit(self._storage, self._sealed.values(), sequence, calendar.start_of(span.stop + 1))
+        limit = self._limit(calendar, span, sequence)
         days = [day for day, _ in calendar.days(span)]
         whole = {
             day: self._files_to_count(day, policy, again=True)
@@ -257,6 +253,12 @@ class ArchivedEvidence:
             for table in self._tables(MEASUREMENT, one, names=SCORED):
                 yield from counting_rows(limit.within(table), policy)
 
+    def _limit(self, calendar: Calendar, span: range, sequence: int) -> MessageLimit:
+        """Return the limit for the numbers as of the end of a span that count messages up to ``sequence``."""
+        days = self._days(INDICATOR, calendar.start_of(span.stop))
+        tables = (table for day in days for table in self._tables(INDICATOR, day, names=PUBLISHED))
+        return message_limit(self._storage, self._sealed.values(), sequence, tables, calendar, span.stop)
+
     def _is_whole(self, day: date, calendar: Calendar, end_slot: int, limit: MessageLimit) -> bool:
         """Return whether a day that ended by ``end_slot`` counts as a whole. Its rows must be in no other day's files.
 
@@ -277,9 +279,12 @@ class ArchivedEvidence:
         files = counted or _files(manifest, MEASUREMENT)
         return [DayFile(self._storage.address, manifest.day, file, policy) for file in files]
 
-    def _days(self, kind: Kind) -> set[str]:
-        sealed = {day for day, manifest in self._sealed.items() if any(one.kind == kind.name for one in manifest.files)}
-        return sealed | {segment.day for segment in self._segments[kind.name]}
+    def _days(self, kind: Kind, at: int | None = None) -> set[str]:
+        days = {day for day, manifest in self._sealed.items() if any(one.kind == kind.name for one in manifest.files)}
+        days |= {segment.day for segment in self._segments[kind.name]}
+        if at is not None:  # whatever the timezone, its day is one of these
+            days &= {f"{datetime.fromtimestamp(at + offset * 86_400, UTC):%Y-%m-%d}" for offset in (-1, 0, 1)}
+        return days
 
     def _tables(self, kind: Kind, day: str, *, late: bool = False, names: Sequence[str] = ()) -> Iterator[pa.Table]:
         """Yield the rows of a day, sealed or not, in parts; of sealed rows only the columns ``names``, if any."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
@@ -16,40 +17,56 @@ from services.dataset.days import Manifest, StreamSpan
 from services.dataset.positions import read_position
 from services.dataset.storage import Storage
 from services.dataset.tables import MEASUREMENT, MICROS
+from services.indicator.calendar import Calendar
+
+PUBLISHED: Final = ("as_of", "evidence_sequence", "stored")
+"""The columns of indicators that say when they were published, and up to which message they count."""
 
 ALL: Final = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True)
 class MessageLimit:
-    """Messages up to ``sequence`` of the stream that was created at ``since`` (epoch seconds), and all of former ones."""
+    """Messages up to ``sequence`` of the stream that was created at ``since``, all of former ones, and none of later ones.
+
+    The next stream was created at ``until``. Both are in epoch seconds.
+    """
 
     sequence: int = ALL
     since: float = -inf
+    until: float = inf
 
     def has_all(self, spans: Sequence[StreamSpan]) -> bool:
         """Return whether all measurements of a sealed day are within the limit."""
-        return all(
-            # A day of a former stream has no message of this one.
-            span.last <= self.sequence or (span.created and _moment_of(span.created) < self.since)
-            for span in spans
-            if span.stream == MEASUREMENT.stream
-        )
+        return all(self._has_all(span) for span in spans if span.stream == MEASUREMENT.stream)
+
+    def _has_all(self, span: StreamSpan) -> bool:
+        created = _moment_of(span.created) if span.created else self.since
+        return created < self.since or (created < self.until and span.last <= self.sequence)
 
     def within(self, table: pa.Table) -> pa.Table:
         """Return the rows within the limit."""
-        of_stream = pc.less_equal(table["sequence"], self.sequence)
-        return table.filter(
-            pc.or_(of_stream, pc.less(table["stored"].cast(pa.int64()), int(self.since * MICROS)))
-            if self.since > -inf
-            else of_stream
-        )
+        rows = pc.less_equal(table["sequence"], self.sequence)
+        stored = table["stored"].cast(pa.int64())
+        if self.until < inf:
+            rows = pc.and_(rows, pc.less(stored, int(self.until * MICROS)))
+        if self.since > -inf:
+            rows = pc.or_(rows, pc.less(stored, int(self.since * MICROS)))
+        return table.filter(rows)
 
 
-def message_limit(storage: Storage, sealed: Iterable[Manifest], sequence: int, before: float) -> MessageLimit:
-    """Return the limit for numbers that were published before a moment and count messages up to ``sequence``.
+def message_limit(
+    storage: Storage,
+    sealed: Iterable[Manifest],
+    sequence: int,
+    tables: Iterable[pa.Table],
+    calendar: Calendar,
+    end_slot: int,
+) -> MessageLimit:
+    """Return the limit for the numbers as of the start of ``end_slot`` that count messages up to ``sequence``.
 
-    The sequence is that of the newest stream at that moment. Raises StateError when the storage cannot be read.
+    The sequence is that of the newest stream when the numbers were published. Their rows in ``tables`` say when that
+    was; without any, it is taken to be a slot later. Raises StateError when the storage cannot be read.
     """
     if sequence == ALL:
         return MessageLimit()
@@ -58,7 +75,19 @@ def message_limit(storage: Storage, sealed: Iterable[Manifest], sequence: int, b
     if archived := read_position(storage, MEASUREMENT):
         created.add(archived.created)
     moments = sorted(_moment_of(one) for one in created if one)
-    return MessageLimit(sequence, max((one for one in moments if one < before), default=min(moments, default=-inf)))
+    if len(moments) < 2:
+        return MessageLimit(sequence, *moments)
+    at, later = calendar.start_of(end_slot), calendar.start_of(end_slot + 1)
+    following = max(1, bisect_left(moments, min(_published(tables, sequence, at), default=later)))
+    return MessageLimit(sequence, moments[following - 1], *moments[following : following + 1])
+
+
+def _published(tables: Iterable[pa.Table], sequence: int, at: int) -> Iterator[float]:
+    """Yield when numbers as of a moment that count messages up to ``sequence`` were stored, in epoch seconds."""
+    for table in tables:
+        is_of = pc.equal(table["as_of"].cast(pa.int64()), at * MICROS)
+        rows = table.filter(pc.and_(is_of, pc.equal(table["evidence_sequence"], sequence)))
+        yield from rows["stored"].cast(pa.int64()).to_numpy() / MICROS
 
 
 def _moment_of(created: str) -> float:

@@ -106,29 +106,61 @@ def test_a_stream_made_anew_takes_nothing_from_the_one_before(
 ) -> None:
     """A number of a stream whose numbers began again has all evidence of the former one; numbers of that come out too."""
     last = len(messages) // 2  # of the former stream, in the middle of a day
-    renewed = [replace(one, sequence=one.sequence - last) for one in messages[last:]]
     storage = LocalStorage(tmp_path)
-    policy, key = register.policy, SigningKey.generate("archive.example")
-    days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
-    for generation, part in enumerate((messages[:last], renewed)):
-        created = f"{datetime.fromtimestamp(part[0].time - 1, UTC):%Y-%m-%dT%H:%M:%S.000000001Z}"
+    _make_anew(storage, register, messages, last, messages[last].time - 1)
+    assert {sequence > last for sequence in published} == {True, False}
+    for sequence, expected in published.items():
+        limited = replace(expected, evidence_sequence=sequence - last * (sequence > last))
+        for again in (False, True):
+            assert list(differences(limited, scored(storage, register, limited, again=again))) == []
+
+
+@pytest.mark.parametrize("seconds", [-1, 1])
+def test_a_number_is_of_the_stream_that_was_there_when_it_was_published(
+    register: Register, messages: list[Stored], published: dict[int, Snapshot], tmp_path: Path, seconds: int
+) -> None:
+    """A number comes out again if its stream was recreated a moment before its last message came, or a moment after."""
+    compared = 0
+    for sequence, expected in published.items():
+        last = sequence - (seconds < 0)  # of the former stream
+        if last == len(messages) or messages[last].time - messages[last - 1].time < 2:
+            continue
+        storage, moment = LocalStorage(tmp_path / str(sequence)), messages[sequence - 1].time
+        counted = sequence if seconds > 0 else 1
+        number = replace(published_number(1, as_of=expected.as_of), evidence_sequence=counted)
+        table = indicator_table([number], stored=moment + 0.5, sequence=1)
+        write_segments(storage, INDICATOR, [table], 1, 1, _days(register))
+        _make_anew(storage, register, messages, last, moment + seconds)
+        limited = replace(expected, evidence_sequence=counted)
+        for again in (False, True):
+            assert list(differences(limited, scored(storage, register, limited, again=again))) == []
+        compared += 1
+    assert compared > 3
+
+
+def _make_anew(storage: LocalStorage, register: Register, messages: list[Stored], last: int, created: float) -> None:
+    """Archive messages up to ``last``, and the others as those of a stream that was recreated (epoch seconds)."""
+    key, days = SigningKey.generate("archive.example"), _days(register)
+    renewed = [replace(one, sequence=one.sequence - last) for one in messages[last:]]
+    for generation, (begun, part) in enumerate(((messages[0].time - 1, messages[:last]), (created, renewed))):
+        moment = f"{datetime.fromtimestamp(begun, UTC):%Y-%m-%dT%H:%M:%S.000000001Z}"
         end = part[-1]
         tables = [
             measurement_table(decode_columns(one.payload), stored=one.time, sequence=one.sequence) for one in part
         ]
         write_segments(storage, MEASUREMENT, tables, 1, end.sequence, days, generation)
         write_position(
-            storage, MEASUREMENT, ArchivedUpTo(MEASUREMENT.stream, created, end.sequence, end.time, generation)
+            storage, MEASUREMENT, ArchivedUpTo(MEASUREMENT.stream, moment, end.sequence, end.time, generation)
         )
-        context = SealingContext(streams={MEASUREMENT.stream: created}, count=partial(link_days, policy))
+        context = SealingContext(streams={MEASUREMENT.stream: moment}, count=partial(link_days, register.policy))
         sealer = Sealer(storage, key, days)
         for day in sealer.due(end.time):
             sealer.seal(day, context)
-    assert {sequence > last for sequence in published} == {True, False}
-    for sequence, expected in published.items():
-        limited = replace(expected, evidence_sequence=sequence - last * (sequence > last))
-        for again in (False, True):
-            assert list(differences(limited, scored(storage, register, limited, again=again))) == []
+
+
+def _days(register: Register) -> EvidenceDays:
+    policy = register.policy
+    return EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
 
 
 def test_the_register_comes_from_the_dataset(storage: LocalStorage, register: Register) -> None:

@@ -236,8 +236,11 @@ class Refresher:
         return self._volumes
 
     async def _trim_volumes(self, today: date) -> None:
-        """Drop volumes that are too old, once a day. A large bus has millions of summaries a day."""
-        if self._trimmed != today:
+        """Drop volumes that are too old, once a day, when everything that was stored before the day has been read.
+
+        A large bus has millions of summaries a day.
+        """
+        if self._trimmed != today and self.exchanges.read_up_to >= self.scoring.calendar.midnight(today):
             longest = max(self.scoring.register.policy.windows_days)
             try:
                 for _ in self.exchanges.trim(today, longest, calendar=self.scoring.calendar):

@@ -97,6 +97,7 @@ class Scorer(Component):
         self.note(f"resumes after {position.sequence}")
         lock, readiness = EvidenceLock(), ReadinessReporter(Health())
         deaf: Any = Deaf()
+        deaf.read_up_to = 0.0  # of exchanges
         reader = MeasurementReader(scoring, lock, metrics=deaf, readiness=readiness, log=self.log)
         refresher = Refresher(
             scoring,

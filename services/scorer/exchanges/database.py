@@ -87,6 +87,8 @@ class ExchangeDatabase:
         self._sums: tuple[tuple[int, date], dict[tuple[str, str, bool], list[int]]] | None = None
         self.damaged = False
         """Whether damage was noticed, so that `begin_anew` must be called."""
+        self.read_up_to = 0.0
+        """Everything that the bus stored before this moment (epoch seconds) was ingested."""
         try:
             self._open()
         except StateError:
@@ -119,7 +121,7 @@ class ExchangeDatabase:
             logger().error("exchanges_damaged", file=str(self._path))
         self._open()
         self._changes += 1
-        self.damaged = False
+        self.damaged, self.read_up_to = False, 0.0
 
     def close(self) -> None:
         """Close the file."""
@@ -175,7 +177,7 @@ class ExchangeDatabase:
 
         These are summaries that can no longer be replaced, volumes older than the longest window, and hours older than
         that and RECORD_DAYS. Without a position nothing is dropped: the same summaries may come again, and must not
-        count twice.
+        count twice. For the same reason everything stored before ``today`` must have been read.
         """
         if self.position() is None:
             return

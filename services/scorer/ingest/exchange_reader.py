@@ -51,10 +51,12 @@ class ExchangeReader:
                 if position is None or self._exchanges.damaged:  # another reader of the volumes may have noticed damage
                     with propagate_cancellation():  # even if reading files fails meanwhile
                         position = await self._resume(cursor)
+                asked = time.time()
                 messages = await cursor.read(position, limit=READ_MESSAGES, now=time.monotonic())
                 for part in grouped(messages, lambda message: len(message.data), _PART_BYTES):
                     position = self._take(part, position)
                     await asyncio.sleep(0)
+                self._exchanges.read_up_to = messages[-1].time if messages else asked
             except GapError:
                 raise
             except BusError:

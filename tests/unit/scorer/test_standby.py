@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
@@ -147,6 +148,7 @@ async def test_a_scorer_drops_old_summaries_while_it_stands_by(waiting: Waiting,
     calendar = waiting.refresher.scoring.calendar
     summary, position = replace(BASE, slot_start=START), StreamPosition("EXCHANGES", "monday", 1)
     exchanges.take([(START + 60.0, "xroad", [summary])], calendar=calendar, position=position)
+    exchanges.read_up_to = inf
 
     def kept() -> int:
         with exchanges.reading() as snapshot:

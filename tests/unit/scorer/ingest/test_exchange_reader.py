@@ -1,23 +1,31 @@
-"""Whatever happens to the volumes, the reader of exchanges can be stopped."""
+"""The reader of exchanges ends when it is stopped, and counts summaries once that come again."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.core.bus import Bus
-from services.core.bus.stream_cursor import StreamCursor
+from services.core.bus import Bus, StreamCursor, exchange_subject
+from services.core.codec import encode_summaries
 from services.core.errors import StateError
 from services.core.log import logger
+from services.core.model import StreamPosition
 from services.core.model.register import Register
+from services.core.tasks import cancel_and_wait
+from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.ingest.exchange_reader import ExchangeReader
 from services.scorer.metrics import ScorerMetrics
+from services.scorer.refresher import Refresher
+from tests.support.cases.exchange_database import BASE, CALENDAR, DAY, NOON, opened, volume, volumes
 from tests.support.cases.scoring import START, KeptStream, Stored, register
 from tests.support.waiting import HeldCalls, eventually
 
@@ -44,3 +52,41 @@ async def test_a_stop_is_heeded_although_the_volumes_cannot_be_read(
         held.released.set()
         await eventually(reading.done, "the reader has ended")
         assert reading.cancelled()
+
+
+async def test_a_summary_that_is_read_late_counts_once(register: Register, tmp_path: Path) -> None:
+    """A collector publishes all its summaries again, and the scorer reads that days later. It drops none before."""
+    today = DAY + timedelta(days=17)
+    again = Stored(2, NOON + 13 * 86_400.0, encode_summaries("xroad", [BASE]))
+    bus = KeptStream([replace(again, sequence=1, time=NOON + 60.0), again], subject=exchange_subject("xroad", 0))
+    unused = cast(Any, None)
+    with closing(opened(tmp_path / "exchanges.sqlite")) as exchanges:
+        taken = StreamPosition("EXCHANGES", bus.created, 1)
+        exchanges.take([(NOON + 60.0, "xroad", [BASE])], calendar=CALENDAR, position=taken)
+        refresher = Refresher(
+            cast(Any, SimpleNamespace(register=register, calendar=CALENDAR)),
+            EvidenceLock(),
+            unused,
+            exchanges,
+            unused,
+            metrics=unused,
+            readiness=unused,
+            clock=unused,
+            bus_clock=unused,
+            log=logger(),
+        )
+        await refresher._trim_volumes(today)
+        metrics = ScorerMetrics(CollectorRegistry())
+        reader = ExchangeReader(exchanges, register.policy, dataset="", metrics=metrics, log=logger())
+        cursor = StreamCursor(cast(Bus, bus), "EXCHANGES", needed_from=0.0, accept=False)
+        reading = asyncio.ensure_future(reader.run(cursor))
+
+        async def dropped() -> bool:
+            await refresher._trim_volumes(today)
+            with exchanges.reading() as snapshot:
+                return not snapshot.first_steps(300)
+
+        await eventually(lambda: exchanges.position() == replace(taken, sequence=2), "all is read")
+        assert volumes(exchanges) == (volume(),)
+        await eventually(dropped, "the summary is dropped")
+        await cancel_and_wait(reading)

@@ -36,7 +36,8 @@ async def test_published_findings_are_read_once_the_bus_answers(
 ) -> None:
     """A scorer that takes over keeps the published findings, although the bus did not answer at first."""
     monkeypatch.setattr(findings, "_RETRY_SECONDS", 0)
-    result = Run(register, tmp_path).scoring.judge(START // SLOT + 1)
+    scoring = Run(register, tmp_path).scoring
+    result = scoring.compute(scoring.count(START // SLOT + 1))
     (block,) = BlockEncoder(result, (), ReconciliationReport(), findings=(found(0),)).government(())
     assert block.payload is not None
     bus = Answers(BusError("no answer in time"), BusError("no answer in time"), block.payload)

@@ -10,7 +10,7 @@ from services.core.codec.announcements import (
     encode_heartbeat,
     encode_manifest,
 )
-from services.core.codec.batches import RUN_BYTES, ChainPlace, decode_sender
+from services.core.codec.batches import RUN_BYTES, BatchSender, ChainPlace, decode_sender
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
 from services.core.codec.finding import decode_finding, finding_from_message, finding_to_message
 from services.core.codec.indicator import (
@@ -43,6 +43,7 @@ from services.core.codec.units import from_micros, from_timestamp, to_duration, 
 
 __all__ = [
     "RUN_BYTES",
+    "BatchSender",
     "ChainPlace",
     "ExchangeVolume",
     "Heartbeat",

@@ -18,7 +18,6 @@ from services.core.blocks.compression import parse_block
 from services.core.blocks.encode import EvidenceColumns
 from services.core.blocks.read import BlockReader
 from services.core.blocks.target_blocks import SlotBlock, decode_slot_block, encode_slot_block
-from services.core.codec.batches import BatchSender
 from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary
 from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, StrictShare
 from services.core.model.measurement import MOMENTS, Measurement, Phases, Target
@@ -103,7 +102,7 @@ def test_a_batch_has_a_place_in_the_chain_of_its_prober() -> None:
     assert second.number == 2
     for link in (first, second):
         payload = codec.encode_measurements(rows, link)
-        assert codec.decode_sender(payload) == BatchSender("main", "p1", link)
+        assert codec.decode_sender(payload) == codec.BatchSender("main", "p1", link)
         assert codec.decode_measurements(payload) == rows
     impossible = (
         codec.ChainPlace(b"r", 1),
@@ -113,7 +112,7 @@ def test_a_batch_has_a_place_in_the_chain_of_its_prober() -> None:
         codec.ChainPlace(first.run, 1 << 60),
     )
     for place in (None, *impossible):
-        assert codec.decode_sender(codec.encode_measurements(rows, place)) == BatchSender("main", "p1", None)
+        assert codec.decode_sender(codec.encode_measurements(rows, place)) == codec.BatchSender("main", "p1", None)
 
 
 def test_ragged_batches_are_refused() -> None:

@@ -22,10 +22,11 @@ from services.api.access import (
     revocations_from_settings,
 )
 from services.api.answers import EvidenceReader, FrozenRoundAnswers, HistoryReader, LinkAnswers, SealedDays
+from services.api.health import HealthReporter
 from services.api.metrics import ReadModelMetrics
 from services.api.model import Feed, ReadModel, WatchHub
 from services.api.rpc import Conduct, Context, IndicatorServicer, PeerLimits, RegisterServicer, RequestMetrics
-from services.api.server import HealthReporter, running_server
+from services.api.server import running_server
 from services.core import metrics
 from services.core.bus import INDICATOR_BUCKET, INDICATORS, Bus, StoredMessage, connect_from_settings
 from services.core.errors import BusError
@@ -152,7 +153,7 @@ async def main(runtime: Runtime) -> None:
     sealed = SealedDays(settings.archive) if settings.archive else None
     services = api_services(state, clock=time.time, rounds=rounds, sealed=sealed)
     conduct = call_conduct(state, runtime.registry, log, identify=identify, peer_calls=settings.peer_calls)
-    await reporter.report("waiting for the bus")
+    reporter.report("waiting for the bus")
     if credentials is None and not is_loopback(parse_address(settings.listen)[0]):
         log.warning("open_to_all", listen=settings.listen, reason="anyone who reaches it sees every link's target")
     work = asyncio.ensure_future(_work(runtime, state, reporter))
@@ -163,7 +164,7 @@ async def main(runtime: Runtime) -> None:
             try:
                 await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                await reporter.drain()
+                reporter.drain()
                 state.hub.close()
     finally:
         # After the server, as calls under way may still need the bus and the sealed days.
@@ -195,5 +196,5 @@ async def _report_health(bus: Bus, model: ReadModel, reporter: HealthReporter) -
         fed = bus.connected and bus.following
         serving = readiness.update(complete=model.complete, fed=fed, now=time.monotonic())
         why = "waiting for a register and its index" if fed else "the bus cannot be read"
-        await reporter.report("" if serving else why)
+        reporter.report("" if serving else why)
         await asyncio.sleep(_POLL_SECONDS * (_SERVING_POLLS if serving else 1))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import grpc.aio
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health, health_pb2
+from grpc_health.v1 import health_pb2
 
+from services.api.health import HealthReporter
 from services.api.rpc import Conduct, reflection_services, service_handlers
 from services.core.errors import ListenError
-from services.core.runtime import ENDING, Health
 from services.core.settings import parse_address
 
 GRACE_SECONDS = 3.0
@@ -68,36 +68,6 @@ def _options(peer_calls: int) -> tuple[tuple[str, int], ...]:
 _HEALTH: Any = health_pb2.DESCRIPTOR.services_by_name["Health"]
 
 
-class HealthReporter:
-    """Reports the same state everywhere: to gRPC health checks, overall and per API service, and on /health."""
-
-    def __init__(self, names: Iterable[str], process: Health) -> None:
-        self.servicer = health.aio.HealthServicer()
-        self._names = ("", *names)
-        self._process = process
-        self._why: str | None = None
-        self._draining = False
-
-    async def report(self, why: str = "") -> None:
-        """Report SERVING or, with a reason ``why``, NOT_SERVING, if that changed."""
-        if why == self._why or self._draining:
-            return
-        self._why = why
-        states = health_pb2.HealthCheckResponse
-        for name in self._names:
-            await self.servicer.set(name, states.NOT_SERVING if why else states.SERVING)
-        if why:
-            self._process.not_serving(why)
-        else:
-            self._process.serving()
-
-    async def drain(self) -> None:
-        """Report NOT_SERVING for good."""
-        await self.report(ENDING)
-        await self.servicer.enter_graceful_shutdown()
-        self._draining = True
-
-
 @asynccontextmanager
 async def running_server(
     address: str,
@@ -112,7 +82,7 @@ async def running_server(
     the server cannot listen on the address, SettingsError when it is not an address.
     """
     parse_address(address)
-    served = [*services.items(), (_HEALTH, reporter.servicer)]
+    served = [*services.items(), (_HEALTH, reporter)]
     served += reflection_services([service.full_name for service, _ in served])
     calls = conduct.limits.most
     server = grpc.aio.server(options=_options(calls), maximum_concurrent_rpcs=SHARES * calls)

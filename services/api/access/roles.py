@@ -212,6 +212,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "Search": _everybody,
     "Check": _everybody,
+    "List": _everybody,
     "Watch": _everybody,
     "ServerReflectionInfo": _everybody,
 }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from inspect import isasyncgenfunction, iscoroutinefunction
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -71,13 +70,12 @@ def service_handlers(service: ServiceDescriptor, servicer: object, conduct: Cond
     """Return the handlers of a gRPC service: method GetLink is ``servicer.get_link`` or, in a library, ``GetLink``.
 
     Methods take a request, or an async iterator of requests, and the context. A method that streams its answers is an
-    async generator, or a coroutine that writes to the context. Raises AttributeError when the servicer lacks a method.
+    async generator. Raises AttributeError when the servicer lacks a method.
     """
     handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
     for method in service.methods:
         behaviour = getattr(servicer, method.name, None) or getattr(servicer, _snake_case(method.name))
-        if iscoroutinefunction(behaviour) or isasyncgenfunction(behaviour):  # others: gRPC's for "not implemented"
-            handlers[method.name] = _handler(_MethodRunner(method, behaviour, conduct), method)
+        handlers[method.name] = _handler(_MethodRunner(method, behaviour, conduct), method)
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
@@ -104,14 +102,10 @@ class _MethodRunner:
 
     async def stream(self, _: object, context: Context) -> None:
         async def send(request: Any) -> None:
-            answers = self._behaviour(request, context)
-            if isinstance(answers, AsyncGenerator):
-                async with aclosing(answers):
-                    async for answer in answers:
-                        self._conduct.access.identify(context)  # its certificate may have been revoked meanwhile
-                        await context.write(answer)
-            else:
-                await answers
+            async with aclosing(self._behaviour(request, context)) as answers:
+                async for answer in answers:
+                    self._conduct.access.identify(context)  # its certificate may have been revoked meanwhile
+                    await context.write(answer)
 
         await self._run(context, send)
 
@@ -167,9 +161,6 @@ class _MethodRunner:
         if isinstance(error, asyncio.CancelledError):
             late = context.time_remaining() is not None and context.time_remaining() <= 0
             self._conduct.metrics.count(self._method, "DEADLINE_EXCEEDED" if late else "CANCELLED")
-            return
-        if isinstance(error, grpc.aio.AbortError):  # a servicer of a library ended the call
-            self._conduct.metrics.count(self._method, context.code().name)
             return
         if not isinstance(error, RequestError):
             self._conduct.log.error("call_failed", method=self._method, exc_info=error)

@@ -16,7 +16,7 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api import component
 from services.api.component import SERVICE_NAMES, ServerState
-from services.api.server import HealthReporter
+from services.api.health import HealthReporter
 from services.core.codec.units import to_timestamp
 from services.core.errors import ListenError
 from services.core.runtime import Health
@@ -123,9 +123,9 @@ async def test_a_bus_lost_for_long_is_reported_and_so_is_its_return(api, monkeyp
                 heard.append((await watch.read()).status)
             assert lost == "" or str(announcer._process) == "NOT_SERVING: the bus cannot be read"
         await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT))
-        await announcer.drain()
+        announcer.drain()
         assert (await watch.read()).status == states.NOT_SERVING
-        await announcer.report()
+        announcer.report()
         assert str(announcer._process) == "NOT_SERVING: ending"
         saying.cancel()
         watch.cancel()

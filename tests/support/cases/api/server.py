@@ -15,8 +15,9 @@ from peyvand.v1 import indicator_service_pb2_grpc, register_service_pb2_grpc
 from services.api.access.roles import UNRESTRICTED
 from services.api.answers import SealedDays
 from services.api.component import SERVICE_NAMES, ServerState, api_services, call_conduct
+from services.api.health import HealthReporter
 from services.api.model.register_view import RegisterView
-from services.api.server import HealthReporter, running_server
+from services.api.server import running_server
 from services.core.blocks.read import BlockReader
 from services.core.log import logger
 from services.core.runtime import Health

@@ -15,6 +15,7 @@ from services.core.errors import ApiError
 from services.core.log import Logger
 
 _POLL_SECONDS = 1.0
+_WITHOUT_INDEX_SECONDS = 5.0  # an index then comes with another register, or with a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Edition:
 
 
 class EditionFeed:
-    """Reads the newest edition from the api once a second.
+    """Reads the newest edition from the api once a second, or less often while there is no index.
 
     ``naming`` is the same api in the role whose names pages may show; ``clock`` is in seconds, monotonic.
     """
@@ -47,6 +48,7 @@ class EditionFeed:
         self._log = log
         self._clock = clock
         self._lost_since: float | None = clock()
+        self._window = 0  # that had an index last
         self.edition: Edition | None = None
         self.names: Names | None = None
 
@@ -62,7 +64,8 @@ class EditionFeed:
                 await self.refresh()
             except ApiError as error:
                 self._log.debug("api_does_not_answer", reason=str(error))
-            await asyncio.sleep(_POLL_SECONDS)
+            rests = self._lost_since is None and self.edition is not None and not self.edition.has_index
+            await asyncio.sleep(_WITHOUT_INDEX_SECONDS if rests else _POLL_SECONDS)
 
     async def refresh(self) -> None:
         """Read the edition, and the names if the register changed. Raises ApiError when there is no answer."""
@@ -77,7 +80,7 @@ class EditionFeed:
 
     async def _refresh(self) -> None:
         register = await self._api.register()
-        figure = await self._government((0, *register.windows_days))
+        figure = await self._government(register.windows_days)
         edition = (
             _without_index(register)
             if figure is None
@@ -99,10 +102,11 @@ class EditionFeed:
         self.edition = edition
 
     async def _government(self, windows: Iterable[int]) -> Any:
-        """Return the government's indicator in the first of some windows that has one, None when no inquiry is in force."""
-        for days in windows:
+        """Return the government's indicator in a window that has one, None when no inquiry is in force."""
+        for days in sorted(windows, key=self._window.__ne__):
             figure = await government_figure(self._api, days)
             if figure is not None:
+                self._window = days
                 return figure
         return None
 

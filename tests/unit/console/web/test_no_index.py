@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -115,6 +116,43 @@ async def test_the_api_is_not_lost_while_blocks_arrive(api: Any, make_console: A
     await console.refresh()
     assert (await console.get("/healthz")).text == "SERVING\n"
     assert (await console.get("/en/agency/tax-office")).status_code == 200
+
+
+async def test_the_api_is_asked_less_often_without_an_index(
+    endpoints_only: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an index the feed rests longer between its calls; with one, or while the api is away, it does not."""
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) == 1:
+            endpoints_only.api.take_register()
+            endpoints_only.api.take_blocks()
+        if len(rests) == 3:
+            raise asyncio.CancelledError
+        if len(rests) == 2:
+            endpoints_only.api.state.model.blocks.clear()
+
+    monkeypatch.setattr(edition, "asyncio", SimpleNamespace(sleep=rest))
+    with pytest.raises(asyncio.CancelledError):
+        await endpoints_only.feed.run()
+    without, later, away = rests
+    assert without > later == away
+
+
+async def test_one_window_is_asked_for_where_a_longer_one_has_the_index(api: Any, make_console: Any) -> None:
+    """The window that had an index is asked for first the next time, and each other one only where that has none now."""
+    longest = max(api.register.policy.windows_days)
+    api.take_blocks(windows=(longest,))
+    console = await make_console()
+    before = api.counted("GetIndicator", "FAILED_PRECONDITION")
+    await console.refresh()
+    assert api.counted("GetIndicator", "FAILED_PRECONDITION") == before
+    api.take_blocks(as_of=AS_OF + 300, windows=api.register.policy.windows_days[:1])
+    await console.refresh()
+    assert console.feed.edition is not None
+    assert console.feed.edition.as_of == AS_OF + 300
 
 
 async def test_links_that_come_into_force_bring_the_index(endpoints_only: Console) -> None:

@@ -72,7 +72,7 @@ def find_volume(block: BlockReader | None, provider: str) -> block_pb2.ExchangeV
 def traffic_answer(model: ReadModel, window_days: int) -> messages.GetTrafficResponse:
     """Answer from the government's block. Raises RequestError."""
     days = model.view.window(window_days)
-    block = model.blocks.get(GOVERNMENT_KEY)
+    block = model.government_block()
     for traffic in () if block is None else block.traffic:
         if traffic.window_days == days:
             return messages.GetTrafficResponse(traffic=traffic)
@@ -85,7 +85,7 @@ def traffic_answer(model: ReadModel, window_days: int) -> messages.GetTrafficRes
 
 def monitoring_answer(model: ReadModel) -> messages.GetMonitoringResponse:
     """Answer from the government's block. Raises RequestError."""
-    block = model.blocks.get(GOVERNMENT_KEY)
+    block = model.government_block()
     monitoring = None if block is None else block.monitoring
     if block is None or monitoring is None:
         raise UnavailableError(

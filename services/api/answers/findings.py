@@ -90,7 +90,7 @@ class FindingAnswers:
             view.entity(IndicatorKind.CONSUMER, request.agency)
         if request.link:
             view.entity(IndicatorKind.LINK, request.link)
-        block = self._model.blocks.get(GOVERNMENT_KEY)
+        block = self._model.government_block()
         if block is None:
             raise UnavailableError("FINDINGS_UNPUBLISHED", "no index is published yet: retry later")
         attributed = self._all()

@@ -125,6 +125,14 @@ class ReadModel:
             raise self._missing(parsed, name, days)
         return indicator
 
+    def government_block(self) -> BlockReader | None:
+        """Return the government's block, None before there is one. Raises RequestError when there will be none."""
+        block = self.blocks.get(GOVERNMENT_KEY)
+        if block is None and self._has_no_index():
+            policy = self.view.register.policy
+            raise self._missing(IndicatorKind.GOVERNMENT, policy.government.id, max(policy.windows_days))
+        return block
+
     def _published(self, block_key: str, key: IndicatorKey) -> PublishedIndicator | None:
         """Return an indicator if its entity belongs to the block; it stays in memory until there is a newer one."""
         if self._view is not None and self._view.block_key(key[0], key[1]) != block_key:

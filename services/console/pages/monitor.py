@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.console.pages.page import Page, Visit
 from services.console.queries import figure_of, government_figure, monitoring_of
-from services.core.errors import ApiUnavailableError
+from services.core.errors import ApiNotApplicableError, ApiUnavailableError
 from services.core.model import Indicator, Monitoring
 
 
@@ -53,6 +53,8 @@ async def gather(visit: Visit) -> MonitorView:
 async def _health(visit: Visit) -> Monitoring | None:
     try:
         return monitoring_of((await visit.api.monitoring()).monitoring)
+    except ApiNotApplicableError:
+        return None
     except ApiUnavailableError as error:
         if error.reason != "MONITORING_UNPUBLISHED":
             raise

@@ -88,17 +88,10 @@ class Pages:
             try:
                 kept = await self._made(key, etag, frame, page, reader, request.path_params)
             except (NoSuchPageError, ApiNotFoundError, ApiForbiddenError, ApiNotApplicableError, *_LATE) as error:
-                unlisted = self._has_no_index(error)
-                if isinstance(error, _LATE) and not unlisted:
+                if isinstance(error, _LATE):
                     return self._old(request, failure, page, kept)
-                return self.explain(failure, 404, unlisted=unlisted)
+                return self.explain(failure, 404, unlisted=isinstance(error, ApiNotApplicableError))
         return self._send(request, page, kept)
-
-    def _has_no_index(self, error: Exception) -> bool:
-        """Return whether an error means that there is no index, or that figures wait for it in a register without one."""
-        edition = self._feed.edition
-        waits = isinstance(error, ApiUnavailableError) and error.reason.endswith("_UNPUBLISHED")
-        return isinstance(error, ApiNotApplicableError) or (waits and edition is not None and not edition.has_index)
 
     def _old(self, request: Request, frame: Frame, page: Page | File, kept: KeptPage | None) -> Response:
         """Return the last made page with a notice of its age, or a page that says that figures cannot be read."""

@@ -137,6 +137,9 @@ async def test_without_a_link_in_force_no_call_asks_to_retry(empty_api, refusal)
         stub.TabulateIndicators(
             messages.TabulateIndicatorsRequest(attribute=messages.TABULATED_ATTRIBUTE_SECTOR, window_days=28)
         ),
+        stub.GetTraffic(messages.GetTrafficRequest()),
+        stub.GetMonitoring(messages.GetMonitoringRequest()),
+        stub.ListFindings(messages.ListFindingsRequest()),
     ):
         code, info, _ = await refusal(call)
         assert (code, info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_APPLICABLE")

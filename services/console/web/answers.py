@@ -220,7 +220,9 @@ class Pages:
         edition = self._feed.edition
         if edition is None:
             return None
-        digest = hashlib.sha256(f"{edition} {self._site.assets.build} {key}".encode()).hexdigest()
+        site = self._site
+        maker = f"{site.assets.build} {site.audience} {site.base} {site.dashboards}"
+        digest = hashlib.sha256(f"{edition} {maker} {key}".encode()).hexdigest()
         return f'W/"{edition.evidence_sequence}-{digest[:20]}"'
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
-_STATIC = Path(__file__).parents[1] / "static"
+SOFTWARE = Path(__file__).parents[1]
+"""The folder of the code, templates and texts of the console."""
+
+_STATIC = SOFTWARE / "static"
 _FONT = Path("/usr/share/fonts/truetype/vazirmatn/Vazirmatn-Regular.ttf")
 """Where Debian's fonts-vazirmatn puts the font. Browsers make the bold: a second file would double the download."""
 
@@ -31,11 +35,12 @@ class Asset:
 
 
 class Assets:
-    """All files by the last part of their address."""
+    """All files by the last part of their address. ``build`` changes with the software that makes pages of them."""
 
-    def __init__(self, assets: Mapping[str, Asset], names: Mapping[str, str]) -> None:
+    def __init__(self, assets: Mapping[str, Asset], names: Mapping[str, str], build: str) -> None:
         self._by_address = assets
         self._names = names
+        self.build = build
 
     def find(self, name: str) -> Asset | None:
         """Return the file that is served as ``/static/<name>``, None if there is none."""
@@ -44,11 +49,6 @@ class Assets:
     def address(self, name: str) -> str:
         """Return the address of a file, empty if it does not exist."""
         return self._names.get(name, "")
-
-    @property
-    def build(self) -> str:
-        """A hash of everything that is served, which changes with the software."""
-        return hashlib.sha256("".join(sorted(self._by_address)).encode()).hexdigest()[:12]
 
 
 def read_assets() -> Assets:
@@ -63,7 +63,16 @@ def read_assets() -> Assets:
         if path.suffix in _TYPES:
             body = path.read_bytes().replace(b'url("/static/font")', source.encode())
             _take(path.name, body, assets, names)
-    return Assets(assets, names)
+    return Assets(assets, names, _build(assets))
+
+
+def _build(addresses: Iterable[str]) -> str:
+    """Return a hash of everything that is served and of the software."""
+    digest = hashlib.sha256("".join([version("peyvand"), *sorted(addresses)]).encode())
+    for path in sorted(SOFTWARE.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _take(name: str, body: bytes, assets: dict[str, Asset], names: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
+import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 import services.console
 from services.client import Client
-from services.console.web import answers, frame
+from services.console.web import answers, assets, frame
 from services.console.web.cache import KeptPage, PageCache
 from services.console.web.frame import PARAMETERS
 from services.core.errors import ApiError
@@ -43,6 +44,24 @@ async def test_new_evidence_makes_a_new_edition(console: Console) -> None:
     second = await console.get("/en/", if_none_match=first.headers["etag"])
     assert second.status_code == 200
     assert second.text != first.text
+
+
+async def test_other_software_sends_the_page_again(
+    console: Console, make_console: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A reader who has a page gets it again from a console with another template, text, module or setting."""
+    software = shutil.copytree(assets.SOFTWARE, tmp_path / "console")
+    monkeypatch.setattr(assets, "SOFTWARE", software)
+    tags = [(await console.get("/en/")).headers["etag"]]
+    assert (await (await make_console()).get("/en/", if_none_match=tags[0])).status_code == 304
+    for name in ("templates/government.html", "catalogues/fa.po", "pages/government.py"):
+        (software / name).write_bytes((software / name).read_bytes() + b"\n")
+        page = await (await make_console()).get("/en/", if_none_match=tags[-1])
+        assert page.status_code == 200
+        tags.append(page.headers["etag"])
+    other = await make_console(dashboards="https://grafana.test")
+    tags.append((await other.get("/en/")).headers["etag"])
+    assert len(set(tags)) == 5
 
 
 async def test_a_page_is_made_once(console: Console) -> None:

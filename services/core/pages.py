@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 import h11
 import uvloop
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.exposition import choose_encoder, gzip_accepted
+from prometheus_client.exposition import choose_encoder
 
 from services.core.metrics import PageRegistry
 
@@ -39,6 +40,8 @@ ANSWER_SECONDS = 30.0
 
 _LEVEL = 1
 """The level of gzip: a page of 1.6 MB takes 4 ms instead of 30, and a sixth more bytes."""
+
+_REFUSED = re.compile(r"q=0(\.0*)?")
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers and body."""
@@ -130,6 +133,7 @@ class _Server:
         return await asyncio.get_running_loop().run_in_executor(self._scraping, self._scrape, environ)
 
     def _scrape(self, environ: WSGIEnvironment) -> Answer:
+        packed = accepts_gzip(environ.pop("HTTP_ACCEPT_ENCODING", ""))
         if (
             isinstance(self._registry, PageRegistry)
             and environ["REQUEST_METHOD"] == "GET"
@@ -137,11 +141,11 @@ class _Server:
         ):
             encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
             body, headers = self._registry.text(content_type, encode), [("Content-Type", content_type)]
-            if gzip_accepted(environ.get("HTTP_ACCEPT_ENCODING", "")):
+            if packed:
                 body = gzip.compress(body, _LEVEL)
                 headers.append(("Content-Encoding", "gzip"))
             return 200, headers, body
-        return self._asked(environ)
+        return self._asked({**environ, "HTTP_ACCEPT_ENCODING": "gzip"} if packed else environ)
 
     def _asked(self, environ: WSGIEnvironment) -> Answer:
         """Answer as prometheus-client does, which knows other methods and the names of metrics in a query."""
@@ -149,6 +153,15 @@ class _Server:
         body = b"".join(self._scraped(environ, lambda status, headers: started.append((status, headers))))
         [(status, headers)] = started
         return int(status.split()[0]), headers, body
+
+
+def accepts_gzip(header: str) -> bool:
+    """Return whether a client takes gzip. The weight 0 says that it does not (RFC 9110 §12.5.3)."""
+    for one in header.lower().split(","):
+        coding, *parameters = map(str.strip, one.split(";"))
+        if coding == "gzip":
+            return not any(map(_REFUSED.fullmatch, parameters))
+    return False
 
 
 def text_page(status: int, text: str) -> Answer:

@@ -26,6 +26,7 @@ from services.console.web.metrics import ConsoleMetrics
 from services.console.web.readers import OPEN, SIGNED, Reader, reader_of
 from services.console.web.rendering import render
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiNotFoundError, ApiUnavailableError
+from services.core.pages import accepts_gzip
 
 STALE_SECONDS = 300.0
 """How long pages are shown after the api is gone: longer than a restart takes, and short enough not to mislead."""
@@ -200,7 +201,7 @@ class Pages:
     def _send(self, request: Request, page: Page | File, kept: KeptPage) -> Response:
         self._metrics.served(page.name, kept.status)
         headers = self._headers(page, kept.etag)
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        if accepts_gzip(request.headers.get("accept-encoding", "")):
             return Response(kept.compressed, kept.status, {**headers, "content-encoding": "gzip"}, media_type=kept.type)
         return Response(kept.body, kept.status, headers, media_type=kept.type)
 

@@ -31,6 +31,7 @@ from services.console.web.metrics import ConsoleMetrics
 from services.console.web.rendering import compile_templates
 from services.console.web.sign_in import SESSION_SECONDS, Provider, sign_in_routes
 from services.core.log import Logger
+from services.core.pages import accepts_gzip
 
 _YEAR = 31536000
 
@@ -162,7 +163,7 @@ def _plain_routes(settled: Settled, assets: Assets, feed: EditionFeed) -> list[R
             "cache-control": f"public, max-age={_YEAR}, immutable",
             "vary": "Accept-Encoding",
         }
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        if accepts_gzip(request.headers.get("accept-encoding", "")):
             return Response(asset.compressed, 200, {**headers, "content-encoding": "gzip"}, asset.type)
         return Response(asset.body, 200, headers, asset.type)
 

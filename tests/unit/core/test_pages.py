@@ -69,6 +69,8 @@ def test_the_pages_are_answered() -> None:
         )
         assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
         assert b"one 1.0" in gzip.decompress(body)
+        for path in ("/metrics", "/metrics?name[]=one"):
+            assert b"one 1.0" in ask(port, path, **{"Accept-Encoding": "gzip;q=0"})[1]
         assert b"one 1.0" not in ask(port, "/metrics?name[]=two")[1]
         assert ask(port, "/metrics", "POST")[0].status == 405
         answer, body = ask(port, "/health")
@@ -215,3 +217,17 @@ def test_nothing_is_left_when_it_ends() -> None:
         with silent:
             assert silent.recv(1) == b""
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize(
+    "header", ["gzip", "br, GZIP", "gzip;q=0.001", "deflate;q=0, gzip; q=1.0", "gzip ;q=0.5, *;q=0"]
+)
+def test_gzip_is_accepted_where_it_is_named(header: str) -> None:
+    """A client that names gzip takes it, with any weight but 0."""
+    assert pages.accepts_gzip(header)
+
+
+@pytest.mark.parametrize("header", ["", "identity", "br, gzip;q=0", "gzip; q=0.000", "GZIP;Q=0", "xgzip", "*;q=0"])
+def test_gzip_is_not_sent_otherwise(header: str) -> None:
+    """A client that does not name gzip, or with the weight 0, gets none."""
+    assert not pages.accepts_gzip(header)

@@ -116,6 +116,9 @@ async def test_pages_are_compressed_for_who_takes_that(console: Console) -> None
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.content == plain.content
     assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 3
+    for path in ("/en/", re.findall(r"/static/console[^\"]*css", plain.text)[0]):
+        refused = await console.get(path, accept_encoding="br, gzip;q=0")
+        assert (refused.status_code, "content-encoding" in refused.headers) == (200, False)
 
 
 async def test_everything_that_pages_load_is_small(console: Console) -> None:

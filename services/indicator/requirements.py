@@ -14,7 +14,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from services.core.model import ALWAYS, Link
+from services.core.model import ALWAYS, Link, Register
 from services.indicator.array_types import Bools, Ints
 from services.indicator.calendar import Calendar
 
@@ -69,6 +69,21 @@ class RequiredDays:
     def changes(self) -> Ints:
         """Return the days, ascending, on which any link comes into force, goes out of it or becomes live."""
         return np.unique(np.concatenate([self.start, self.stop, self.live_from]))
+
+
+def has_index(register: Register, calendar: Calendar, days: int, end_slot: int) -> bool:
+    """Return whether a link that weighs anything is in force in the window of ``days`` up to ``end_slot`` exclusive."""
+    span = calendar.window(days, end_slot)
+    if not span:
+        return False
+    first, last = calendar.day_of(span.start), calendar.day_of(span[-1])
+    return any(
+        (link.required_from is None or link.required_from <= last)
+        and (link.required_until is None or link.required_until > first)
+        and link.weight > 0
+        and register.services[link.service].weight > 0
+        for link in register.links.values()
+    )
 
 
 @dataclass(frozen=True, slots=True)

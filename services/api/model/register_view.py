@@ -12,6 +12,7 @@ from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import IndicatorKind, Objection, Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
+from services.indicator.requirements import has_index
 from services.register.attribution import Attributor
 
 _NOUNS = {IndicatorKind.CONSUMER: "agency", IndicatorKind.PROVIDER: "agency"}
@@ -213,15 +214,5 @@ class RegisterView:
 
     def has_index(self, as_of: int) -> bool:
         """Return whether a link that weighs anything is in force in any window that ends at ``as_of`` (epoch seconds)."""
-        register, calendar = self.register, self.calendar
-        span = calendar.window(max(register.policy.windows_days), calendar.slot_of(as_of))
-        if not span:
-            return False
-        first, last = calendar.day_of(span.start), calendar.day_of(span[-1])
-        return any(
-            (link.required_from is None or link.required_from <= last)
-            and (link.required_until is None or link.required_until > first)
-            and link.weight > 0
-            and register.services[link.service].weight > 0
-            for link in register.links.values()
-        )
+        longest = max(self.register.policy.windows_days)
+        return has_index(self.register, self.calendar, longest, self.calendar.slot_of(as_of))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 from urllib.parse import urlencode
@@ -32,6 +32,8 @@ from services.cli.up.screen import (
 )
 from services.core.model import Register
 from services.core.plural import plural
+from services.indicator.calendar import Calendar
+from services.indicator.requirements import has_index
 
 _REFRESH_SECONDS = 0.5
 _SCRAPE_SECONDS = 1.0
@@ -46,7 +48,6 @@ _SMOOTHING = 0.2
 
 
 Api: TypeAlias = "indicator_service_pb2_grpc.IndicatorServiceAsyncStub"
-Watch: TypeAlias = "Callable[[Api, bool], Awaitable[None]]"
 
 
 class Monitor:
@@ -66,6 +67,7 @@ class Monitor:
         self._metrics = metrics
         self._children = children
         self._started = started
+        self._waits = True
         self._indicator: indicator_pb2.Indicator | None = None
         self._explanation: indicator_service_pb2.ExplainIndicatorResponse | None = None
         self._three_bars: indicator_pb2.ThreeBars | None = None
@@ -80,17 +82,18 @@ class Monitor:
         self._printed: tuple[str, ...] = ()
 
     @property
-    def has_result(self) -> bool:
-        """Whether any index was published, or the indicators of endpoints where there are no links."""
-        return self._indicator is not None or bool(self._endpoints)
+    def is_waiting(self) -> bool:
+        """Whether an index, or without one the indicators of endpoints, are still to come."""
+        return self._waits and self._indicator is None and not self._endpoints
 
     async def show(self, register: Register) -> None:
         """Show the system until cancelled: a live table in a terminal, one line per slot elsewhere."""
         console = Console(markup=False)
         as_lines = not console.is_terminal or console.is_dumb_terminal
+        self._waits = bool(register.endpoints) or _expects_index(register)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_metrics(as_lines=as_lines))
-            tasks.create_task(self._follow(self._watch if register.links else self._watch_endpoints, as_lines=as_lines))
+            tasks.create_task(self._follow(register, as_lines=as_lines))
             if as_lines:
                 print(f"pages: http://{self._console}/ · {self._waiting_for(register)}", flush=True)
                 return
@@ -102,18 +105,23 @@ class Monitor:
     def _waiting_for(self, register: Register) -> str:
         if note := epoch_note(register, time.time()):
             return note
-        slot = register.policy.slot_seconds
-        if not register.links:
+        after = f"{register.settle_seconds:.0f} s after the first whole slot of {register.policy.slot_seconds} s"
+        links, agencies = plural(len(register.links), "link"), plural(len(register.agencies), "agency", "agencies")
+        if _expects_index(register):
             return (
-                f"{plural(len(register.endpoints), 'endpoint')} of {plural(len(register.agencies), 'agency', 'agencies')} and "
-                f"no links, so there is no index: list the inquiries that are required in links.csv (docs/register.md). "
-                f"Endpoints are shown {register.settle_seconds:.0f} s after the first whole slot of {slot} s"
+                f"{links} of {plural(len(register.services), 'service')} in {agencies}; the first index comes {after}"
             )
-        return (
-            f"{plural(len(register.links), 'link')} of {plural(len(register.services), 'service')} "
-            f"in {plural(len(register.agencies), 'agency', 'agencies')}; "
-            f"the first index comes {register.settle_seconds:.0f} s after the first whole slot of {slot} s"
-        )
+        if register.links:
+            why = (
+                f"{links} of {agencies}, and none that is in force and weighs anything, so there is no index: "
+                "see required_from, required_until and weight in links.csv (docs/register.md)"
+            )
+        else:
+            why = (
+                f"{plural(len(register.endpoints), 'endpoint')} of {agencies} and no links, so there is no index: "
+                "list the inquiries that are required in links.csv (docs/register.md)"
+            )
+        return f"{why}. Endpoints are shown {after}" if register.endpoints else why
 
     def _state(self, register: Register) -> SystemState:
         api = "" if self._api == "127.0.0.1:7410" else f" --api {self._api}"
@@ -152,22 +160,25 @@ class Monitor:
         ]
         return (*self._vantage, *notes, *([late_note(self._late)] if self._late else []))
 
-    async def _follow(self, watch: Watch, *, as_lines: bool) -> None:
-        """Follow the published numbers forever."""
+    async def _follow(self, register: Register, *, as_lines: bool) -> None:
+        """Follow the published numbers forever: those of endpoints until a link is in force, then the index."""
         options = (("grpc.enable_http_proxy", 0),)  # the api is on loopback
         while True:
             try:
                 async with grpc.aio.insecure_channel(self._api, options=options) as channel:
-                    await watch(indicator_service_pb2_grpc.IndicatorServiceStub(channel), as_lines)
+                    api = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+                    await self._watch_endpoints(api, register, as_lines)
+                    await self._watch(api, as_lines)
             except grpc.aio.AioRpcError:
                 await asyncio.sleep(_RETRY_SECONDS)  # the api is starting, or was restarted
 
-    async def _watch_endpoints(self, api: Api, as_lines: bool) -> None:
+    async def _watch_endpoints(self, api: Api, register: Register, as_lines: bool) -> None:
+        """Follow the indicators of endpoints while there is no index."""
         request = indicator_service_pb2.ListIndicatorsRequest(
             kind=indicator_pb2.IndicatorKind.INDICATOR_KIND_ENDPOINT, page_size=1000
         )
         as_of = 0
-        while True:
+        while not _expects_index(register):
             with suppress(grpc.aio.AioRpcError):  # nothing is published yet
                 answer = await api.ListIndicators(request, timeout=_TIMEOUT_SECONDS)
                 self._endpoints = tuple(answer.indicators)
@@ -176,6 +187,7 @@ class Monitor:
                     print(endpoints_line(self._endpoints, self._rate), flush=True)
                 as_of = newest
             await asyncio.sleep(_SCRAPE_SECONDS)
+        self._endpoints = ()
 
     async def _watch(self, api: Api, as_lines: bool) -> None:
         """Follow the government's index."""
@@ -243,6 +255,13 @@ class Monitor:
     async def _read(self, component: str, *names: str) -> list[float]:
         """Return the sum over all series of each of these metrics of a component."""
         return await asyncio.to_thread(_sums, self._metrics(component), names)
+
+
+def _expects_index(register: Register) -> bool:
+    """Return whether an index over the default window comes with the next slot, or with the first one."""
+    calendar = Calendar.of(register.policy)
+    end = max(calendar.slot_of(time.time()), calendar.epoch_slot + 1)
+    return has_index(register, calendar, register.policy.default_window, end)
 
 
 def _sums(where: str, names: Sequence[str]) -> list[float]:

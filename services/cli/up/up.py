@@ -200,5 +200,5 @@ async def run(plan: SystemPlan) -> None:
                 await asyncio.gather(*tasks, return_exceptions=True)
             for task in done:
                 task.result()
-    missing = "" if monitor.has_result else "; no index was published yet, which takes one whole slot"
+    missing = "; no index was published yet, which takes one whole slot" if monitor.is_waiting else ""
     print(f"Ended. Evidence, logs and truth stay in {plan.data}{missing}.")

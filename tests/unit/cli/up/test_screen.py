@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 from rich.console import Console
 
-from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
+from services.cli.up import monitor
 from services.cli.up.monitor import Monitor
 from services.cli.up.screen import (
     ExchangeCounts,
@@ -80,16 +83,67 @@ def test_three_bars_are_one_line(bars: dict[str, Any], line: str) -> None:
 
 def test_the_title_has_the_register_in_force(tmp_path: Path) -> None:
     """The title names a newly published register as soon as an index is based on it."""
-    monitor, register = Monitor("", "", str, (), 0.0), load_register(write_register(tmp_path))
-    assert monitor._state(register).title.endswith(f"register {register.register_version[:8]}")
-    monitor._indicator = indicator_pb2.Indicator(register_version="a2b3c4d5e6")
-    assert monitor._state(register).title.endswith("register a2b3c4d5")
+    watching, register = Monitor("", "", str, (), 0.0), load_register(write_register(tmp_path))
+    assert watching._state(register).title.endswith(f"register {register.register_version[:8]}")
+    watching._indicator = indicator_pb2.Indicator(register_version="a2b3c4d5e6")
+    assert watching._state(register).title.endswith("register a2b3c4d5")
 
 
 def test_before_the_epoch_the_screen_says_so(tmp_path: Path) -> None:
     """Before its epoch a register has nothing to wait for, and the screen says what to change."""
     register = load_register(write_register(tmp_path, policy_yaml=("epoch: 2026-01-01", "epoch: 2199-01-01")))
     assert "before the epoch, 2198-12-31 20:30 UTC" in Monitor("", "", str, (), 0.0)._state(register).waiting_for
+
+
+_TODAY = datetime.now(UTC).date()
+
+
+@pytest.mark.parametrize(
+    ("dates", "waits"),
+    [
+        ((date.min, None), True),
+        ((_TODAY - timedelta(3), _TODAY - timedelta(1)), True),
+        ((_TODAY + timedelta(9), None), False),
+        ((date.min, _TODAY - timedelta(400)), False),
+    ],
+)
+def test_without_a_link_in_force_nothing_is_waited_for(
+    tmp_path: Path, dates: tuple[date, date | None], waits: bool
+) -> None:
+    """The screen waits for an index only if a link is in force in the default window, and says so if none is."""
+    register = replace(load_register(write_register(tmp_path)), endpoints={})
+    links = {
+        name: replace(one, required_from=dates[0], required_until=dates[1]) for name, one in register.links.items()
+    }
+    text = Monitor("", "", str, (), 0.0)._state(replace(register, links=links)).waiting_for
+    assert ("the first index comes" in text) is waits
+    assert ("none that is in force and weighs anything, so there is no index: see required_from" in text) is not waits
+    assert "Endpoints" not in text
+
+
+async def test_links_that_come_into_force_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While no link is in force endpoints are followed, and from the day of the first link on the index."""
+    register = load_register(write_register(tmp_path))
+    begins = datetime.now(UTC) + timedelta(days=9)
+    links = {name: replace(one, required_from=begins.date()) for name, one in register.links.items()}
+    watching, followed = Monitor("", "", str, (), 0.0), list[str]()
+
+    class Api:
+        async def ListIndicators(self, *_: Any, **__: Any) -> Any:  # noqa: N802  # the name is gRPC's
+            followed.append("endpoints")
+            monkeypatch.setattr(monitor, "time", SimpleNamespace(time=(begins + timedelta(days=1)).timestamp))
+            return SimpleNamespace(indicators=(indicator_pb2.Indicator(id="portal"),))
+
+        async def WatchIndicators(self, _: Any) -> Any:  # noqa: N802  # likewise
+            followed.append("index")
+            raise asyncio.CancelledError
+            yield
+
+    monkeypatch.setattr(monitor, "_SCRAPE_SECONDS", 0.0)
+    monkeypatch.setattr(indicator_service_pb2_grpc, "IndicatorServiceStub", lambda _: Api())
+    with pytest.raises(asyncio.CancelledError):
+        await watching._follow(replace(register, links=links), as_lines=False)
+    assert (followed, watching._endpoints) == (["endpoints", "index"], ())
 
 
 def test_brackets_in_names_are_no_markup() -> None:

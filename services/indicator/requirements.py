@@ -71,11 +71,12 @@ class RequiredDays:
         return np.unique(np.concatenate([self.start, self.stop, self.live_from]))
 
 
-def has_index(register: Register, calendar: Calendar, days: int, end_slot: int) -> bool:
-    """Return whether a link that weighs anything is in force in the window of ``days`` up to ``end_slot`` exclusive."""
-    span = calendar.window(days, end_slot)
-    if not span:
-        return False
+def has_index(register: Register, calendar: Calendar, days: int, moment: float) -> bool:
+    """Return whether a link that weighs anything is in force in the window of ``days`` that ends at a moment.
+
+    The moment is in epoch seconds. Before the end of the first slot, that slot counts.
+    """
+    span = calendar.window(days, max(calendar.slot_of(moment), calendar.epoch_slot + 1))
     first, last = calendar.day_of(span.start), calendar.day_of(span[-1])
     return any(
         (link.required_from is None or link.required_from <= last)

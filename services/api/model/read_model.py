@@ -51,7 +51,7 @@ class ReadModel:
 
     @property
     def complete(self) -> bool:
-        """Whether a register and the government's indicators exist or, without links in force, those of any endpoint."""
+        """Whether a register exists with the government's indicators or, without links in force, with those of any endpoint."""
         return self._view is not None and (GOVERNMENT_KEY in self.blocks or self._has_no_index())
 
     @property
@@ -173,9 +173,14 @@ class ReadModel:
         )
 
     def _has_no_index(self) -> bool:
-        """Return whether blocks exist in whose windows no link is in force, so that there is none of the government."""
-        as_of = max((block.as_of for block in self.blocks.values()), default=None)
-        return as_of is not None and not self.view.has_index(as_of)
+        """Return whether no link is in force in the windows of the newest block, so that there is none of the government.
+
+        Where the register has no endpoint either, no block ever comes, and the time of its publication counts.
+        """
+        view = self.view
+        first = None if view.register.endpoints else view.published
+        as_of = max((block.as_of for block in self.blocks.values()), default=first)
+        return as_of is not None and not view.has_index(as_of)
 
     def _is_current(self) -> bool:
         """Return whether the newest blocks that were published together are of the register in force."""

@@ -212,7 +212,6 @@ class RegisterView:
             case IndicatorKind.LINK | IndicatorKind.ENDPOINT:
                 return False
 
-    def has_index(self, as_of: int) -> bool:
+    def has_index(self, as_of: float) -> bool:
         """Return whether a link that weighs anything is in force in any window that ends at ``as_of`` (epoch seconds)."""
-        longest = max(self.register.policy.windows_days)
-        return has_index(self.register, self.calendar, longest, self.calendar.slot_of(as_of))
+        return has_index(self.register, self.calendar, max(self.register.policy.windows_days), as_of)

@@ -259,9 +259,8 @@ class Monitor:
 
 def _expects_index(register: Register) -> bool:
     """Return whether an index over the default window comes with the next slot, or with the first one."""
-    calendar = Calendar.of(register.policy)
-    end = max(calendar.slot_of(time.time()), calendar.epoch_slot + 1)
-    return has_index(register, calendar, register.policy.default_window, end)
+    policy = register.policy
+    return has_index(register, Calendar.of(policy), policy.default_window, time.time())
 
 
 def _sums(where: str, names: Sequence[str]) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -97,3 +97,27 @@ def test_an_index_exists_while_a_window_has_a_day_of_a_link(
     assert view.has_index(AS_OF) is expected
     weightless = {name: replace(link, weight=0.0) for name, link in links.items()}
     assert not RegisterView(replace(register, links=weightless)).has_index(AS_OF)
+
+
+@pytest.mark.parametrize(
+    ("required_from", "epoch", "served"),
+    [
+        (date(2026, 9, 21), None, False),
+        (date(2026, 9, 22), None, True),
+        (None, datetime(2027, 1, 1, tzinfo=UTC), False),
+    ],
+)
+def test_a_register_of_which_nothing_is_published_is_served(
+    register: Register, required_from: date | None, epoch: datetime | None, served: bool
+) -> None:
+    """Without an endpoint and a link in force no block ever comes, so the api serves at once and says that there is no index."""
+    links = {name: replace(link, required_from=required_from) for name, link in register.links.items()}
+    policy = register.policy if epoch is None else replace(register.policy, epoch=epoch)
+    given = replace(register, links=links, endpoints={}, policy=policy)
+    model = ReadModel()
+    model.replace_register(RegisterView(given))
+    assert not model.complete
+    model.replace_register(RegisterView(given, published=AS_OF))
+    assert model.complete is served
+    with pytest.raises(NotApplicableError if served else UnavailableError):
+        model.get(IndicatorKind.GOVERNMENT, "", 28)

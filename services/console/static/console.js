@@ -17,14 +17,14 @@
   const replace = (fresh) => {
     const before = document.querySelector("main"), after = fresh.querySelector("main");
     if (!after) return;
-    for (const old of document.querySelectorAll("[data-part]")) {
-      const part = fresh.querySelector(`[data-part="${CSS.escape(old.dataset.part)}"]`);
-      if (part) swap(old, part);
-    }
-    if (before.querySelectorAll("[data-part]").length !== after.querySelectorAll("[data-part]").length) swap(before, after);
-    const notice = before.querySelector(".notice"), told = after.querySelector(".notice");
-    if (notice) notice.remove();
+    const [was, told] = [before, after].map((main) => main.querySelector(":scope > .notice"));
+    for (const notice of [was, told]) if (notice) notice.remove();
+    const old = [...before.children], parts = [...after.children];
+    const tag = (one) => one.cloneNode(false).outerHTML;
+    if (old.length === parts.length && old.every((one, at) => tag(one) === tag(parts[at]))) old.forEach((one, at) => swap(one, parts[at]));
+    else swap(before, after);
     if (told) before.prepend(document.adoptNode(told));
+    swap(document.querySelector("footer"), fresh.querySelector("footer"));
   };
 
   const swap = (old, part) => {

@@ -159,6 +159,30 @@ async def test_a_page_renews_itself_without_losing_the_place(console: Console, b
         assert await page.evaluate("document.body.dataset.mark") == "same document"
 
 
+_SHOWN = "document.querySelector('main').textContent + document.querySelector('footer').textContent"
+_SENT = """fetch(location.href).then((answer) => answer.text()).then((text) => {
+  const sent = new DOMParser().parseFromString(text, "text/html");
+  return sent.querySelector("main").textContent + sent.querySelector("footer").textContent;
+})"""
+
+
+@pytest.mark.parametrize("path", ["/", "/agency/land-registry", "/structure", "/matrix/land-registry/tax-office"])
+async def test_a_renewed_page_is_the_page_that_is_sent(console: Console, browser: Browser, path: str) -> None:
+    """A page that renews itself says in every part what a reader gets who loads it then, whether that has changed or not."""
+    async with serving(console) as base:
+        page = await browser.new_page()
+        # Here a minute of the page takes half a second.
+        await page.add_init_script("const real = setInterval; window.setInterval = (run, ms) => real(run, ms / 120);")
+        await page.goto(f"{base}/en{path}")
+        async with page.expect_response(lambda answer: answer.status == 304):  # after it was renewed once
+            pass
+        assert await page.evaluate(_SHOWN) == await page.evaluate(_SENT)
+        console.api.take_blocks(ok={"deed-tax": 0, "deed-civil": 0}, sequence=8)
+        await console.refresh()
+        same = f"async () => {_SHOWN} === await {_SENT}"
+        await page.wait_for_function(same, polling=200, timeout=120_000)
+
+
 @pytest.mark.parametrize("code", LANGUAGES)
 async def test_a_printed_page_has_the_figures_and_no_menu(console: Console, browser: Browser, code: str) -> None:
     """A printed page has numbers and charts, but no menu and no search."""

@@ -10,7 +10,7 @@ from services.console.charts import VerdictRun, runs_of
 from services.console.pages.findings import FindingView, findings_of
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import NamedLink, figure_of, naming
+from services.console.queries import NamedLink, figure_of, link_gains, naming
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiUnavailableError
 from services.core.model import PHASES, Indicator, IndicatorKind, Outcome, Reason
 
@@ -171,8 +171,8 @@ async def _gain(visit: Visit, service: str, link: str) -> tuple[float | None, fl
         explanation = await visit.api.explain(IndicatorKind.SERVICE, service, visit.window, limit=_MOST_LINKS)
     except (ApiForbiddenError, ApiNotApplicableError):
         return None, None  # the service is another agency's, or nothing of it is in force
-    cost = next((one for one in explanation.links if one.link.id == link), None)
-    return (None, None) if cost is None else (cost.index_if_fixed - explanation.estimate, cost.index_if_fixed)
+    gains = (one for one in link_gains(explanation) if one.link == link)
+    return next(((one.gain, one.index_if_fixed) for one in gains), (None, None))
 
 
 def objection_of(visit: Visit, message: Any) -> ObjectionView:

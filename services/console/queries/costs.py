@@ -31,7 +31,7 @@ class LossAt:
 
 
 def link_gains(explanation: Any) -> tuple[LinkGain, ...]:
-    """Return the links of an explanation, the largest gain first."""
+    """Return the links of an explanation with a known slot, the largest gain first; the gain of others is a guess."""
     return tuple(
         LinkGain(
             **naming(cost.link),
@@ -40,6 +40,7 @@ def link_gains(explanation: Any) -> tuple[LinkGain, ...]:
             lost_at=largest_loss(losses_of(cost.losses)),
         )
         for cost in explanation.links
+        if cost.known_share > 0
     )
 
 

@@ -1,0 +1,43 @@
+"""What pages say of inquiries that nobody saw, and of those that are not in force: no figure that nobody measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tests.support.cases.api.blocks import blocks_of
+from tests.support.console.case import Console
+
+_UNSEEN = (0,) * 6
+
+
+def _take(console: Console, counts: Mapping[str, tuple[int, ...]], **figure: Any) -> None:
+    """Give links these counts of slots by stage, in every window, and every indicator these values."""
+    for key, block in blocks_of(console.api.register, sequence=8).items():
+        links = tuple(
+            replace(
+                one,
+                verdicts=np.array(
+                    [counts.get(link, row) for link, row in zip(one.ids, one.verdicts.tolist(), strict=True)]
+                ),
+            )
+            for one in block.links
+        )
+        figures = tuple(replace(one, **figure) for one in block.indicators)
+        console.api.take(key, replace(block, indicators=figures, links=links))
+
+
+async def test_no_gain_is_stated_of_an_inquiry_that_nobody_saw(console: Console) -> None:
+    """The gain of such an inquiry and the stage at which it is lost are guesses, so it is left out where gains are listed."""
+    assert "/en/link/deed-tax" in (await console.get("/en/")).text
+    _take(console, {"deed-tax": _UNSEEN})
+    await console.refresh()
+    for path in ("/en/", "/en/agency/tax-office"):
+        gains = (await console.get(path)).text.partition("Lost because")[2].partition("</table>")[0]
+        assert "deed-tax" not in gains, path
+    assert "/en/link/deed-civil" in (await console.get("/en/")).text
+    assert "If it were always answered" not in (await console.get("/en/link/deed-tax")).text
+    assert "If it were always answered" in (await console.get("/en/link/deed-civil")).text

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
-from tests.support.cases.api.blocks import blocks_of
+from tests.support.cases.api.blocks import SLOTS, blocks_of
 from tests.support.console.case import Console
 
+_OK = (0, 0, 0, 0, 0, SLOTS)
 _UNSEEN = (0,) * 6
 
 
@@ -41,3 +43,20 @@ async def test_no_gain_is_stated_of_an_inquiry_that_nobody_saw(console: Console)
     assert "/en/link/deed-civil" in (await console.get("/en/")).text
     assert "If it were always answered" not in (await console.get("/en/link/deed-tax")).text
     assert "If it were always answered" in (await console.get("/en/link/deed-civil")).text
+
+
+@pytest.mark.parametrize(
+    ("lost", "known", "said"),
+    [
+        (_OK, 1.0, "Nothing is lost: every required inquiry was answered."),
+        (_UNSEEN, 0.9, "Nothing of what was seen is lost."),
+    ],
+)
+async def test_nobody_says_that_all_was_answered_unless_all_was_seen(
+    console: Console, lost: tuple[int, ...], known: float, said: str
+) -> None:
+    """Where nothing is lost, the overview says whether that holds of every inquiry or only of those that were seen."""
+    counts = dict.fromkeys(console.api.register.links, _OK) | {"deed-tax": lost}
+    _take(console, counts, known_share=known, lower=known)
+    await console.refresh()
+    assert said in (await console.get("/en/")).text

@@ -44,11 +44,9 @@ class AgencySide:
 
 @dataclass(frozen=True, slots=True)
 class LinkRow(NamedLink):
-    """One link in a list."""
+    """One link in a list; ``figure`` is None where nothing of it is in force."""
 
-    point: float | None
-    lower: float
-    upper: float
+    figure: Indicator | None
     exchanges: int
     certificate_expiry: int | None
     """When the target's certificate expires, None unless that is soon."""
@@ -138,18 +136,19 @@ def _side(visit: Visit, role: Any) -> AgencySide | None:
 async def _links(visit: Visit, *, consumer: str = "", provider: str = "") -> Sequence[Any]:
     """Return every message LinkStatus of one side, the worst first."""
     links = await collected(visit.api.links(consumer=consumer, provider=provider, window_days=visit.window))
-    return sorted(links, key=lambda one: (one.indicator.lower, one.link.id))  # 0 where nothing is published
+    return sorted(links, key=lower_bound)
+
+
+def lower_bound(status: Any) -> tuple[float, str]:
+    """Return the key by which links are listed, the lowest lower bound first; where nothing is in force it is 0."""
+    return status.indicator.lower, status.link.id
 
 
 def row_of(status: Any) -> LinkRow:
     """Return the row of a message LinkStatus."""
-    link, indicator = status.link, status.indicator
-    published = status.HasField("indicator")
     return LinkRow(
-        **naming(link),
-        point=indicator.point if published and indicator.HasField("point") else None,
-        lower=indicator.lower if published else 0.0,
-        upper=indicator.upper if published else 1.0,
+        **naming(status.link),
+        figure=figure_of(status.indicator) if status.HasField("indicator") else None,
         exchanges=status.exchanges.count if status.HasField("exchanges") else 0,
         certificate_expiry=status.certificate_expiry.seconds if status.HasField("certificate_expiry") else None,
     )

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 
 from services.console.charts import MatrixCell
-from services.console.pages.agency import LinkRow, row_of
+from services.console.pages.agency import LinkRow, lower_bound, row_of
 from services.console.pages.matrix import cell_of
 from services.console.pages.page import NoSuchPageError, Page, Visit
-from services.console.queries import losses_of
+from services.console.queries import collected, losses_of
 from services.core.model import Losses
 
 
@@ -41,7 +41,7 @@ async def _links(visit: Visit, consumer: str, provider: str) -> tuple[LinkRow, .
     if not visit.sees_links:
         return ()
     links = visit.api.links(consumer=consumer, provider=provider, window_days=visit.window)
-    return tuple(sorted([row_of(one) async for one in links], key=lambda row: (row.lower, row.link)))
+    return tuple(map(row_of, sorted(await collected(links), key=lower_bound)))
 
 
 PAGE = Page("pair", "/matrix/{consumer}/{provider}", gather)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -60,3 +61,29 @@ async def test_nobody_says_that_all_was_answered_unless_all_was_seen(
     _take(console, counts, known_share=known, lower=known)
     await console.refresh()
     assert said in (await console.get("/en/")).text
+
+
+async def test_what_is_not_in_force_has_no_figure(make_console: Any, empty_api: Any) -> None:
+    """An inquiry that is not in force yet is listed as such, without an index, bounds, or the word that it is on paper."""
+    links = dict(empty_api.register.links)
+    for name in ("deed-tax", "transfer-customs"):
+        links[name] = replace(links[name], required_from=date(2199, 1, 1))
+    empty_api.take_register(replace(empty_api.register, links=links))
+    for key, block in blocks_of(empty_api.register).items():
+        figures = tuple(one for one in block.indicators if one.id not in ("deed-tax", "transfer-customs"))
+        empty_api.take(key, replace(block, indicators=figures))
+    console = await make_console()
+    for path, link in (
+        ("/agency/land-registry", "deed-tax"),
+        ("/agency/land-registry", "transfer-customs"),
+        ("/matrix/land-registry/tax-office", "deed-tax"),
+    ):
+        row = (await console.get(f"/en{path}")).text.rpartition(f"/en/link/{link}")[2].partition("</tr>")[0]
+        assert "Not in force" in row, (path, link)
+        assert "on paper" not in row
+        assert '<data value="1.0"' not in row
+    journey = (await console.get("/en/service/title-transfer")).text.partition("/en/link/transfer-customs")[2]
+    assert "Not in force" in journey.partition("</li>")[0]
+    page = (await console.get("/en/link/transfer-customs")).text
+    assert "Nothing of it is in force." in page
+    assert "still made on paper" not in page

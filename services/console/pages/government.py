@@ -77,7 +77,7 @@ async def gather(visit: Visit) -> GovernmentView:
         gains=link_gains(explanation),
         losing=provider_losses(explanation),
         worst=tuple(map(figure_of, ordered[:_ROWS])),
-        best=tuple(map(figure_of, reversed(ordered[-_ROWS:]))) if len(ordered) > _ROWS else (),
+        best=tuple(map(figure_of, reversed(ordered[_ROWS:][-_ROWS:]))),
         side=side,
         announcements=tuple(one for one in announcements if one.in_force(visit.edition.as_of)),
     )

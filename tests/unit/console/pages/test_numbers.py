@@ -14,6 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, register_service_pb2
+from services.console.pages import government
 from services.console.texts import LANGUAGES, iso
 from tests.support.cases.api.blocks import AS_OF, blocks_of, unknown_blocks_of
 from tests.support.cases.api.server import Api
@@ -173,3 +174,15 @@ async def test_a_trend_ends_with_the_index_as_it_is_now(console: Console, api: A
         newest = trend[0].partition("<tbody>")[2].partition("</tr>")[0]
         assert shown[1] in newest, path
         assert iso(later) in newest, path
+
+
+async def test_no_agency_is_both_lowest_and_highest(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The overview lists each agency once, also where there are fewer than two lists of them: here four in lists of three."""
+    monkeypatch.setattr(government, "_ROWS", 3)
+    page = (await console.get("/en/")).text
+    lowest, highest = (
+        re.findall(r'href="/en/agency/([^"]+)"', page.partition(f'<h3 id="{name}">')[2].partition("</table>")[0])
+        for name in ("worst", "best")
+    )
+    assert (len(lowest), len(highest)) == (3, 1)
+    assert not {*lowest} & {*highest}

@@ -15,7 +15,10 @@ _ROW, _BAR = 56.0, 18.0
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: its label, its share of 1 (None if unknown), its bounds if any, and its colour class."""
+    """One bar: its label, its share of 1, its colour class, and its bounds if it was measured.
+
+    The share is None where it was not stated or, of what was measured, where too little is known.
+    """
 
     label: str
     share: float | None
@@ -30,7 +33,8 @@ def bar_chart(texts: Texts, title: str, bars: Sequence[Bar]) -> Markup:
     parts: list[Markup] = []
     for row, bar in enumerate(bars):
         top = row * _ROW
-        value = texts.message("not stated") if bar.share is None else texts.plain_percent(bar.share)
+        missing = texts.message("not stated") if bar.lower is None else texts.message("too little known")
+        value = missing if bar.share is None else texts.plain_percent(bar.share)
         parts += [
             across.text(bar.label, 0, top + 15, "label"),
             across.text(value, 1, top + 15, "value"),

@@ -130,7 +130,10 @@ async def test_every_chart_stands_beside_the_same_numbers(console: Console, path
     figures = re.findall(r"<figure.*?</figure>", page, re.DOTALL)
     assert len(figures) == page.count('role="img"') > 0
     for figure in figures:
-        beside = {one.lstrip("−") for one in re.findall(r"<data[^>]*>([^<]*)</data>", figure)} | {"100", "not stated"}
+        beside = {one.lstrip("−") for one in re.findall(r"<data[^>]*>([^<]*)</data>", figure)} | {
+            "100",
+            "too little known",
+        }
         drawn = re.findall(r'<text[^>]*class="value"[^>]*>([^<]*)</text>', figure)
         assert {one.lstrip("−").rstrip("%") for one in drawn} <= beside, figure
         lines = re.findall(r'<path d="([^"]*)" class="line"', figure)

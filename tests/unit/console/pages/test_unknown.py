@@ -63,6 +63,15 @@ async def test_nobody_says_that_all_was_answered_unless_all_was_seen(
     assert said in (await console.get("/en/")).text
 
 
+async def test_what_was_not_measured_enough_is_not_called_unstated(console: Console) -> None:
+    """The bar of what was measured says that too little is known. Only an official score can be left unstated."""
+    _take(console, {}, point=None)
+    await console.refresh()
+    bars = (await console.get("/en/")).text.partition('<figure data-part="bars">')[2].partition("<details>")[0]
+    assert "too little known" in bars.partition(">Measured<")[2]
+    assert "not stated" not in bars.partition(">Measured<")[2]
+
+
 async def test_what_is_not_in_force_has_no_figure(make_console: Any, empty_api: Any) -> None:
     """An inquiry that is not in force yet is listed as such, without an index, bounds, or the word that it is on paper."""
     links = dict(empty_api.register.links)

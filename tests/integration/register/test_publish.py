@@ -111,7 +111,7 @@ async def test_a_replica_that_lags_behind_decides_nothing(nats: Any, tmp_path: P
     register = load_register(write_register(tmp_path / "register"))
     async with nats.connect("register") as bus, nats.connect("prober") as reader, nats.connect("admin") as admin:
         await publish_register(bus, register, now=0.0)
-        shown = bus._last
+        shown = bus.kv_last
         keys = ["current", *(chunk.key for chunk in split_register(register))]
         before = {key: await shown(REGISTER_BUCKET, key) for key in keys}
         await admin.jetstream.purge_stream(kv_stream(REGISTER_BUCKET))
@@ -119,7 +119,7 @@ async def test_a_replica_that_lags_behind_decides_nothing(nats: Any, tmp_path: P
         async def lagging(bucket: str, key: str) -> StoredMessage | None:
             return before[key] if key in before else await shown(bucket, key)
 
-        monkeypatch.setattr(bus, "_last", lagging)
+        monkeypatch.setattr(bus, "kv_last", lagging)
         assert await publish_register(bus, register, now=1.0)
         assert not await publish_register(bus, register, now=2.0)
         assert await register_in_force(reader) == register

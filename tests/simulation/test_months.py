@@ -16,6 +16,7 @@ from tests.support.paths import ROOT
 FOUND = {
     61: "a folder was lost after the stream had begun anew, and did not come out of the dataset",
     72: "a prober ended when its disk was read-only",
+    455: "a scorer that did not see the archive left out what a former stream had",
     3803: "what a disk had refused to remove was sent again by a run weeks later",
     3825: "segments that had been removed were there again after a power cut, and their days were sealed late",
 }

@@ -186,7 +186,8 @@ class IndicatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTraffic(self, request, context):
-        """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at.
+        """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at,
+        FAILED_PRECONDITION when no link is in force, so that there is no index.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,14 +201,16 @@ class IndicatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetMonitoring(self, request, context):
-        """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index.
+        """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index, FAILED_PRECONDITION
+        when no link is in force, so that there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListFindings(self, request, context):
-        """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published.
+        """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published,
+        FAILED_PRECONDITION when no link is in force, so that there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

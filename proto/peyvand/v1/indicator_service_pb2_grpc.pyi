@@ -61,13 +61,19 @@ class IndicatorServiceStub:
     TabulateIndicators: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.TabulateIndicatorsRequest, _indicator_service_pb2.TabulateIndicatorsResponse]
     """The index by an attribute of services or of the agencies that own them."""
     GetTraffic: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetTrafficRequest, _indicator_service_pb2.GetTrafficResponse]
-    """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at."""
+    """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at,
+    FAILED_PRECONDITION when no link is in force, so that there is no index.
+    """
     ListPairs: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.ListPairsRequest, _indicator_service_pb2.ListPairsResponse]
     """The index of each pair of consumer and provider with a link in force, ordered by consumer and provider, in pages."""
     GetMonitoring: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetMonitoringRequest, _indicator_service_pb2.GetMonitoringResponse]
-    """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index."""
+    """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index, FAILED_PRECONDITION
+    when no link is in force, so that there is none.
+    """
     ListFindings: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.ListFindingsRequest, _indicator_service_pb2.ListFindingsResponse]
-    """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published."""
+    """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published,
+    FAILED_PRECONDITION when no link is in force, so that there is none.
+    """
 
 @_typing.type_check_only
 class IndicatorServiceAsyncStub(IndicatorServiceStub):
@@ -102,13 +108,19 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     TabulateIndicators: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.TabulateIndicatorsRequest, _indicator_service_pb2.TabulateIndicatorsResponse]  # type: ignore[assignment]
     """The index by an attribute of services or of the agencies that own them."""
     GetTraffic: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetTrafficRequest, _indicator_service_pb2.GetTrafficResponse]  # type: ignore[assignment]
-    """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at."""
+    """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at,
+    FAILED_PRECONDITION when no link is in force, so that there is no index.
+    """
     ListPairs: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.ListPairsRequest, _indicator_service_pb2.ListPairsResponse]  # type: ignore[assignment]
     """The index of each pair of consumer and provider with a link in force, ordered by consumer and provider, in pages."""
     GetMonitoring: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetMonitoringRequest, _indicator_service_pb2.GetMonitoringResponse]  # type: ignore[assignment]
-    """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index."""
+    """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index, FAILED_PRECONDITION
+    when no link is in force, so that there is none.
+    """
     ListFindings: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.ListFindingsRequest, _indicator_service_pb2.ListFindingsResponse]  # type: ignore[assignment]
-    """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published."""
+    """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published,
+    FAILED_PRECONDITION when no link is in force, so that there is none.
+    """
 
 class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """IndicatorService answers how far agencies answer each other, and why."""
@@ -206,7 +218,9 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _indicator_service_pb2.GetTrafficRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.GetTrafficResponse, _abc.Awaitable[_indicator_service_pb2.GetTrafficResponse]]:
-        """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at."""
+        """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at,
+        FAILED_PRECONDITION when no link is in force, so that there is no index.
+        """
 
     @_abc_1.abstractmethod
     def ListPairs(
@@ -222,7 +236,9 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _indicator_service_pb2.GetMonitoringRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.GetMonitoringResponse, _abc.Awaitable[_indicator_service_pb2.GetMonitoringResponse]]:
-        """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index."""
+        """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index, FAILED_PRECONDITION
+        when no link is in force, so that there is none.
+        """
 
     @_abc_1.abstractmethod
     def ListFindings(
@@ -230,6 +246,8 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _indicator_service_pb2.ListFindingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.ListFindingsResponse, _abc.Awaitable[_indicator_service_pb2.ListFindingsResponse]]:
-        """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published."""
+        """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published,
+        FAILED_PRECONDITION when no link is in force, so that there is none.
+        """
 
 def add_IndicatorServiceServicer_to_server(servicer: IndicatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

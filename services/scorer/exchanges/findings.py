@@ -127,7 +127,7 @@ class FindingWatch:
             flows = self._watchable(flows, firsts)
             topology = _topology([snapshot.flows[position] for position in flows])
             watched = _Watched(topology, settings, calendar, register.holidays)
-            await run_in_thread(partial(self._adopt, watched, min(firsts.values())))
+            await asyncio.to_thread(self._adopt, watched, min(firsts.values()))
             task = asyncio.current_task()
             assert task is not None
             while self._next < end:

@@ -94,3 +94,11 @@ class HeldCalls:
         self.made += 1
         self.released.wait()
         return self._function(*arguments)
+
+    async def cancel(self, task: asyncio.Future[Any]) -> None:
+        """Cancel a task while a call of it is under way, release the call, and wait until the task has ended."""
+        await eventually(lambda: self.made, "a call is under way")
+        task.cancel()
+        await asyncio.sleep(0)
+        self.released.set()
+        await eventually(task.done, "the task has ended")

@@ -25,9 +25,13 @@ from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.index.snapshot import Snapshot
 from services.register.directory.load import load_register
+from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.exchanges.database import ExchangeDatabase
+from services.scorer.health import ReadinessReporter
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
 from services.scorer.ingest.repair import start_position
+from services.scorer.refresher import Refresher
 from services.scorer.state.store import Store
 from tests.support.registers import write_register
 
@@ -45,6 +49,7 @@ __all__ = [
     "register",
     "register_directory",
     "register_of_long_slots",
+    "still_refresher",
     "stream",
 ]
 
@@ -213,3 +218,22 @@ def differences(one: Snapshot, other: Snapshot) -> Iterator[str]:
 def _same(one: object, other: object) -> bool:
     mine, theirs = np.asarray(one), np.asarray(other)
     return np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f")
+
+
+def still_refresher(
+    scoring: Scoring, exchanges: ExchangeDatabase, readiness: ReadinessReporter | None = None
+) -> Refresher:
+    """Return a refresher that has neither a bus nor a clock, and so cannot publish."""
+    unused = cast(Any, None)
+    return Refresher(
+        scoring,
+        EvidenceLock(),
+        unused,
+        exchanges,
+        unused,
+        metrics=unused,
+        readiness=readiness or unused,
+        clock=unused,
+        bus_clock=unused,
+        log=logger(),
+    )

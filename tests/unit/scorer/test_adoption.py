@@ -7,42 +7,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from services.core.errors import BusError
-from services.core.log import logger
 from services.core.model.measurement import Target
 from services.core.model.register import Register
-from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges.database import ExchangeDatabase
-from services.scorer.health import ReadinessReporter
 from services.scorer.index.results import CompiledRegister
-from services.scorer.metrics import ScorerMetrics
-from services.scorer.publishing.history import HistoryPublisher
-from services.scorer.publishing.publisher import IndexPublisher
-from services.scorer.refresher import Refresher
-from tests.support.cases.scoring import Run, register
+from tests.support.cases.scoring import Run, register, still_refresher
 
 __all__ = ["register"]  # the fixture
-
-
-async def _no_clock() -> float:
-    raise BusError("there is no bus")
 
 
 async def test_no_register_is_passed_over(register: Register, tmp_path: Path) -> None:
     """Of two registers that come during one index, the last is in force, and targets of both have columns."""
     scoring = Run(register, tmp_path).scoring
-    refresher = Refresher(
-        scoring,
-        EvidenceLock(),
-        cast(IndexPublisher, None),
-        cast(ExchangeDatabase, SimpleNamespace(attribute_by=lambda _: None)),
-        cast(HistoryPublisher, None),
-        metrics=cast(ScorerMetrics, None),
-        readiness=cast(ReadinessReporter, None),
-        clock=lambda: 0.0,
-        bus_clock=_no_clock,
-        log=logger(),
-    )
+    exchanges = cast(ExchangeDatabase, SimpleNamespace(attribute_by=lambda _: None))
+    refresher = still_refresher(scoring, exchanges)
     for link in ("deed-first", "deed-second"):
         links = {**register.links, link: replace(register.links["deed-civil"], id=link)}
         refresher.adopt(CompiledRegister.of(replace(register, links=links, register_version=link)))

@@ -10,7 +10,7 @@ from services.core.errors import StateError
 from services.core.log import logger
 from services.core.tasks import run_in_thread
 from services.scorer.session import _Session
-from tests.support.waiting import HeldCalls, eventually
+from tests.support.waiting import HeldCalls
 
 
 def fail() -> None:
@@ -33,9 +33,5 @@ async def test_a_stop_is_heeded_although_exchanges_cannot_be_read() -> None:
             _log=logger(),
         )
         comparing = asyncio.create_task(_Session._reconcile(session))
-        await eventually(lambda: held.made, "exchanges are read")
-        comparing.cancel()
-        await asyncio.sleep(0)
-        held.released.set()
-        await eventually(comparing.done, "the comparison has ended")
+        await held.cancel(comparing)
         assert comparing.cancelled()

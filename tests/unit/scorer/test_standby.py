@@ -21,7 +21,6 @@ from services.core.model.register import Register
 from services.core.runtime import Health
 from services.core.tasks import cancel_and_wait
 from services.scorer import standby
-from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, ReconciliationReport
 from services.scorer.exchanges.database import KEPT_DAYS
 from services.scorer.health import ReadinessReporter
@@ -31,7 +30,7 @@ from services.scorer.publishing import BlockEncoder
 from services.scorer.refresher import Refresher
 from services.scorer.standby import stand_by
 from tests.support.cases.exchange_database import BASE
-from tests.support.cases.scoring import SLOT, START, Run, register, stream
+from tests.support.cases.scoring import SLOT, START, Run, register, still_refresher, stream
 from tests.support.waiting import eventually
 
 __all__ = ["register"]  # the fixture
@@ -103,21 +102,10 @@ def waiting(
     other, scoring = (run.scoring for run in runs)
     bus = OtherScorer(other, scoring)
     bus.publish(START // SLOT + 20)
-    health, unused = Health(), cast(Any, None)
+    health = Health()
     readiness = ReadinessReporter(health)
     readiness.set_reading(ok=True)
-    refresher = Refresher(
-        scoring,
-        EvidenceLock(),
-        unused,
-        exchanges,
-        unused,
-        metrics=unused,
-        readiness=readiness,
-        clock=unused,
-        bus_clock=unused,
-        log=logger(),
-    )
+    refresher = still_refresher(scoring, exchanges, readiness)
     return Waiting(bus, Lease(cast(Bus, bus), log=logger()), refresher, health)
 
 

@@ -20,13 +20,11 @@ from services.core.log import logger
 from services.core.model import StreamPosition
 from services.core.model.register import Register
 from services.core.tasks import cancel_and_wait
-from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.ingest.exchange_reader import ExchangeReader
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.refresher import Refresher
 from tests.support.cases.exchange_database import BASE, CALENDAR, DAY, NOON, opened, volume, volumes
-from tests.support.cases.scoring import START, KeptStream, Stored, register
+from tests.support.cases.scoring import START, KeptStream, Stored, register, still_refresher
 from tests.support.waiting import HeldCalls, eventually
 
 __all__ = ["register"]  # the fixture
@@ -46,11 +44,7 @@ async def test_a_stop_is_heeded_although_the_volumes_cannot_be_read(
         reader = ExchangeReader(exchanges, register.policy, dataset="", metrics=metrics, log=logger())
         kept = cast(Bus, KeptStream([Stored(1, START, b"")]))
         reading = asyncio.create_task(reader.run(StreamCursor(kept, "EXCHANGES", needed_from=0.0, accept=False)))
-        await eventually(lambda: held.made, "the volumes are checked")
-        reading.cancel()
-        await asyncio.sleep(0)
-        held.released.set()
-        await eventually(reading.done, "the reader has ended")
+        await held.cancel(reading)
         assert reading.cancelled()
 
 
@@ -59,22 +53,11 @@ async def test_a_summary_that_is_read_late_counts_once(register: Register, tmp_p
     today = DAY + timedelta(days=17)
     again = Stored(2, NOON + 13 * 86_400.0, encode_summaries("xroad", [BASE]))
     bus = KeptStream([replace(again, sequence=1, time=NOON + 60.0), again], subject=exchange_subject("xroad", 0))
-    unused = cast(Any, None)
     with closing(opened(tmp_path / "exchanges.sqlite")) as exchanges:
         taken = StreamPosition("EXCHANGES", bus.created, 1)
         exchanges.take([(NOON + 60.0, "xroad", [BASE])], calendar=CALENDAR, position=taken)
-        refresher = Refresher(
-            cast(Any, SimpleNamespace(register=register, calendar=CALENDAR)),
-            EvidenceLock(),
-            unused,
-            exchanges,
-            unused,
-            metrics=unused,
-            readiness=unused,
-            clock=unused,
-            bus_clock=unused,
-            log=logger(),
-        )
+        scoring = cast(Any, SimpleNamespace(register=register, calendar=CALENDAR))
+        refresher = still_refresher(scoring, exchanges)
         await refresher._trim_volumes(today)
         metrics = ScorerMetrics(CollectorRegistry())
         reader = ExchangeReader(exchanges, register.policy, dataset="", metrics=metrics, log=logger())

@@ -102,12 +102,15 @@ class StreamArchiver:
                 self._log.error("segments_damaged", segments=damaged, reading_from=taken + 1)
                 await run_in_thread(partial(write_position, self._storage, self.what.kind, whole))
             kept = at.sequence if whole else 0
-            # If a gap was accepted, the stream may give numbers again that the dataset has. The rows in the dataset stay.
+            # If a gap was accepted, the stream may give numbers again that the dataset has. The rows that count stay.
             self._segments = whole.segments if whole and not again else {}
             self._generation = (whole.generation if whole else 0) + again
             self._set_gaps(whole.gaps if whole else ())
+            drop = partial(drop_uncommitted, self._storage)
             for kind in self.what.kinds:
-                await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept, self._generation))
+                if again and saved:  # a crash may have left rows of the former stream without their batches
+                    await run_in_thread(partial(drop, kind, saved.sequence, saved.generation))
+                await run_in_thread(partial(drop, kind, kept, self._generation))
             self._read, self._last_stored = at, whole.stored if whole else 0.0
             lost: Sequence[Segment] = ()
             if saved and whole and (missing or (self._doubtful and cursor.accept)):

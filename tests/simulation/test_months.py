@@ -19,6 +19,7 @@ FOUND = {
     455: "a scorer that did not see the archive left out what a former stream had",
     3803: "what a disk had refused to remove was sent again by a run weeks later",
     3825: "segments that had been removed were there again after a power cut, and their days were sealed late",
+    7025: "an archive was killed between rows and their batches, and kept the rows when their stream was recreated",
 }
 """Seeds that found a fault, and which (docs/robustness.md). They find it only as long as months are drawn this way."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from services.archive.stream_archiver import StreamArchiver
 from services.archive.stream_kinds import STREAM_KINDS
 from services.core.bus import StreamCursor
 from services.core.bus.names import EXCHANGES, MEASUREMENTS
+from services.core.bus.topology import initialise_streams
 from services.core.errors import StateError
 from services.dataset.days import list_segments, read_segments
 from services.dataset.positions import read_position
@@ -25,14 +27,14 @@ from tests.support.nats import Nats
 
 
 class FullOnce(LocalStorage):
-    """A folder on a disk that is full once, when the file of a kind's position is written."""
+    """A folder on a disk that is full once, when a file is written whose name begins so."""
 
-    def __init__(self, folder: Path, kind: Kind = MEASUREMENT) -> None:
+    def __init__(self, folder: Path, prefix: str = "open/measurement.json") -> None:
         super().__init__(folder)
-        self.full, self._position = True, f"open/{kind.name}.json"
+        self.full, self._prefix = True, prefix
 
     def write(self, name: str, content: bytes) -> None:
-        if self.full and name == self._position:
+        if self.full and name.startswith(self._prefix):
             self.full = False
             raise StateError(f"{name}: no space left on device")
         super().write(name, content)
@@ -96,7 +98,7 @@ async def test_a_refused_write_leaves_the_segments_of_other_streams(
     archive: Archive, nats: Nats, tmp_path: Path
 ) -> None:
     """When the disk refused a part of one stream, the next write removes no batches of measurements."""
-    storage = FullOnce(tmp_path / "full", EXCHANGE)
+    storage = FullOnce(tmp_path / "full", "open/exchange.json")
     measurements, exchanges = archiver_of(storage), archiver_of(storage, EXCHANGE)
     async with nats.connect("archive") as bus:
         cursor = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=False)
@@ -109,6 +111,36 @@ async def test_a_refused_write_leaves_the_segments_of_other_streams(
             await exchanges.take(other, archive.days)
         await exchanges.take(other, archive.days)
     assert [(one.first, one.last) for one in list_segments(storage, BATCH)] == [(1, 1)]
+
+
+async def test_rows_without_their_batches_do_not_outlive_their_stream(
+    archive: Archive, nats: Nats, tmp_path: Path
+) -> None:
+    """If a stream is recreated after a crash between rows and batches, the rows go: they are of messages in the gap."""
+    storage = FullOnce(tmp_path / "full", "open/batch/")
+    storage.full = False
+    archiver = archiver_of(storage)
+    async with nats.connect("archive") as bus:
+        cursor = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=True)
+        await publish(nats, 0)
+        await archiver.resume(cursor)
+        await archiver.take(cursor, archive.days)
+        await publish(nats, 1)
+        storage.full = True
+        with pytest.raises(StateError, match="no space left"):
+            await archiver.take(cursor, archive.days)
+        assert sequences(storage) == [1] * len(LINKS) + [2] * len(LINKS)
+        async with nats.connect("admin") as admin:
+            await admin.jetstream.delete_stream(MEASUREMENTS)
+            await initialise_streams(admin)
+        await publish(nats, 2)
+        restarted = archiver_of(storage)
+        await restarted.resume(cursor)
+        await restarted.take(cursor, archive.days)
+    assert [(one.first, one.last, one.generation) for one in list_segments(storage, BATCH)] == [(1, 1, 0), (1, 1, 1)]
+    assert sequences(storage) == [1] * len(LINKS) * 2
+    (gap,) = restarted.missing(0.0, time.time())
+    assert gap.startswith("messages from 2 on")
 
 
 async def test_a_stop_while_a_segment_is_to_be_read_again_loses_nothing(

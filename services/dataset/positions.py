@@ -11,7 +11,7 @@ import orjson
 
 from services.core.canonical_json import canonical_json
 from services.core.errors import StateError
-from services.dataset.storage import Storage
+from services.dataset.storage import BadSectorError, Storage
 
 if TYPE_CHECKING:
     from services.dataset.tables import Kind  # it loads pyarrow, which a scorer seldom needs
@@ -86,7 +86,7 @@ def _read(storage: Storage, name: str) -> ArchivedUpTo:
         gaps = tuple(MissingMessages(**gap) for gap in fields.get("gaps", ()))
         segments = {group: SegmentCount(*numbers) for group, numbers in fields.get("segments", {}).items()}
         return ArchivedUpTo(**fields["position"], stored=float(fields["stored"]), gaps=gaps, segments=segments)
-    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (BadSectorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise StateError(f"{name} in {storage.address} is damaged; remove it, and evidence is read again") from error
 
 

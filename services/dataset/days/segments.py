@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from services.core.errors import StateError
 from services.core.files import DAMAGED
 from services.dataset.days.days import EvidenceDays, SealedMessages
 from services.dataset.positions import ArchivedUpTo, MissingMessages, SegmentCount
-from services.dataset.storage import Storage
+from services.dataset.storage import BadSectorError, Storage
 from services.dataset.tables import MICROS, Kind, read, sorted_rows, write
 
 _NAME: Final = re.compile(
@@ -116,9 +117,13 @@ def damaged_segments(storage: Storage, kinds: Iterable[Kind]) -> list[Segment]:
 
 
 def set_aside(storage: Storage, segments: Iterable[Segment]) -> None:
-    """Rename damaged segments; they stay beside the others to be examined. Raises StateError."""
+    """Rename damaged segments that can be read; they stay beside the others to be examined. Remove those that cannot.
+
+    Raises StateError.
+    """
     for segment in segments:
-        storage.write(segment.name + DAMAGED, storage.read(segment.name))
+        with suppress(BadSectorError):
+            storage.write(segment.name + DAMAGED, storage.read(segment.name))
         storage.remove(segment.name)
 
 
@@ -228,7 +233,7 @@ def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> 
     for segment in in_order:
         try:
             yield read(storage.read(segment.name), kind)
-        except ValueError as error:
+        except (ValueError, BadSectorError) as error:
             raise DamagedSegmentError(f"{segment.name} in {storage.address} is damaged: {error}") from error
 
 

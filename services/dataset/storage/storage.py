@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,10 @@ from services.core.errors import StateError
 from services.core.files import PART, replace, sync
 
 FOLDER_MODE: Final = 0o750
+
+
+class BadSectorError(StateError):
+    """The disk can no longer read a part of a file."""
 
 
 class Storage(Protocol):
@@ -52,11 +57,12 @@ class LocalStorage:
         return sorted(self._names(self._folder / folder))
 
     def read(self, name: str) -> bytes:
-        """Return a file's content."""
+        """Return a file's content. Raises BadSectorError when the disk cannot read it."""
         try:
             return (self._folder / name).read_bytes()
         except OSError as error:
-            raise _failed("read", self.address, name, error.strerror or str(error)) from error
+            failed = _failed("read", self.address, name, error.strerror or str(error))
+            raise (BadSectorError(str(failed)) if error.errno == errno.EIO else failed) from error
 
     def write(self, name: str, content: bytes) -> None:
         """Write a whole file, or replace one."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 import time
 from pathlib import Path
@@ -141,6 +143,44 @@ async def test_rows_without_their_batches_do_not_outlive_their_stream(
     assert sequences(storage) == [1] * len(LINKS) * 2
     (gap,) = restarted.missing(0.0, time.time())
     assert gap.startswith("messages from 2 on")
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_a_segment_on_a_bad_sector_is_damaged(
+    archive: Archive, nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, held: bool
+) -> None:
+    """A segment that the disk can no longer read is read again, or removed if no stream has its messages."""
+    storage = LocalStorage(tmp_path / "old")
+    archiver = archiver_of(storage)
+    async with nats.connect("archive") as bus:
+        cursor = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=True)
+        await archiver.resume(cursor)
+        for number in range(2):
+            await publish(nats, number)
+            await archiver.take(cursor, archive.days)
+        (bad,) = {tmp_path / "old" / one.name for one in list_segments(storage, MEASUREMENT) if one.first == 1}
+        read = Path.read_bytes
+
+        def failing(path: Path) -> bytes:
+            if path == bad:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return read(path)
+
+        monkeypatch.setattr(Path, "read_bytes", failing)
+        if not held:
+            async with nats.connect("admin") as admin:
+                await admin.jetstream.purge_stream(MEASUREMENTS, seq=2)
+        restarted = archiver_of(storage)
+        await restarted.resume(cursor)
+        await restarted.take(cursor, archive.days)
+    if held:
+        assert [(one.first, one.last) for one in list_segments(storage, BATCH)] == [(1, 2)]
+        assert restarted.missing(0.0, time.time()) == []
+    else:
+        assert not bad.exists()
+        assert sequences(storage) == [2] * len(LINKS)
+        (gap,) = restarted.missing(0.0, time.time())
+        assert gap.startswith("messages 1 to 1 ")
 
 
 async def test_a_stop_while_a_segment_is_to_be_read_again_loses_nothing(

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.oracles.witness import Client, assert_the_index_counts_each_verdict_once, read_register, read_truth
 from tests.support.paths import ROOT
-from tests.support.ports import free_base_port
+from tests.support.ports import free_port
 from tests.support.system import System
 from tests.support.waiting import DEADLINE
 
@@ -32,7 +32,7 @@ class Prober:
     system: System
     folder: Path
     prober: str
-    port: int = field(default_factory=free_base_port)
+    port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:

@@ -16,9 +16,11 @@ from services.core.model import Target, unfrozen
 
 # Event loop timers come up to half a millisecond early.
 _EARLY_SECONDS = 0.0005
-# Targets taken over in the middle of a slot start over half a second, or a millisecond apart if there are many.
+# Targets taken over in the middle of a slot start over half a second, or this far apart if there are many and they fit.
+# All at once, many would be shed. If half the rest of the slot is too short for that, they start faster.
 _SPREAD_SECONDS = 0.5
-_SPREAD_EACH_SECONDS = 0.001
+_SPREAD_EACH_SECONDS = 0.005
+_SPREAD_LEAST_SECONDS = 0.001
 # Launches that closely follow one another share a moment, because at 200 a second waking up costs as much as the probe.
 # If more were together, they would wait for each other while they are timed (docs/performance-log.md).
 _LAUNCHES_TOGETHER = 3
@@ -142,9 +144,12 @@ class Schedule:
                 queue.append((now, entry))
             else:
                 new.append(entry)
-        step = max(_SPREAD_SECONDS / max(len(new), 1), _SPREAD_EACH_SECONDS)
-        taken_over = ((now + number * step, entry) for number, entry in enumerate(new))
-        queue += ((due, entry) for due, entry in taken_over if due <= slot + entry.last_offset(self._slot_seconds))
+        if new:
+            room = slot + min(entry.last_offset(self._slot_seconds) for entry in new) - now
+            step = min(max(_SPREAD_SECONDS / len(new), _SPREAD_EACH_SECONDS), room / 2 / len(new))
+            step = max(step, _SPREAD_LEAST_SECONDS)
+            taken_over = ((now + number * step, entry) for number, entry in enumerate(new))
+            queue += ((due, entry) for due, entry in taken_over if due <= slot + entry.last_offset(self._slot_seconds))
         return deque(sorted(queue + upcoming, key=_due) if queue else upcoming)
 
     def next_due(self, now: float) -> float | None:

@@ -89,12 +89,23 @@ def test_33_the_phase_is_the_targets_own() -> None:
 def test_taken_over_in_the_middle_of_a_slot() -> None:
     """Targets whose phase has passed start within half a second if their timeout fits, and not all at once."""
     schedule = Schedule()
-    schedule.replace(entries(200, timeout=10.0), 300, 270.0)
+    schedule.replace(entries(100, timeout=10.0), 300, 270.0)
     launched = [launch for _, launch in run(schedule, 270.0, 300.0) if launch.slot_start == 0]
     early = [launch for launch in launched if target_phase(launch.target) * 290 * 0.95 < 270.0]
-    assert len(launched) == 200
+    assert len(launched) == 100
     assert max(launch.due for launch in early) <= 270.5
-    assert len({round(launch.due, 3) for launch in early}) > 100
+    assert len({round(launch.due, 3) for launch in early}) > 50
+
+
+@pytest.mark.parametrize(("now", "last"), [(100.0, 117.6), (255.0, 270.0)])
+def test_many_taken_over_start_as_slowly_as_the_slot_allows(now: float, last: float) -> None:
+    """Many new targets start 200 a second if they fit, and otherwise over half the rest of the slot."""
+    schedule = Schedule()
+    schedule.replace(entries(10_000, timeout=0.0), 300, now)
+    overdue = [launch.due - now for launch in schedule.take(300.0) if target_phase(launch.target) * 285 < now]
+    assert len(overdue) == pytest.approx(10_000 * now / 285, rel=0.02)
+    assert max(overdue) == pytest.approx(last - now, rel=0.02)
+    assert sorted(overdue)[len(overdue) // 2] == pytest.approx((last - now) / 2, rel=0.02)
 
 
 def test_taken_over_too_late() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from services.collector.records.fields import FIELDS, FLAGS, NUMBERS
@@ -61,7 +62,11 @@ def column_names(cells: Iterable[str]) -> tuple[str, ...]:
 
 def delimiter_of(line: bytes, columns: int) -> str:
     """Return the delimiter that splits the first line of a table without a header into so many cells, or a comma."""
-    return next((mark for mark in _DELIMITERS if len(_cells(line, mark)) == columns), ",")
+    for mark in _DELIMITERS:
+        with suppress(RowError):  # the quotes of a row may be out of place for all delimiters but its own
+            if len(_cells(line, mark)) == columns:
+                return mark
+    return ","
 
 
 def read_row(line: bytes, delimiter: str, names: Sequence[str]) -> dict[str, Any]:

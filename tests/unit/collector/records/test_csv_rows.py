@@ -43,11 +43,12 @@ def test_the_case_of_names_does_not_matter(raw, delimiter):
     assert (sides, rejects) == ([read_side(record) for record in records], [])
 
 
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_a_table_without_a_header(raw, delimiter):
+def test_a_table_without_a_header(raw, delimiter, quoting):
     """If the column names are given, the first line is a record, and reading continues from any row."""
     records = [raw(xRequestId=f"x-{n}") for n in range(5)]
-    rows = table(records, delimiter).split(b"\r\n", 1)[1]
+    rows = table(records, delimiter, quoting=quoting).split(b"\r\n", 1)[1]
     sides, rejects, batches = all_of(rows, columns=tuple(records[0]), size=2)
     assert (sides, rejects) == ([read_side(record) for record in records], [])
     assert all_of(rows, columns=tuple(records[0]), start=batches[0].position)[0] == sides[2:]

@@ -38,10 +38,7 @@ class SourceError(Exception):
 
 
 class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
-    """Sends requests to one server, over reused connections.
-
-    After a failure connections are opened again, with the certificates of that time.
-    """
+    """Sends requests to one server, over connections that are reused until ``close``, with the certificates of then."""
 
     def __init__(self, source: XroadSource) -> None:
         self._source = source
@@ -51,7 +48,7 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. The next request opens others, and reads the certificates again."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -61,8 +58,6 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
         try:
             async with asyncio.timeout(self._source.timeout):
                 return await self._send(request)
-        except SourceError:
-            raise
         except httpx.ConnectTimeout:
             failure = SourceError("timeout", "no connection to it was made in time")
         except (TimeoutError, httpx.TimeoutException):
@@ -70,7 +65,6 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
             # UnicodeError: httpx reads the location of a redirect, whose host may not be a valid name.
             failure = _translated(error)
-        await self.close()
         raise failure
 
     async def _send(self, request: bytes) -> bytes:

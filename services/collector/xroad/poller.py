@@ -74,6 +74,7 @@ class ServerPoller:
                     failures += 1
                     seconds = retry_pause(failures, self.source.every, self.chance())
                     self._failed(error, failures=failures, retry_seconds=round(seconds, 1))
+                    await server.close()  # the certificates may have been replaced, even if it answered
                 else:
                     failures = 0
                     self.metrics.source_up(self.source.id)

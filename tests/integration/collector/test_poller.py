@@ -10,7 +10,7 @@ import pytest
 from tests.support.cases.sources.polling import ailing, broken, pulling, record
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import answer, serving
-from tests.support.servers.security_server import Logbook, soap
+from tests.support.servers.security_server import Logbook, fault, soap
 from tests.support.values.exchange_records import record as raw
 
 __all__ = ["pulling"]  # fixtures
@@ -176,6 +176,30 @@ async def test_tls_goes_both_ways(pulling, tmp_path):
                 assert failure == ("transport" if without == "certificate" else "tls")
         async with pulling(server.url(), state="key", **whole | {"key": tmp_path / "missing"}) as pulled:
             assert pulled.failures() == [("tls", "the authority, our certificate or its key cannot be used")]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_a_fault_has_the_certificate_read_again(pulling, tmp_path, status):
+    """A server refuses a certificate that it does not know by a fault. The next round uses the one that replaced it."""
+    ours = Authority.make(tmp_path)
+    authority, context = ours.reference.removeprefix("file:"), ours.context("ss1.test")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority)
+    (certificate, key), renewed = ours.client(), ours.client(name="renewed")
+    book = Logbook([record(1, 100)])
+
+    async def handler(request, writer):
+        if "renewed" in str(writer.get_extra_info("peercert")):
+            await book(request, writer)
+            return
+        writer.write(answer(status, fault("Server.ClientProxy.SslAuthenticationFailed")))
+        for file, new in zip((certificate, key), renewed, strict=True):
+            file.write_bytes(new.read_bytes())
+
+    whole = {"authority": authority, "server_name": "ss1.test", "certificate": certificate, "key": key}
+    async with serving(handler, tls=context) as server, pulling(server.url(), rounds=2, **whole) as pulled:
+        assert [failure for failure, _ in pulled.failures()] == ["fault"]
+        assert await pulled.exchanges() == 1
 
 
 HEALTH = """<om:getSecurityServerHealthDataResponse><om:monitoringStartupTimestamp>1</om:monitoringStartupTimestamp>

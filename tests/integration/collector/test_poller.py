@@ -76,16 +76,6 @@ async def test_records_before_the_first_request_open_no_slot(pulling):
             assert pulled.sample("peyvand_exchange_skipped_seconds_total", source="ss1") == len(bad)
 
 
-async def test_a_position_is_that_of_one_server(pulling):
-    """A source that names another server under the same id reads that server from the start of its history."""
-    book = Logbook([record(n, 3000 - n) for n in range(20)])
-    async with serving(book) as server:
-        async with pulling(server.url()) as pulled:
-            assert await pulled.exchanges() == 20
-        async with pulling(server.url(), server="IR/GOV/200/ss") as pulled:
-            assert pulled.sample("peyvand_exchange_duplicates_total") == 20
-
-
 async def test_a_quiet_server_is_read_up_to_now(pulling):
     """A server without records counts as read up to the end of the request; its newest exchange has the time of the
     collector's startup.

@@ -37,7 +37,7 @@ class FileTailer:
     wait: Callable[[float], Awaitable[bool]]
     _seen: dict[FileKey, FileState] = field(default_factory=dict, init=False)
     _done: dict[FileKey, FileState] = field(default_factory=dict, init=False)
-    _unreadable: set[FileKey] = field(default_factory=set, init=False)
+    _unreadable: dict[FileKey, str] = field(default_factory=dict, init=False)  # with the failure reported
     _early: set[FileKey] = field(default_factory=set, init=False)  # with records ahead of the clock
     _waiting: dict[FileKey, int] = field(default_factory=dict, init=False)
     _found: bool | None = field(default=None, init=False)  # whether there was ever a file; None before the first look
@@ -83,7 +83,7 @@ class FileTailer:
         self._seen = files
         self._done = {key: state for key, state in self._done.items() if key in files}
         self._waiting = {key: line for key, line in self._waiting.items() if key in files}
-        self._unreadable.intersection_update(files)
+        self._unreadable = {key: failure for key, failure in self._unreadable.items() if key in files}
         self._early.intersection_update(files)
         if not files and self._found is None:
             self.log.info("no_file_found", source=self.source.id, path=str(self.source.path))
@@ -96,7 +96,8 @@ class FileTailer:
     async def _read(self, key: FileKey, state: FileState, *, settled: bool) -> None:
         """Continue reading a file.
 
-        One that cannot be read is tried again when it has changed, and one that is ahead of the clock with every look.
+        One with damaged content is tried again when it has changed, and one that the system does not let us read, or that
+        is ahead of the clock, with every look.
         """
         try:
             beginning = await self.intake.executor.run(state.log.beginning, settled=settled)
@@ -108,10 +109,12 @@ class FileTailer:
             self._early.add(key)
             return
         except InputError as error:
-            self._failed(error.report())
-            self._unreadable.add(key)
+            if self._unreadable.get(key) != error.report():
+                self._unreadable[key] = error.report()
+                self._failed(error.report())
+            settled = settled and not isinstance(error.__cause__, OSError)
         else:
-            self._unreadable.discard(key)
+            self._unreadable.pop(key, None)
         self._early.discard(key)
         if settled:
             self._done[key] = state

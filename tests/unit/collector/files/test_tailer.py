@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
+import stat
 
 import pytest
 
+from services.collector.files.log_file import LogFile
 from tests.support.cases.sources.tailing import NOW, following, line
 
 __all__ = ["following", "line"]  # fixtures
@@ -178,6 +181,28 @@ async def test_an_unreadable_log_is_reported_once(following, tmp_path, line):
         assert followed.sample("peyvand_exchange_source_up", source="logs") == 0
         bad.write_bytes(gzip.compress(line(1) + line(3)))
         assert (await followed.look(4))[0] == 3
+        assert followed.sample("peyvand_exchange_source_up", source="logs") == 1
+
+
+async def test_a_log_is_read_once_it_may_be(following, tmp_path, line, monkeypatch):
+    """A log without permission is a failure, reported once. It is read once it may be, although nothing is written."""
+    log, opened = tmp_path / "logs" / "a.log", LogFile._reopened
+
+    def checked(self):
+        """Open a file as another user than root does."""
+        if not log.stat().st_mode & stat.S_IRUSR:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(self)
+
+    monkeypatch.setattr(LogFile, "_reopened", checked)
+    log.write_bytes(line(1))
+    log.chmod(0o200)
+    async with following() as followed:
+        assert await followed.look(4) == (0, 0)
+        assert followed.failures() == [f"{log}: Permission denied"]
+        assert followed.sample("peyvand_exchange_source_up", source="logs") == 0
+        log.chmod(0o600)
+        assert await followed.look() == (1, 0)
         assert followed.sample("peyvand_exchange_source_up", source="logs") == 1
 
 

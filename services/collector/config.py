@@ -185,8 +185,10 @@ def _identifier(read: Callable[[str], str]) -> Callable[[str], str]:
 
 def _file(folder: Path, text: str) -> Path:
     path = folder / read_name(text)
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     return path
 
 

@@ -107,12 +107,16 @@ sources: [{id: a, kind: xroad, server: I/C/M%00/s, provider: "I/C/\uFFFE"}]""",
             ],
         ),
         (
+            f"sources: [{{id: a, kind: xroad, server: I/G/1/s, url: 'http://x', client: I/G/1, authority: {'a' * 300}}}]",
+            [f":1:92: authority: {{folder}}/{'a' * 300} cannot be read: File name too long"],
+        ),
+        (
             """xroad: {url: 'ftp://x', client: IR, certificate: none.pem}
 sources: [{id: a, kind: xroad, server: I/G/1/s}]""",
             [
                 ":1:14: url: `ftp://x` does not begin with http:// or https://",
                 ":1:33: client: `IR` is not INSTANCE/CLASS/CODE or INSTANCE/CLASS/CODE/SUBSYSTEM",
-                ":1:50: certificate: there is no file {folder}/none.pem",
+                ":1:50: certificate: {folder}/none.pem cannot be read: No such file or directory",
                 ":2:11: certificate and key go together: name both or none",
             ],
         ),
@@ -142,4 +146,4 @@ def test_a_fault_of_all_servers_is_listed_once(read, tmp_path):
     with pytest.raises(InputError) as refused:
         read(f"xroad: {{authority: none.pem}}\nsources: [{sources}]\n")
     [fault] = refused.value.faults
-    assert (fault.line, fault.reason) == (1, f"authority: there is no file {tmp_path / 'none.pem'}")
+    assert (fault.line, fault.reason) == (1, f"authority: {tmp_path / 'none.pem'} cannot be read: No such file or directory")

@@ -229,10 +229,10 @@ class Bus(Streams):
                 value = await self._value(bucket, key, message)
                 if value is not None:
                     return value
-                current = await self._entry(bucket, key)
-                if current is None or current.sequence != message.sequence:
+                last = await self.kv_last(bucket, key)
+                if last is not None and last.sequence > message.sequence:
                     return None
-                attempts += 1
+                attempts += 1  # a replica without this message lags behind
             except BusError as error:
                 logger().warning("bus_read_failed", key=key, reason=str(error))
             await asyncio.sleep(RETRY_SECONDS)

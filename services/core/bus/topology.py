@@ -13,6 +13,7 @@ from nats.js.api import DiscardPolicy, RePublish, RetentionPolicy, StorageType, 
 
 from services.core.bus import names
 from services.core.bus.buckets import Bus
+from services.core.bus.streams import error_text
 from services.core.errors import BusError
 
 _DAY = 86_400.0
@@ -104,7 +105,7 @@ async def initialise_streams(bus: Bus, *, replicas: int | None = None, storage: 
             raise BusError(
                 f"{step} failed: {error.description}; name less by --storage, or allow the servers more by max_file_store"
             ) from error
-        raise BusError(f"{step} failed: {error}; is this the admin credential?") from error
+        raise BusError(f"{step} failed: {error_text(error)}; is this the admin credential?") from error
     return limits
 
 
@@ -127,7 +128,9 @@ async def remake_stream(bus: Bus, name: str) -> None:
         kept = {"num_replicas": info.config.num_replicas, "max_bytes": info.config.max_bytes}
         await bus.jetstream.add_stream(wanted[name].evolve(**kept))
     except (nats.errors.Error, TimeoutError) as error:
-        raise BusError(f"making stream {name} anew failed: {error}; is this the admin credential?") from error
+        raise BusError(
+            f"making stream {name} anew failed: {error_text(error)}; is this the admin credential?"
+        ) from error
 
 
 async def _deleted(bus: Bus, name: str) -> None:

@@ -146,4 +146,7 @@ def test_a_fault_of_all_servers_is_listed_once(read, tmp_path):
     with pytest.raises(InputError) as refused:
         read(f"xroad: {{authority: none.pem}}\nsources: [{sources}]\n")
     [fault] = refused.value.faults
-    assert (fault.line, fault.reason) == (1, f"authority: {tmp_path / 'none.pem'} cannot be read: No such file or directory")
+    assert (fault.line, fault.reason) == (
+        1,
+        f"authority: {tmp_path / 'none.pem'} cannot be read: No such file or directory",
+    )

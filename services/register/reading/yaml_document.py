@@ -124,7 +124,7 @@ class YamlMapping:
         if not self.require(key):
             return default
         scalar = self.scalar(key)
-        if scalar is not None and not scalar.text.strip():
+        if scalar is not None and (scalar.null or not scalar.text.strip()):
             self.fault(key, "is empty")
             return default
         return self.read(key, read, default)

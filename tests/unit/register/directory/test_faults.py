@@ -203,6 +203,17 @@ open_data: {publisher: Court, licence: CC-BY-4.0, url: "https://peyvand.example/
     ]
 
 
+def test_null_is_no_value(tmp_path: Path) -> None:
+    """A required value that is null is a fault, and no default replaces it."""
+    policy = register_files()["policy.yaml"].replace("Asia/Tehran", "null").replace("2026-01-01", "~")
+    probes = ("page:\n  kind: http\n", "page:\n  kind: http\n  expect: {json: [{path: null}]}\n")
+    assert faults(write_register(tmp_path, policy_yaml=policy, probes_yaml=probes)) == [
+        "policy.yaml:2:11: timezone: is empty",
+        "policy.yaml:3:8: epoch: is empty",
+        "probes.yaml:13:26: path: is empty",
+    ]
+
+
 def test_a_timeout_that_nobody_wrote(tmp_path: Path) -> None:
     """Slots too short for the default timeout are reported at the definition, with what to write."""
     probes = ("page:\n  kind: http\n  timeout: 5s", "page:\n  kind: http")

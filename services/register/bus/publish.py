@@ -20,7 +20,7 @@ from services.core.errors import BusError
 from services.core.model import Register
 from services.core.tasks import cancel_and_wait
 from services.register.bus.chunks import make_manifest, split_register
-from services.register.bus.read import CURRENT_KEY, PREVIOUS_KEY, read_manifest
+from services.register.bus.read import CURRENT_KEY, PREVIOUS_KEY, read_manifest, read_value
 
 _PUBLICATIONS_KEPT = 99  # before the newest
 _LOCK_KEY = "publishing"
@@ -49,7 +49,7 @@ async def _publish(bus: Bus, chunks: Mapping[RegisterChunk, bytes], manifest: Re
     missing = [
         chunk
         for chunk, content in chunks.items()
-        if await bus.kv_get(REGISTER_BUCKET, chunk.key, from_leader=True) != content
+        if await read_value(bus, chunk.key, from_leader=True) != content
     ]
     if repeated and not missing:
         return False
@@ -99,10 +99,10 @@ async def _remove_chunks(bus: Bus, kept: set[str], lock: Claim) -> None:
     Without the lock they stay: they may be those of another publication. The next one removes them.
     """
     for key in sorted(await bus.kv_keys(REGISTER_BUCKET, "chunk.>") - kept):
-        exists = await bus.kv_get(REGISTER_BUCKET, key) is not None  # a tombstone stays as it is
+        last = await bus.kv_last(REGISTER_BUCKET, key)
         if not lock.held:
             return
-        if exists:
+        if last is not None and not last.deleted:  # a tombstone stays as it is
             await bus.kv_delete(REGISTER_BUCKET, key)
 
 

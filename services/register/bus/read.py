@@ -88,13 +88,12 @@ async def _read_register(bus: Bus, key: str) -> Register | None:
 async def _read_verified(bus: Bus, key: str) -> Register | None:
     try:
         payload = await bus.kv_get(REGISTER_BUCKET, key)
-        if payload is None:
-            return None
-        manifest = _verified(payload)
-        contents = [await _read_chunk(bus, chunk) for chunk in manifest.chunks]
     except TornValueError as error:
         raise UnverifiedError(str(error)) from error
-    return await _assemble(manifest, contents)
+    if payload is None:
+        return None
+    manifest = _verified(payload)
+    return await _assemble(manifest, [await _read_chunk(bus, chunk) for chunk in manifest.chunks])
 
 
 async def _read_chunk_persistently(bus: Bus, chunk: RegisterChunk) -> bytes:
@@ -119,7 +118,7 @@ async def _is_superseded(bus: Bus, payload: bytes) -> bool:
     """
     while True:
         try:
-            current = await _read_value(bus, CURRENT_KEY)
+            current = await read_value(bus, CURRENT_KEY)
         except BusError as error:
             logger().warning("register_read_failed", reason=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
@@ -128,7 +127,7 @@ async def _is_superseded(bus: Bus, payload: bytes) -> bool:
 
 
 async def _read_chunk(bus: Bus, chunk: RegisterChunk) -> bytes:
-    content = await bus.kv_get(REGISTER_BUCKET, chunk.key)
+    content = await read_value(bus, chunk.key)
     if content is None:
         raise UnverifiedError(f"the register in force lacks {chunk.key}: publish the register again")
     if not is_intact(chunk, content):
@@ -155,14 +154,14 @@ async def _assemble(manifest: RegisterManifest, contents: Sequence[bytes]) -> Re
 
 async def read_manifest(bus: Bus, key: str, *, from_leader: bool = False) -> RegisterManifest | None:
     """Return a manifest; None when it is missing, or cannot be verified and is to be replaced. Raises BusError."""
-    payload = await _read_value(bus, key, from_leader=from_leader)
+    payload = await read_value(bus, key, from_leader=from_leader)
     try:
         return _verified(payload) if payload is not None else None
     except UnverifiedError:
         return None
 
 
-async def _read_value(bus: Bus, key: str, *, from_leader: bool = False) -> bytes | None:
+async def read_value(bus: Bus, key: str, *, from_leader: bool = False) -> bytes | None:
     """Return a value; None when it is missing, or is torn and to be replaced."""
     try:
         return await bus.kv_get(REGISTER_BUCKET, key, from_leader=from_leader)

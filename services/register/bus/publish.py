@@ -47,9 +47,7 @@ async def _publish(bus: Bus, chunks: Mapping[RegisterChunk, bytes], manifest: Re
     current, previous = [await read_manifest(bus, key, from_leader=True) for key in (CURRENT_KEY, PREVIOUS_KEY)]
     repeated = current is not None and current.digest == manifest.digest
     missing = [
-        chunk
-        for chunk, content in chunks.items()
-        if await read_value(bus, chunk.key, from_leader=True) != content
+        chunk for chunk, content in chunks.items() if await read_value(bus, chunk.key, from_leader=True) != content
     ]
     if repeated and not missing:
         return False
@@ -96,7 +94,8 @@ async def _renew(lock: Claim) -> None:
 async def _remove_chunks(bus: Bus, kept: set[str], lock: Claim) -> None:
     """Remove all other chunks: those of older versions, and those of an interrupted publication, in no manifest.
 
-    Without the lock they stay: they may be those of another publication. The next one removes them.
+    So are the parts of large values that other processes put and no key names. Without the lock all of these stay: they
+    may be those of another publication. The next one removes them.
     """
     for key in sorted(await bus.kv_keys(REGISTER_BUCKET, "chunk.>") - kept):
         last = await bus.kv_last(REGISTER_BUCKET, key)
@@ -104,6 +103,8 @@ async def _remove_chunks(bus: Bus, kept: set[str], lock: Claim) -> None:
             return
         if last is not None and not last.deleted:  # a tombstone stays as it is
             await bus.kv_delete(REGISTER_BUCKET, key)
+    if lock.held:
+        await bus.kv_remove_orphans(REGISTER_BUCKET, from_leader=True)
 
 
 async def republish_if_lost(bus: Bus, register: Register, *, now: float) -> bool:

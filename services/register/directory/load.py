@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -101,10 +102,15 @@ def load_register(directory: Path) -> Register:
 def read_directory(directory: Path) -> LoadedRegister:
     """Like ``load_register``, with the locations of agencies, services, links and endpoints, and with warnings."""
     faults = FaultList()
-    if not directory.is_dir():
-        faults.add(Location(str(directory)), "there is no such directory")
-        raise InputError(f"register {directory}", faults)
-    _check_names(directory, faults)
+    try:
+        # With the dot, this fails also if the files in the directory are out of reach.
+        names = sorted(entry.name for entry in os.scandir(f"{directory}/."))
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        reason = "there is no such directory" if missing else f"the directory cannot be read: {error.strerror}"
+        faults.add(Location(str(directory)), reason)
+        raise InputError(f"register {directory}", faults) from error
+    _check_names(directory, names, faults)
     policy = read_policy(directory, faults)
     probes = read_probes(directory, faults)
     tables = {
@@ -153,12 +159,12 @@ def _assemble(
     )
 
 
-def _check_names(directory: Path, faults: FaultList) -> None:
+def _check_names(directory: Path, names: Sequence[str], faults: FaultList) -> None:
     """Find misspelt names of optional files, which would otherwise be ignored without a fault."""
-    for path in sorted(directory.iterdir()):
-        similar = get_close_matches(path.name, OPTIONAL, 1, 0.8)
-        if similar and path.name not in OPTIONAL and not (directory / similar[0]).exists():
-            faults.add(Location(str(path)), f"no such file is read: is it meant to be {similar[0]}?")
+    for name in names:
+        similar = get_close_matches(name, OPTIONAL, 1, 0.8)
+        if similar and name not in OPTIONAL and similar[0] not in names:
+            faults.add(Location(str(directory / name)), f"no such file is read: is it meant to be {similar[0]}?")
 
 
 def _subjects(tables: Mapping[str, CsvTable]) -> set[str] | None:

@@ -77,6 +77,13 @@ def test_no_directory(tmp_path: Path) -> None:
     assert refused.value.report().startswith(f"{tmp_path}/none: there is no such directory")
 
 
+def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:
+    """A path that the system refuses to look at is a fault, with the system's reason."""
+    with pytest.raises(InputError, match="1 fault") as refused:
+        load_register(tmp_path / ("x" * 300))
+    assert "x: the directory cannot be read: File name too long" in refused.value.report()
+
+
 def test_a_misspelt_optional_file(tmp_path: Path) -> None:
     """A misspelt name of an optional file is a fault."""
     directory = write_register(tmp_path, maintainance_csv="subject,from,to,note\n")

@@ -41,6 +41,7 @@ MOST_CELLS: Final = 100_000_000
 """The most counts of all streams together, of one step each: some gigabytes."""
 
 _ALL: Final = "all streams"
+_read_count = partial(read_whole, most=10**15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,8 @@ def _read(file: Path, step_seconds: int, zone: tzinfo) -> list[_Count]:
     seen: dict[tuple[int, str], int] = {}
     for row in table.rows:
         moment = row.need("time", partial(read_moment, zone=zone), None)
-        stream, count = row.need("stream", read_name, ""), row.need("count", read_whole, None)
-        failed, expected_zero = row.read("failed", read_whole, 0), row.read("expected_zero", read_flag, default=False)
+        stream, count = row.need("stream", read_name, ""), row.need("count", _read_count, None)
+        failed, expected_zero = row.read("failed", _read_count, 0), row.read("expected_zero", read_flag, default=False)
         if moment is None or not stream or count is None:
             continue
         start = int(moment.timestamp()) // step_seconds * step_seconds

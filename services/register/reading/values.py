@@ -28,6 +28,8 @@ _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 # A prober holds an answer in memory, and 2,000 probes may be under way.
 _LARGEST_BYTES = 64 << 20
 _LONGEST_SECONDS = 10 * 366 * 86_400
+# Messages hold whole numbers in 32 bits.
+_LARGEST_WHOLE = (1 << 32) - 1
 # Sums of a million such weights are exact to the unit.
 _HEAVIEST = 1_000_000_000
 _YEARS = range(1900, 2200)
@@ -75,13 +77,15 @@ def read_flag(text: str) -> bool:
     return read_choice(text, "true", "false") == "true"
 
 
-def read_whole(text: str) -> int:
-    """Read a whole number, 0 or more."""
+def read_whole(text: str, *, most: int = _LARGEST_WHOLE) -> int:
+    """Read a whole number from 0 to ``most``."""
     folded = fold(text)
     if not _WHOLE.fullmatch(folded):
         raise ValueError(f"`{text}` is not a whole number")
     if (number := int(folded)) < 0:
         raise ValueError(f"`{text}` is negative")
+    if number > most:
+        raise ValueError(f"`{text}` is above {most}")
     return number
 
 

@@ -203,6 +203,14 @@ open_data: {publisher: Court, licence: CC-BY-4.0, url: "https://peyvand.example/
     ]
 
 
+def test_whole_numbers_have_a_limit(tmp_path: Path) -> None:
+    """A whole number that no message can hold is a fault."""
+    links = register_files()["links.csv"].replace("liens,,,,,,,,,,,", "liens,,,,,,,,4294967296,4294967295,,")
+    assert faults(write_register(tmp_path, links_csv=links)) == [
+        "links.csv:6:54: latency_ms: `4294967296` is above 4294967295"
+    ]
+
+
 def test_null_is_no_value(tmp_path: Path) -> None:
     """A required value that is null is a fault, and no default replaces it."""
     policy = register_files()["policy.yaml"].replace("Asia/Tehran", "null").replace("2026-01-01", "~")

@@ -18,7 +18,7 @@ from services.register.discovery.proposal import (
     to_csv,
     to_yaml,
 )
-from services.register.reading import FaultList, Location, read_http_url, read_table
+from services.register.reading import FaultList, Location, fold, read_http_url, read_table
 
 COLUMNS: Final = {"target": "the URL or the host name", "agency": "the name of the agency", "sector": "its sector"}
 """The columns that are read from a list; the sector is optional."""
@@ -38,8 +38,8 @@ def import_endpoints(file: Path, epoch: date, columns: Mapping[str, str]) -> Reg
             faults.add(
                 Location(str(file), 0, 0), f"`{name}` is not read of a list of endpoints: name {', '.join(COLUMNS)}"
             )
-    target, agency = (columns.get(name, name) for name in ("target", "agency"))
-    sector = columns.get("sector", "")
+    target, agency = (fold(columns.get(name, name)) for name in ("target", "agency"))
+    sector = fold(columns.get("sector", ""))
     rows = read_table(file, faults, required=tuple(filter(None, (target, agency, sector))), optional=None).rows
     if faults:
         raise InputError(f"list {file}", faults)

@@ -73,6 +73,14 @@ def test_rows_that_cannot_be_used_are_left_out_with_the_reason(tmp_path: Path) -
     assert found.left_out[3].line == 7
 
 
+def test_columns_are_named_as_in_the_file(tmp_path: Path) -> None:
+    """A column may be named in the file's own letters, Arabic or Persian."""
+    path = listed(tmp_path, "نشاني,دستگاه\na.example,Tax Office\n")
+    for name in ("نشاني", "نشانی"):
+        found = import_endpoints(path, DAY, {"target": name, "agency": "دستگاه"})
+        assert "https://a.example/" in found.files["endpoints.csv"]
+
+
 def test_a_list_with_other_columns_is_refused(tmp_path: Path) -> None:
     """Missing and meaningless columns are faults, all at once. Other importers take no columns."""
     path = listed(tmp_path, "domain,agency\na.example,A\n")

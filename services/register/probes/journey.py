@@ -29,7 +29,6 @@ GIVEN_VARIABLES = frozenset({"target"})
 """Variables that every step of a journey has: the target of its link or endpoint."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PLACES = ("json", "xpath", "header", "pattern")
 _DEFAULT = Probe(name="", kind="journey")
 
 
@@ -90,22 +89,25 @@ def _check_order(steps: Sequence[Step], items: Sequence[YamlMapping]) -> None:
 
 
 def _captures(mapping: YamlMapping, namespaces: Mapping[str, str]) -> dict[str, Capture]:
+    places: dict[str, Callable[[str], str]] = {
+        "json": read_path,
+        "xpath": partial(read_xpath, namespaces=namespaces),
+        "header": read_name,
+        "pattern": _read_group,
+    }
     captures: dict[str, Capture] = {}
     for variable, given in mapping.entries("capture"):
-        item = given.mapping(variable, (*_PLACES, "encode"))
+        item = given.mapping(variable, (*places, "encode"))
         if not _VARIABLE.fullmatch(variable):
             given.faults.add(given.key_at(variable), f"`{variable}` is not a name for a variable")
         elif variable in GIVEN_VARIABLES:
             given.faults.add(given.key_at(variable), f"`{variable}` is given, and cannot be captured")
         if item is None:
             continue
-        if sum(key in item for key in _PLACES) != 1:
-            given.fault(variable, f"needs one of {', '.join(f'`{key}`' for key in _PLACES)}")
+        if sum(key in item for key in places) != 1:
+            given.fault(variable, f"needs one of {', '.join(f'`{key}`' for key in places)}")
         captures[variable] = Capture(
-            json=item.read("json", read_path, ""),
-            xpath=item.read("xpath", lambda text: read_xpath(text, namespaces), ""),
-            header=item.read("header", read_name, ""),
-            pattern=item.read("pattern", _read_group, ""),
+            **{place: item.need(place, read, "") for place, read in places.items() if place in item},
             encode=item.read("encode", lambda text: read_choice(text, "url", "json", "xml"), ""),
         )
     return captures

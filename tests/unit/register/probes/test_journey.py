@@ -91,6 +91,7 @@ permit:
         none: {}
         unknown: {css: h1}
         other: {xpath: //d:id}
+        empty: {header: null}
       expect: {namespaces: {c: urn:civil}}
     - name: login
       kind: journey
@@ -109,10 +110,11 @@ permit:
         "probes.yaml:29:18: unknown: needs one of `json`, `xpath`, `header`, `pattern`",
         "probes.yaml:29:19: key `css` is unknown; known are json, xpath, header, pattern, encode",
         "probes.yaml:30:24: xpath: `//d:id` is not XPath: prefix `d` is not among `namespaces`",
-        "probes.yaml:32:13: name: step `login` is there twice",
-        "probes.yaml:33:13: kind: `journey` is not one of http, soap, xroad-rest, xroad-soap, grpc, tcp, tls, dns",
-        "probes.yaml:35:7: key `name` is missing",
-        "probes.yaml:35:7: key `target` is missing",
+        "probes.yaml:31:25: header: is empty",
+        "probes.yaml:33:13: name: step `login` is there twice",
+        "probes.yaml:34:13: kind: `journey` is not one of http, soap, xroad-rest, xroad-soap, grpc, tcp, tls, dns",
+        "probes.yaml:36:7: key `name` is missing",
+        "probes.yaml:36:7: key `target` is missing",
     ]
 
 

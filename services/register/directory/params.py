@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from services.core.model import BUS_KINDS, Probe, fill_placeholders, fill_probe, partial_texts, placeholders, sent_texts
-from services.register.probes import GIVEN_VARIABLES, ProbeDefinition, is_grpc_request, is_soap_action, is_soap_message
+from services.register.probes import (
+    GIVEN_VARIABLES,
+    ProbeDefinition,
+    is_grpc_request,
+    is_line,
+    is_soap_action,
+    is_soap_message,
+)
 from services.register.reading import (
     CsvRow,
     FaultList,
@@ -135,9 +142,8 @@ def _check_steps(row: CsvRow, journey: Probe, params: Mapping[str, object], url:
 def _check_sent(row: CsvRow, probe: Probe) -> None:
     """Check filled texts in which some characters are not allowed."""
     _check_headers(row, probe)
-    for line in probe.lines:
-        if len(line.send.splitlines()) > 1:
-            row.fault("params", "they put a line break into a line to send")
+    if not all(is_line(line.send) for line in probe.lines):
+        row.fault("params", "they put a line break into a line to send")
     if not is_soap_message(probe, probe.body):
         row.fault("params", f"they make the body of probe `{probe.name}` something that is not XML")
     if not is_grpc_request(probe, probe.body):

@@ -15,6 +15,7 @@ from services.register.probes.references import read_auth, read_file_reference, 
 from services.register.probes.request_messages import (
     check_call,
     check_message,
+    is_line,
     read_action,
     read_call,
     read_descriptors,
@@ -210,9 +211,7 @@ def _read_hex(text: str) -> str:
 
 def _read_line(text: str) -> str:
     placeholders(text)
-    # Sending adds a line feed; for CRLF, the text ends in `\r`, as for blackbox_exporter.
-    line = text.removesuffix("\r")
-    if "\n" in line or "\r" in line:
+    if not is_line(text):
         raise ValueError("holds a line break: a line ends by itself, and each is an item of its own")
     return text
 

@@ -1,4 +1,4 @@
-"""Reads and checks request messages of probes: the gRPC call with its method and descriptors, and the SOAP message."""
+"""Reads and checks request messages of probes: the gRPC call with its method and descriptors, the SOAP message, lines."""
 
 from __future__ import annotations
 
@@ -47,6 +47,11 @@ def is_grpc_request(probe: Probe, body: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def is_line(text: str) -> bool:
+    """Return whether a text can be sent as one line. For lines that end in CRLF it ends in CR, as for blackbox_exporter."""
+    return {"\n", "\r"}.isdisjoint(text.removesuffix("\r"))
 
 
 def check_call(probe: Probe, mapping: YamlMapping) -> None:

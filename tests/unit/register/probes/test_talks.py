@@ -89,6 +89,7 @@ none:
     ("params", "reason"),
     [
         ({"who": "a\\nQUIT", "zone": "b"}, "params: they put a line break into a line to send"),
+        ({"who": "a\\n", "zone": "b"}, "params: they put a line break into a line to send"),
         ({"who": "a", "zone": "b..c"}, "params: `b..c` is not a domain name"),
     ],
 )

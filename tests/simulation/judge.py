@@ -20,6 +20,7 @@ from tests.simulation.archive_judge import archive_faults
 from tests.simulation.component import Component, World
 from tests.simulation.prober import Prober
 from tests.simulation.scorer import Scorer
+from tests.simulation.shape import DAY, SETTLING_DAYS
 from tests.support.cases.api.indicator_answers import measured
 from tests.support.oracles import index as oracle
 
@@ -84,7 +85,7 @@ class Judge:
             yield f"slot {key[2]} of {key[1]} is {found[key]}, and nobody measured it in time"
         now = self._world.loop.time()
         last = None if scorer.published is None else scorer.published.snapshot.as_of
-        if last is None or last < now - 2 * self._world.shape.index_seconds - 4 * self._seconds:
+        if last is None or last < now - SETTLING_DAYS * DAY - 4 * self._seconds:
             yield f"the last index is as of {last}, and it is {now:.0f}"
         yield from self._index(scoring, found, whole=not unsure and not self._world.record.excused["scorer"])
 

@@ -113,6 +113,7 @@ async def _live(world: World, rng: random.Random) -> list[str]:
     else:
         await asyncio.sleep(shape.end - world.loop.time())
         faults.end()
+        scorer.publish_soon()
         await asyncio.sleep(SETTLING_DAYS * DAY)
         if archive is not None:
             await archive.stop()

@@ -60,6 +60,7 @@ class Scorer(Component):
         self.compiled = CompiledRegister.of(world.register)
         self.scoring: Scoring | None = None
         self.published: IndexResult | None = None
+        self._lock = EvidenceLock()
         self._store = Store(self.folder, Calendar.of(world.register.policy))
         world.record.durable[self.name] = self.durable
 
@@ -95,7 +96,8 @@ class Scorer(Component):
         scoring = self.scoring = Scoring(self.compiled, loaded, position)
         self.world.record.repairing.discard(self.name)
         self.note(f"resumes after {position.sequence}")
-        lock, readiness = EvidenceLock(), ReadinessReporter(Health())
+        self._lock, readiness = EvidenceLock(), ReadinessReporter(Health())
+        lock = self._lock
         deaf: Any = Deaf()
         deaf.read_up_to = 0.0  # of exchanges
         reader = MeasurementReader(scoring, lock, metrics=deaf, readiness=readiness, log=self.log)
@@ -119,6 +121,10 @@ class Scorer(Component):
         await together(
             reader.run(cursor, position.sequence + behind), refresh(), self._save_often(scoring, store, lock)
         )
+
+    def publish_soon(self) -> None:
+        """Publish the index of now, if it runs: the next one may be due in days."""
+        self._lock.changed.set()
 
     def told(self, sentence: str) -> None:
         """Excuse messages about slots that the stream may not have in full, after evidence was damaged.

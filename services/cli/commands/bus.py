@@ -89,9 +89,9 @@ def stuck(
     health: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where nats-server serves /healthz.")
     ] = "127.0.0.1:8222",
-    store: Annotated[Path, typer.Option(exists=True, file_okay=False, help="The folder of its streams.")] = Path(
-        "/var/lib/peyvand/nats"
-    ),
+    store: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, readable=False, help="The folder of its streams.")
+    ] = Path("/var/lib/peyvand/nats"),
 ) -> None:
     """Say whether nats-server must be started again.
 

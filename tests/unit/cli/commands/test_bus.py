@@ -1,4 +1,4 @@
-"""``peyvand bus users`` on its files alone, as an administrator runs it."""
+"""``peyvand bus users`` on its files alone, as an administrator runs it, and ``bus stuck`` as its unit does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from services.cli.__main__ import app
 from services.core.errors import SettingsError
+from tests.support.ports import free_port
 from tests.support.small_disk import no_file_beyond
 
 
@@ -71,3 +72,13 @@ def test_the_last_good_seed_is_not_retired(tmp_path: Path) -> None:
     seed.unlink()
     assert "made: api; retired: api" in users(tmp_path, "--retire")
     assert not previous.exists()
+
+
+def test_the_check_of_a_full_disk_needs_no_right_to_read_the_streams(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`peyvand bus stuck` answers a user who may not read the folder of the streams, as that of its unit."""
+    monkeypatch.setattr(os, "access", lambda *_: False)  # to root, every folder is readable
+    health = f"127.0.0.1:{free_port()}"
+    done = CliRunner().invoke(app, ["bus", "stuck", "--health", health, "--store", str(tmp_path)])
+    assert (done.stdout, done.exit_code) == (f"nothing is to be done about {health}\n", 1), done.output

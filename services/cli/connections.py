@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from http.client import HTTPException
 
 import typer
 
@@ -55,5 +56,8 @@ async def open_bus(
 
 def fetch_local(address: str, path: str, timeout: float) -> bytes:
     """GET ``path`` of HOST:PORT on this machine within ``timeout`` seconds. Raises OSError, also for an error status."""
-    with _OPENER.open(f"http://{address}{path}", timeout=timeout) as response:
-        return bytes(response.read())
+    try:
+        with _OPENER.open(f"http://{address}{path}", timeout=timeout) as response:
+            return bytes(response.read())
+    except HTTPException as error:
+        raise ConnectionError(f"{address} gave no whole answer: {error!r}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -55,3 +56,22 @@ def test_loopback_is_requested_without_a_proxy(monkeypatch: pytest.MonkeyPatch) 
         finally:
             server.shutdown()
             serving.join()
+
+
+@pytest.mark.parametrize("answer", [b"INFO {}\r\n", b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf"])
+def test_half_an_answer_is_none(answer: bytes) -> None:
+    """A server that speaks no HTTP, or ends in the middle of its answer, raises OSError like one that is not there."""
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=serve)
+        serving.start()
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(OSError, match=f"{address} gave no whole answer"):
+            connections.fetch_local(address, "/metrics", timeout=DEADLINE)
+        serving.join()

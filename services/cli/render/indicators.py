@@ -122,7 +122,7 @@ def indicator_details(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Group
     if indicator.HasField("strict"):
         strict = f"{_strict(indicator)}, bounds {share_range(indicator.strict.lower, indicator.strict.upper)}"
         table.add_row("strict (all links at once)", strict)
-    for stage in LOSS_STAGES:
+    for stage in LOSS_STAGES if indicator.HasField("point") else ():
         table.add_row(f"lost: {stage_name(stage)}", percent(getattr(indicator.losses, stage)))
     links = f"{indicator.links_required} required, {indicator.links_known} known, {indicator.links_absent} absent"
     table.add_row("links", links)

@@ -81,10 +81,10 @@ def slot_line(indicator: indicator_pb2.Indicator, probes_per_second: float | Non
     """Return one slot in one line, for logs and pipes."""
     worst = largest_loss(indicator.losses)
     lost = getattr(indicator.losses, worst)
-    loss = f"most lost: {stage_name(worst)} {percent(lost)}" if lost else "nothing lost"
+    loss = f"most lost: {stage_name(worst)} {percent(lost)}  " if lost else "nothing lost  "
     return (
         f"{_clock(indicator.as_of.seconds)}Z  index {point(indicator)}  bounds {bounds(indicator)}  "
-        f"known {percent(indicator.known_share)}  {loss}  "
+        f"known {percent(indicator.known_share)}  {loss if indicator.HasField('point') else ''}"
         f"{_rate(probes_per_second)}"
     )
 

@@ -140,7 +140,7 @@ async def test_an_explanation_is_a_waterfall_with_what_would_help(ask):
 
 
 async def test_an_explanation_of_what_is_not_known_has_no_waterfall(api, ask):
-    """Without an estimate nothing is said to be required or answered: the output says that nothing is known yet."""
+    """Without an estimate nothing is said to be required, answered or lost: the output says that nothing is known yet."""
     for key, block in unknown_blocks_of(api.register).items():
         api.take(key, block)
     for words in (["explain"], ["explain", "provider", "tax-office"], ["explain", "link", "deed-tax"]):
@@ -149,6 +149,9 @@ async def test_an_explanation_of_what_is_not_known_has_no_waterfall(api, ask):
         assert "It is not known yet where inquiries are lost." in text
         assert "answered 0.0 %" not in " ".join(text.split())
         assert "required 0.0 %" not in " ".join(text.split())
+    _, text = await ask("indicator", "provider", "tax-office")
+    assert "bounds" in text
+    assert "lost:" not in text
 
 
 async def test_tables_stay_readable_in_a_narrow_terminal(ask):

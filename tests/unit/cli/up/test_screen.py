@@ -183,6 +183,15 @@ def test_a_slot_is_a_line(losses: dict[str, float], rate: float | None, end: str
     assert slot_line(indicator, rate).endswith(end)
 
 
+def test_a_slot_without_a_point_names_no_loss() -> None:
+    """Without a point the line says neither where most is lost nor that nothing is."""
+    for losses in ({}, {"late": 0.02}):
+        indicator = indicator_pb2.Indicator(upper=1.0, known_share=0.1, losses=indicator_pb2.Losses(**losses))
+        assert slot_line(indicator, 62.4).endswith(
+            "index not publishable  bounds 0.0-100.0 %  known 10.0 %  62 probes/s"
+        )
+
+
 def test_a_link_is_shown_with_its_gain() -> None:
     """A link from which others are imputed gains more than it loses. The table shows the gain and not the loss."""
     cost = indicator_service_pb2.LinkCost(loss=0.1, known_share=0.5, index_if_fixed=0.7)

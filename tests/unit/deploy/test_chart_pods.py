@@ -161,6 +161,26 @@ def test_pods_may_reach_the_bus_where_its_address_is(nats: dict[str, str | int],
     assert to_the_bus["ports"] == [{"port": port, "protocol": "TCP"} for port in ports]
 
 
+@pytest.mark.parametrize("component", ["archive", "scorer", "api"])
+def test_who_reads_the_dataset_gets_an_account_for_it(component: str) -> None:
+    """Each component that takes the address of a dataset takes the variables and files that its store asks for."""
+    account = {"name": "AWS_PROFILE", "value": "reader"}
+    volume = {"name": "aws", "secret": {"secretName": "aws"}}
+    mount = {"name": "aws", "mountPath": "/etc/aws", "readOnly": True}
+    given = {
+        "settings": {"archive": "s3://evidence/peyvand"},
+        "env": [account],
+        "volumes": [volume],
+        "volumeMounts": [mount],
+    }
+    pod = dict(pods_of(render({**LEAST, component: given})))[f"bus-watch-peyvand-{component}"]["spec"]
+    (container,) = pod["containers"]
+    assert {"name": "PEYVAND_ARCHIVE", "value": "s3://evidence/peyvand"} in container["env"]
+    assert account in container["env"]
+    assert volume in pod["volumes"]
+    assert mount in container["volumeMounts"]
+
+
 def test_what_selects_finds_its_pods(documents: list[Document]) -> None:
     """Every controller, Service, PodDisruptionBudget and NetworkPolicy selects existing pods and existing ports."""
     pods = [pod for _, pod in pods_of(documents)]

@@ -161,6 +161,24 @@ def test_pods_may_reach_the_bus_where_its_address_is(nats: dict[str, str | int],
     assert to_the_bus["ports"] == [{"port": port, "protocol": "TCP"} for port in ports]
 
 
+@pytest.mark.parametrize(
+    ("console", "ports"),
+    [
+        ({}, [[7410]]),
+        ({"api": {"address": "tls://api.example:443"}}, [[7410, 443]]),
+        ({"api": {"address": "tls://[2001:db8::7]:7410"}}, [[7410]]),
+        ({"settings": {"audience": "signed", "oidc_issuer": "https://id.example/realms/a"}}, [[7410], [443]]),
+        ({"settings": {"audience": "signed", "oidc_issuer": "https://id.example:8443/realms/a"}}, [[7410], [8443]]),
+    ],
+)
+def test_the_console_may_reach_what_it_asks(console: dict[str, dict[str, str]], ports: list[list[int]]) -> None:
+    """The NetworkPolicy allows egress to the ports of the api and of the provider of identities."""
+    values = {**LEAST, "console": {**console, "signIn": {"secret": "sign-in"}}}
+    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(render(values), "NetworkPolicy")}
+    egress = policies["bus-watch-peyvand-console"]["egress"]
+    assert [[port["port"] for port in one["ports"]] for one in egress] == ports
+
+
 @pytest.mark.parametrize("component", ["archive", "scorer", "api"])
 def test_who_reads_the_dataset_gets_an_account_for_it(component: str) -> None:
     """Each component that takes the address of a dataset takes the variables and files that its store asks for."""

@@ -175,6 +175,13 @@ def test_an_upgrade_of_the_stack_reaches_every_service() -> None:
     assert sorted([*servers, *services, *others, "bus"]) == sorted(stack)
 
 
+def test_a_restore_starts_all_that_it_stopped() -> None:
+    """A restore on a single host ends with the target that it stopped, so that no unit stays down."""
+    lines = [" ".join(words) for words in command_lines(_section("Backup and restore", PAGES["operating"]))]
+    restore = lines[lines.index("systemctl stop peyvand.target") :]
+    assert [line for line in restore if line.startswith("systemctl start")][-1] == "systemctl start peyvand.target"
+
+
 def test_the_guide_empties_volumes_of_the_stack() -> None:
     """A restore removes exactly the stack's volumes of the bus, the scorer and the archive."""
     stack = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands.options import API, LONGEST_WINDOW, Address, Window
+from services.core.errors import SettingsError
 
 
 def exchange(
@@ -39,8 +40,12 @@ def exchange(
     of it is undeclared, and which links are silent, disagree with their probes or are used unusually, and what findings go on.
     """
     if files:
+        if window:
+            raise SettingsError("--window is about what the api knows: it goes without FILES")
         _summarise(files, register, columns, as_json=as_json, skip_bad=skip_bad, span_days=span_days)
     else:
+        if register or skip_bad or columns or span_days != 10:
+            raise SettingsError("--register, --skip-bad, --span-days and --columns are about logs: name the FILES")
         _ask_api(window, api, as_json=as_json)
 
 
@@ -52,7 +57,6 @@ def _summarise(
     from services.collector.offline import digest_logs
     from services.collector.records import RowError, column_names
     from services.core.codec import summary_to_json
-    from services.core.errors import SettingsError
     from services.register.attribution import Attributor
     from services.register.directory import load_register
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands.options import API, Address, AsJson, check_choice
+from services.core.errors import SettingsError
 
 KINDS = ("silence", "fall", "rise", "bus_failures", "provider_failures", "slow", "size", "repeats")
 """Labels of FindingKind, whose own module imports more."""
@@ -45,10 +46,17 @@ def findings(
     refused whole. A step that no row is of was not counted; a stream without a row in a step that others have counted none.
     """
     if counts is not None:
+        if kind or agency or link or ended or language != "en":
+            raise SettingsError(
+                "--kind, --agency, --link, --ended and --language are about what the api knows: they go without COUNTS.csv"
+            )
+
         from services.cli.offline_findings import print_findings
 
         print_findings(counts, step=step, timezone=timezone, budget=budget, as_json=as_json)
         return
+    if (step, timezone, budget) != ("1h", "UTC", 1.0):
+        raise SettingsError("--step, --timezone and --budget are about counts: name the file, COUNTS.csv")
     check_choice("--kind", kind, ("", *KINDS))
     check_choice("--language", language, LANGUAGES)
 

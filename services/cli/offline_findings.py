@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, tzinfo
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -46,9 +46,9 @@ _read_count = partial(read_whole, most=10**15)
 
 @dataclass(frozen=True, slots=True)
 class _Count:
-    """A row of the file."""
+    """A row of the file; ``start`` is that of its step, of a day as if the zone were UTC."""
 
-    moment: int
+    start: int
     stream: str
     count: int
     failed: int
@@ -68,12 +68,16 @@ def print_findings(file: Path, *, step: str, timezone: str, budget: float, as_js
         zone = read_zone(timezone)
     except ValueError as error:
         raise SettingsError(f"--timezone: {error}") from error
-    counts, topology, failures = _arrange(_read(file, step_seconds, zone), step_seconds, zone)
+    in_days = step_seconds == DAY_SECONDS
+    read = _read(file, step_seconds, zone)
+    counts, topology, failures = _arrange(read, step_seconds, UTC if in_days else zone)
     settings = DetectorSettings(
         false_findings_per_week=budget, step_seconds=step_seconds, week_steps=DAYS_A_WEEK * DAY_SECONDS // step_seconds
     )
     detector = Detector(topology, settings)
     found = find_all(detector, counts)
+    if in_days:
+        found = [_in_zone(finding, zone) for finding in found]
     if as_json:
         for finding in found:
             typer.echo(json.dumps(asdict(finding), ensure_ascii=False))
@@ -119,6 +123,8 @@ def _read(file: Path, step_seconds: int, zone: tzinfo) -> list[_Count]:
         failed, expected_zero = row.read("failed", _read_count, 0), row.read("expected_zero", read_flag, default=False)
         if moment is None or not stream or count is None:
             continue
+        if step_seconds == DAY_SECONDS:  # with 23 or 25 hours where the clock of the zone changes
+            moment = moment.astimezone(zone).replace(tzinfo=UTC)
         start = int(moment.timestamp()) // step_seconds * step_seconds
         if failed > count:
             row.fault("failed", f"{failed} of {count} cannot have failed")
@@ -135,8 +141,8 @@ def _read(file: Path, step_seconds: int, zone: tzinfo) -> list[_Count]:
 
 def _arrange(read: Sequence[_Count], step_seconds: int, zone: tzinfo) -> tuple[FlowCounts, Topology, bool]:
     """Arrange rows as arrays; a step without rows was not read, and in others a stream without a row counted none."""
-    first = min(one.moment for one in read)
-    steps = (max(one.moment for one in read) - first) // step_seconds + 1
+    first = min(one.start for one in read)
+    steps = (max(one.start for one in read) - first) // step_seconds + 1
     streams = sorted({one.stream for one in read})
     if steps > MOST_STEPS or steps * len(streams) > MOST_CELLS:
         raise SettingsError(
@@ -147,7 +153,7 @@ def _arrange(read: Sequence[_Count], step_seconds: int, zone: tzinfo) -> tuple[F
     left_out = np.zeros((len(streams), steps), np.bool_)
     rows = np.zeros(steps, np.bool_)
     for one in read:
-        cell = position[one.stream], (one.moment - first) // step_seconds
+        cell = position[one.stream], (one.start - first) // step_seconds
         count[cell], failed[cell], left_out[cell] = one.count, one.failed, one.expected_zero
         rows[cell[1]] = True
     nothing = np.zeros_like(count)
@@ -172,6 +178,16 @@ def _week_steps(first: int, steps: int, step_seconds: int, zone: tzinfo) -> np.n
     local = [datetime.fromtimestamp(start, zone) for start in starts]
     seconds = [((one.weekday() * 24 + one.hour) * 60 + one.minute) * 60 + one.second for one in local]
     return np.array(seconds, np.int64) // step_seconds
+
+
+def _in_zone(finding: Finding, zone: tzinfo) -> Finding:
+    """Return a finding whose times are days of a zone, written as if it were UTC, with the moments that they stand for."""
+
+    def moment(start: int) -> int:
+        return int(datetime.fromtimestamp(start, UTC).replace(tzinfo=zone).timestamp())
+
+    ended_at = None if finding.ended_at is None else moment(finding.ended_at)
+    return replace(finding, since=moment(finding.since), found_at=moment(finding.found_at), ended_at=ended_at)
 
 
 def _table(found: Sequence[Finding], zone: tzinfo) -> Table:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -56,6 +57,27 @@ def test_a_stream_that_stops_is_found(run, tmp_path: Path) -> None:
     assert (finding["kind"], finding["subject"], finding["seen"]) == ("silence", "orders", 0)
     assert finding["since"] == int((START + timedelta(days=33)).timestamp())
     assert "silence  orders  2026-02-05 00:00" in run(file, "--step", "6h").stdout
+
+
+@pytest.mark.parametrize(
+    ("zone", "first"),
+    [("Asia/Tehran", "2026-02-20"), ("Europe/London", "2026-02-20"), ("America/New_York", "2026-09-20")],
+)
+def test_a_day_is_one_of_the_time_zone(run, tmp_path: Path, zone: str, first: str) -> None:
+    """Daily counts are of the days of the zone, also across a change of its clock, and a stop has the day since when."""
+    rng, days = np.random.default_rng(3), [date.fromisoformat(first) + timedelta(days=number) for number in range(70)]
+    lines = ["time,stream,count"]
+    for number, day in enumerate(days):
+        lines += [f"{day},orders,{rng.poisson(400) * (number < 60)}", f"{day},visits,{rng.poisson(90)}"]
+    (tmp_path / "counts.csv").write_text("\n".join(lines))
+    result = run(tmp_path / "counts.csv", "--step", "1d", "--timezone", zone, "--json")
+    (finding,) = map(json.loads, result.stdout.splitlines())
+    assert datetime.fromtimestamp(finding["since"], ZoneInfo(zone)).replace(tzinfo=None) == datetime.combine(
+        days[60], time.min
+    )
+    assert (
+        f"silence  orders  {days[60]} 00:00" in run(tmp_path / "counts.csv", "--step", "1d", "--timezone", zone).stdout
+    )
 
 
 def test_nothing_is_found_where_nothing_is_wrong_or_nothing_was_expected(run, tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from typing import Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
+from jsonpath_rfc9535 import JSONPathError
+from lxml import etree
+
 from services.core.model import Capture
 from services.prober.checks.document import CheckFailedError, document_of
 from services.prober.checks.xml_values import texts
@@ -57,6 +60,8 @@ class CompiledCapture:
             value = self.find(observation)
         except CheckFailedError as failed:
             raise CaptureError(failed.detail) from failed
+        except (JSONPathError, etree.XPathError) as error:  # such as an answer that is nested too deep
+            raise CaptureError(f"the search failed: {type(error).__name__}") from error
         if value is None or value == "":
             raise CaptureError("nothing was found")
         if not isinstance(value, str | bool | int | float):

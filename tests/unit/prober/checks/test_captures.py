@@ -48,6 +48,7 @@ def test_headers_are_found_in_any_case() -> None:
     [
         (Capture(json="$.a"), b'{"a": ""}', "nothing was found"),
         (Capture(json="$.a"), b"<a/>", "the body is not JSON"),
+        (Capture(json="$..a"), b"[" * 500 + b"]" * 500, "the search failed: JSONPathRecursionError"),
         (Capture(json="$.a"), b'{"a": {}}', "neither text, number nor flag"),
         (Capture(json="$.a"), b'{"a": "x\\r\\nX-Evil: 1"}', "holds a control character"),
         (Capture(json="$.a"), '{"a": "x\u2028y"}'.encode(), "holds a control character"),

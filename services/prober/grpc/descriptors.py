@@ -99,7 +99,7 @@ class GrpcMethod:
                     descriptor_pool=self.pool,
                 )
             )
-        except (Error, TypeError, ValueError, KeyError, AttributeError) as error:
+        except (Error, TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
             raise GrpcAnswerError(f"the answer's {name} cannot be expressed in JSON") from error
 
 

@@ -118,11 +118,18 @@ def test_a_body_that_does_not_fit_is_refused_without_its_values(body: str, where
 
 
 def test_answers_that_have_no_json() -> None:
-    """An answer that is not the message, or contains one of an unknown type, is an error."""
+    """An answer that is not the message, contains one of an unknown type, or is nested too deep, is an error."""
     method = _TAX.method("tax.Inquiry/Ask")
-    unknown = Any()
+    unknown, deep = Any(), Any()
     unknown.Pack(Duration())
-    for data in (b"\xff", b"\x32" + bytes([unknown.ByteSize()]) + unknown.SerializeToString(), b"\x0a\x01\xff"):
+    for _ in range(500):
+        deep = Any(type_url="type.googleapis.com/google.protobuf.Any", value=deep.SerializeToString())
+    record: typing.Any = method.output()
+    answers = [b"\xff", b"\x0a\x01\xff"]
+    for extra in (unknown, deep):
+        record.extra.ParseFromString(extra.SerializeToString())
+        answers.append(record.SerializeToString())
+    for data in answers:
         with pytest.raises(GrpcAnswerError, match=r"tax\.Record"):
             method.answer(data)
 

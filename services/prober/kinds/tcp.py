@@ -143,6 +143,7 @@ class _Dialogue(LineConnection):
             return 0
         if not buffer.startswith(turn.first[: len(buffer)]):
             self.fail(Cause.LINE, f"the server did not begin with the bytes {turn.first.hex(' ')}")
+            return None
         return len(turn.first) if len(buffer) >= len(turn.first) else None
 
     def matched(self) -> None:

@@ -143,3 +143,11 @@ async def test_bytes_at_the_beginning(first: bytes, reason: Reason) -> None:
     async with talking(shell) as server:
         result = await probe(server.port, *lines)
     assert result.judgement.reason is (reason if len(first) > 3 else Reason.CONNECTION_CLOSED)
+
+
+async def test_other_bytes_end_a_talk_before_tls() -> None:
+    """A dialogue that would continue over TLS ends at wrong bytes: it has no TLS phase."""
+    async with talking(lambda connection: connection.say(b"N")) as server:
+        result = await probe(server.port, LineStep(expect_hex=b"S".hex(), starttls=True))
+    assert result.judgement.reason is Reason.LINE
+    assert result.observation.phases.tls is None

@@ -134,6 +134,7 @@ class Http1Connection(HttpConnection):
         if status < 200 and status != 101:
             return
         self.phase = Phase.TRANSFER
+        self.first_byte = self.first_byte or perf_counter()  # it may come together with an interim answer
         framing = {name.lower() for name, _ in self.headers} & {b"content-length", b"transfer-encoding"}
         self._until_close = not framing or (b"transfer-encoding" in framing and not self._chunked())
         if self._request.head:

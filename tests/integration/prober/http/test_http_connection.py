@@ -132,18 +132,19 @@ async def test_an_answer_may_end_with_the_connection() -> None:
 
 
 async def test_interim_answers_are_skipped() -> None:
-    """A 100 or 103 before the answer is not the answer; chunks are joined."""
+    """A 100 or 103 before the answer is not the answer, even if both arrive together; chunks are joined."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(
             b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
         )
-        writer.write(b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n")
 
     async with serving(handle) as server:
         result = await ask(server.url(), Expect(body=Patterns(must=("^abcdef$",))))
     assert result.judgement.reason is Reason.OK
     assert result.observation.headers == (("transfer-encoding", "chunked"),)
+    assert None not in (result.observation.phases.processing, result.observation.phases.transfer)
 
 
 _OK = b"HTTP/1.1 200 OK\r\n"

@@ -121,9 +121,9 @@ def draw_departures(routes: Sequence[Route], seed: int, number: int) -> Mapping[
     return {service: Departure(kind, service, start, start + _LENGTH) for kind, service in pairs}
 
 
-def departures(routes: Sequence[Route], seed: int, slots: int) -> Iterator[Departure]:
-    """Yield the departures that begin in the first slots, in their order."""
-    for start in range(_FIRST, slots, PERIOD):
+def departures(routes: Sequence[Route], seed: int, begin: int, end: int) -> Iterator[Departure]:
+    """Yield the departures that begin in slots [begin, end), in their order."""
+    for start in range(begin + (_FIRST - begin) % PERIOD, end, PERIOD):
         yield from draw_departures(routes, seed, start).values()
 
 

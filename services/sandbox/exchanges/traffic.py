@@ -56,9 +56,9 @@ class SimulatedTraffic:
             self._drawn[slot] = self._draw(slot)
         return self._drawn[slot]
 
-    def departures(self, slot: int) -> Iterator[Departure]:
-        """Yield the departures that begin before a slot, with slots counted from the first one."""
-        return departures(self.bus.routes, self._seed, slot - self.first_slot)
+    def departures(self, begin: int, end: int) -> Iterator[Departure]:
+        """Yield the departures that begin in slots [begin, end). Their own slots are counted from the first one."""
+        return departures(self.bus.routes, self._seed, begin - self.first_slot, end - self.first_slot)
 
     def _draw(self, slot: int) -> Sequence[SimulatedExchange]:
         rng = random.Random(f"{self._seed}/traffic/{slot - self.first_slot}")

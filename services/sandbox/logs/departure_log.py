@@ -19,17 +19,16 @@ class DepartureLog:
         """Open the log empty: its lines follow from the run, so that a resumed run writes them again."""
         self._traffic = traffic
         self._file = JsonLinesFile(path, ())
-        self._written = 0
+        self._slot = traffic.first_slot
 
     def advance(self, slot: int) -> None:
         """Write all departures that begin up to the slot after ``slot``; call this every slot."""
-        first = self._traffic.first_slot
-        new = list(self._traffic.departures(slot + 2))[self._written :]
-        self._written += len(new)
+        first, end = self._traffic.first_slot, slot + 2
         self._file.append(
             encode_line({"kind": one.kind, "service": one.service, "from": first + one.start, "to": first + one.end})
-            for one in new
+            for one in self._traffic.departures(self._slot, end)
         )
+        self._slot = max(self._slot, end)
 
     def close(self) -> None:
         """Close the file."""

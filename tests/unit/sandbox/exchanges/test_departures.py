@@ -33,7 +33,7 @@ def traffic(seed: int, rate: float) -> SimulatedTraffic:
 
 def departures_of(busy: SimulatedTraffic, period: int) -> list[Departure]:
     """Return the departures of a period, in slots of the run."""
-    return [one for one in busy.departures(FIRST + (period + 1) * PERIOD) if one.start // PERIOD == period]
+    return list(busy.departures(FIRST + period * PERIOD, FIRST + (period + 1) * PERIOD))
 
 
 def test_every_period_has_a_departure_of_each_kind() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ class JsonLinesFile:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with suppress(OSError):  # lines that cannot be written, as `append` has reported
+            self._file.close()
 
     def _unwritable(self, error: OSError) -> StateError:
         return StateError(

@@ -9,6 +9,7 @@ from services.core.errors import StateError
 from services.sandbox.faults.faults import CYCLE
 from services.sandbox.faults.timeline import FaultTimeline
 from services.sandbox.logs.access_log import AccessLog
+from services.sandbox.logs.json_lines import JsonLinesFile
 from services.sandbox.logs.run import Run, RunHeader, choose_run, read_header
 from services.sandbox.logs.truth_log import TruthLog
 from services.sandbox.scenario.scenario import BUS, make_scenario
@@ -176,3 +177,11 @@ def test_a_log_that_cannot_be_written_is_said(tmp_path):
     line = FaultTimeline(MADE.served_links, bus=BUS, seed=1, first_slot=1)
     with pytest.raises(StateError, match=r"truth\.ndjson"):
         TruthLog(tmp_path / "truth.ndjson", WANTED, line, (), 0)
+
+
+def test_a_full_disk_is_still_said_once_the_log_is_closed():
+    """A log on a full disk is reported, and closing it afterwards raises nothing in place of the report."""
+    log = JsonLinesFile(Path("/dev/full"), None)
+    with pytest.raises(StateError, match="No space left on device"):
+        log.append([b"{}\n"])
+    log.close()

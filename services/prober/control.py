@@ -48,10 +48,6 @@ class ControlTargets:
         self._tcp_built = {url: prepare_tcp(_TCP, url, {}, environment) for url in targets if _is_tcp(url)}
         self._http_built = {url: build_http_target(_HTTP, url, environment) for url in targets if not _is_tcp(url)}
 
-    def __len__(self) -> int:
-        """Return how many control targets there are."""
-        return len(self._targets)
-
     async def check(self) -> dict[str, str]:
         """Check each target once. Return the problem of each that failed; empty means that the vantage sees."""
         deadline = monotonic() + CONTROL_TIMEOUT
@@ -120,8 +116,7 @@ class ControlLoop(Generic[Held]):
     ``release`` is called with each held value and what failed around it.
 
     One rhythm for all three keeps a measurement from waiting for each of them in turn. A flush is one message, whatever
-    it holds, and the number of messages decides the cost of probing few targets. Without control targets, every round
-    passes.
+    it holds, and the number of messages decides the cost of probing few targets.
     """
 
     vantage: str
@@ -132,8 +127,7 @@ class ControlLoop(Generic[Held]):
     log: Logger
     first_round: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     """Set once the first round has ended: from then on it is known whether the vantage sees."""
-    _targets: ControlTargets | None = field(default=None, init=False)
-    _names: ControlNames | None = field(default=None, init=False)
+    _checked: tuple[ControlTargets, ControlNames] | None = field(default=None, init=False)
     _failing: dict[str, str] = field(default_factory=dict, init=False)
     _unresolved: dict[str, str] = field(default_factory=dict, init=False)
     _begun: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -141,7 +135,7 @@ class ControlLoop(Generic[Held]):
 
     def use(self, targets: ControlTargets, names: ControlNames) -> None:
         """Check these targets and names from the next round on. The first call starts the rounds."""
-        self._targets, self._names = targets, names
+        self._checked = targets, names
         self._begun.set()
 
     async def run(self) -> None:
@@ -150,7 +144,8 @@ class ControlLoop(Generic[Held]):
         for number in count(1):
             last = self._ending.is_set()
             began = monotonic()
-            await self._round(began)
+            if self._checked is not None:
+                await self._round(began, *self._checked)
             if last or number % _ROUNDS_PER_FLUSH == 0:
                 await self.flush()
             if last:
@@ -164,10 +159,8 @@ class ControlLoop(Generic[Held]):
         self._ending.set()
         self._begun.set()
 
-    async def _round(self, began: float) -> None:
-        failing, unresolved = await asyncio.gather(
-            self._targets.check() if self._targets else _nothing(), self._names.check() if self._names else _nothing()
-        )
+    async def _round(self, began: float, targets: ControlTargets, names: ControlNames) -> None:
+        failing, unresolved = await asyncio.gather(targets.check(), names.check())
         if failing.keys() != self._failing.keys():
             self.metrics.show_failing(self.vantage, failing)
             if failing:
@@ -180,12 +173,7 @@ class ControlLoop(Generic[Held]):
             else:
                 self.log.info("resolver_answers")
         self._failing, self._unresolved = failing, unresolved
-        if self._targets:
-            self.metrics.blind.labels(self.vantage).set(bool(failing))
-            self.metrics.unresolved.labels(self.vantage).set(bool(unresolved))
+        self.metrics.blind.labels(self.vantage).set(bool(failing))
+        self.metrics.unresolved.labels(self.vantage).set(bool(unresolved))
         for held, faults in self.bracket.round(began, VantageFaults(bool(failing), bool(unresolved))):
             self.release(held, faults)
-
-
-async def _nothing() -> dict[str, str]:
-    return {}

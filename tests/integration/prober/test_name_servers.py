@@ -37,8 +37,9 @@ class Vantage:
         bracket: Bracket[HeldMeasurement] = Bracket(100.0)
         self._pipeline = Pipeline(ProbeRunner(self.environment, log), bracket, self, metrics)  # type: ignore[arg-type]
         self._control = ControlLoop("north", bracket, self._pipeline.release, self._flush, metrics, log)
-        self._control.use(
-            ControlTargets((), self.environment), ControlNames(control_names, (), self.environment.outbound.resolver)
+        self._checked = (
+            ControlTargets((), self.environment),
+            ControlNames(control_names, (), self.environment.outbound.resolver),
         )
 
     def add(self, row: Measurement) -> None:
@@ -55,9 +56,9 @@ class Vantage:
         plan = ProbingPlan(
             Origin("north", "p", "r", "p"), 300, {target: assigned}, Rendezvous(), (), (), Proxy(), 1.0, 1
         )
-        await self._control._round(asyncio.get_running_loop().time())
+        await self._control._round(asyncio.get_running_loop().time(), *self._checked)
         await self._pipeline.probe(Launch(target=target, slot_start=1 << 40, due=0.0, latest=0.0), plan)
-        await self._control._round(asyncio.get_running_loop().time())
+        await self._control._round(asyncio.get_running_loop().time(), *self._checked)
         return self.rows[-1]
 
 

@@ -116,7 +116,7 @@ class Spool:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = files.lock(self._folder / "lock")
             files.clear_parts(self._folder)
-            self.damaged = sum(1 for _ in self._folder.glob(f"*{files.DAMAGED}"))
+            self.damaged = files.count_damaged(self._folder)
             self.next = self.kept.open()
         except BlockingIOError as error:
             raise StateError(f"another prober uses the spool {self._folder}: give each its own --data") from error

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from services.core import files
 from services.core.errors import StateError
 
 
@@ -21,9 +22,7 @@ class JsonLinesFile:
         self._path = path
         try:
             if kept is not None:
-                draft = path.with_suffix(".new")
-                draft.write_bytes(b"".join(kept))
-                draft.replace(path)
+                files.replace(path, b"".join(kept))
             self._file = path.open("ab")
         except OSError as error:
             raise self._unwritable(error) from error

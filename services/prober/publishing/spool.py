@@ -13,8 +13,9 @@ import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from errno import EMFILE, ENFILE
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from time import time
@@ -24,6 +25,7 @@ import msgspec
 
 from services.core import files
 from services.core.errors import StateError
+from services.core.tasks import run_in_thread
 from services.prober.publishing.kept import KeptFile, KeptFiles
 
 _MAGIC: Final = b"peyvand spool 1\n"
@@ -79,6 +81,16 @@ def _decode(data: bytes) -> tuple[int, tuple[SpooledMessage, ...]]:
     return msgspec.msgpack.decode(content[len(_MAGIC) :], type=tuple[int, tuple[SpooledMessage, ...]])
 
 
+def _read(path: Path) -> tuple[int, tuple[SpooledMessage, ...]] | None:
+    """Return what is in a file, None if it cannot be read. Raises OSError when no file can be opened at the moment."""
+    try:
+        return _decode(path.read_bytes())
+    except (OSError, ValueError) as error:
+        if _lacks_descriptors(error):
+            raise
+        return None
+
+
 def _lacks_descriptors(error: Exception) -> TypeGuard[OSError]:
     """Return whether a file was not opened because too many are open, which says nothing about the file."""
     return isinstance(error, OSError) and error.errno in (EMFILE, ENFILE)
@@ -100,13 +112,11 @@ class Spool:
         self.next = 0
         self._in_memory = 0
         self._keeps = keep > 0
-        self._acknowledged: list[tuple[SpoolBatch, int]] = []
+        self._acknowledged: list[tuple[Path, int, int]] = []  # with rows and sequence
         self.kept = KeptFiles(folder, limit, keep)
         self.pending: deque[SpoolBatch] = deque()
         self.size = 0
-        self.dropped = 0
-        self.dropped_rows = 0
-        self.damaged = 0
+        self.dropped = self.dropped_rows = self.damaged = 0
         self.newly_damaged: list[Path] = []
         self._left_over: list[Path] = []
 
@@ -118,21 +128,16 @@ class Spool:
             files.clear_parts(self._folder)
             self.damaged = files.count_damaged(self._folder)
             self.next = self.kept.open()
+            for path in sorted(self._folder.glob(f"{'[0-9]' * _DIGITS}{_SUFFIX}")):
+                self.next = max(self.next, int(path.stem) + 1)
+                if (found := _read(path)) is None:
+                    self._set_aside(path)
+                else:
+                    self._append(SpoolBatch(path, path.stat().st_size, found[0], again=True))
         except BlockingIOError as error:
             raise StateError(f"another prober uses the spool {self._folder}: give each its own --data") from error
         except OSError as error:
             raise StateError(f"the spool {self._folder} cannot be used: {os.strerror(error.errno or 0)}") from error
-        for path in sorted(self._folder.glob(f"{'[0-9]' * _DIGITS}{_SUFFIX}")):
-            self.next = max(self.next, int(path.stem) + 1)
-            try:
-                data = path.read_bytes()
-                rows, _ = _decode(data)
-            except (OSError, ValueError) as error:
-                if _lacks_descriptors(error):
-                    raise StateError(f"the spool {self._folder} cannot be read: {error.strerror}") from error
-                self._set_aside(path)
-            else:
-                self._append(SpoolBatch(path, len(data), rows, again=True))
         self._trim()
 
     def close(self) -> None:
@@ -169,16 +174,11 @@ class Spool:
         if batch.messages is not None:
             return batch.messages
         assert batch.path is not None
-        try:
-            data = await asyncio.to_thread(batch.path.read_bytes)
-            return _decode(data)[1]
-        except (OSError, ValueError) as error:
-            if _lacks_descriptors(error):
-                raise
-            if batch in self.pending:
-                self._set_aside(batch.path)
-                self._remove(batch)
-            return ()
+        found = await asyncio.to_thread(_read, batch.path)
+        if found is None and batch in self.pending:
+            self._set_aside(batch.path)
+            self._remove(batch)
+        return found[1] if found else ()
 
     async def acknowledged(self, batch: SpoolBatch, sequence: int) -> None:
         """Keep a batch that the bus has, up to ``sequence`` of its stream, or forget it."""
@@ -188,7 +188,7 @@ class Spool:
             self._remove(batch)
             return
         self._forget(batch)
-        self._acknowledged.append((replace(batch, messages=None), sequence))
+        self._acknowledged.append((batch.path, batch.rows, sequence))
         # Batches of an earlier run are kept at once. Otherwise a series of crashes would send them again each time.
         is_last_again = batch.again and not any(other.again for other in self.pending)
         if is_last_again or len(self._acknowledged) >= _KEPT_TOGETHER:
@@ -203,18 +203,17 @@ class Spool:
         if not done:
             return
         try:
-            messages = [message for batch, _ in done for message in await self.read(batch)]
-            await asyncio.to_thread(self._keep, done, messages)
+            await run_in_thread(partial(self._keep, done))
         except OSError:
             self._acknowledged = [*done, *self._acknowledged]
 
-    def _keep(self, done: Sequence[tuple[SpoolBatch, int]], messages: Sequence[SpooledMessage]) -> None:
+    def _keep(self, done: Sequence[tuple[Path, int, int]]) -> None:
         """Write acknowledged batches into a file. Raises OSError when this process cannot open any file right now."""
-        paths = [batch.path for batch, _ in done if batch.path is not None]
-        sequence = max(sequence for _, sequence in done)
-        number = int(paths[0].stem)
+        paths, rows, sequences = zip(*done, strict=True)
+        messages = [message for path in paths if (found := _read(path)) for message in found[1]]
+        number, sequence = int(paths[0].stem), max(sequences)
         path = self.kept.path(number, sequence)
-        data = _encode(messages, sum(batch.rows for batch, _ in done))
+        data = _encode(messages, sum(rows))
         try:
             self._write(path, data)
         except OSError as error:

@@ -67,6 +67,23 @@ def no_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+async def test_a_stop_leaves_no_acknowledged_batch_to_send(tmp_path: Path) -> None:
+    """A prober that is stopped while it keeps acknowledged batches has none of them to send when it starts."""
+    spool = opened(tmp_path)
+    for number in (1, 2):
+        batch = await spool.add([SpooledMessage.of("subject", bytes([number]) * 100)], rows=number)
+        await spool.acknowledged(batch, 10 * number)
+    keeping = asyncio.create_task(spool.keep())
+    await asyncio.sleep(0)
+    keeping.cancel()
+    await asyncio.wait({keeping})
+    await spool.keep()
+    spool.close()
+    restarted = opened(tmp_path)
+    assert (len(restarted.pending), restarted.kept.sequence) == (0, 20)
+    restarted.close()
+
+
 async def test_too_many_open_files_lose_no_kept_batch(tmp_path: Path) -> None:
     """While this process can open no file, batches that are acknowledged wait to be kept, and kept ones wait to be sent again."""
     spool = opened(tmp_path)

@@ -82,4 +82,6 @@ async def test_a_default_holds_where_our_environment_says_nothing(
         child = SupervisedProcess("child", SLEEPER, tmp_path / "child.log", lock.fileno(), defaults={"GOGC": "50"})
         async with running(child, []):
             assert child.process is not None
-            assert psutil.Process(child.process.pid).environ()["GOGC"] == seen
+            process = psutil.Process(child.process.pid)
+            # Until the kernel has set up the program, its environment is empty.
+            assert (await eventually(process.environ, "the child ran its command"))["GOGC"] == seen

@@ -61,7 +61,7 @@ def _check_reference(target: str, schema: object) -> None:
         raise ValueError(f"refers to `{target}`, another document: put it under `$defs`")
     try:
         Registry().resolver_with_root(DRAFT202012.create_resource(schema)).lookup(target)
-    except Unresolvable:
+    except (Unresolvable, TypeError, ValueError):  # the last two where it leads into a number or a text
         raise ValueError(f"refers to `{target}`, which is not there") from None
 
 

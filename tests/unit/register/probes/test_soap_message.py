@@ -153,6 +153,8 @@ g: {{kind: http, expect: {{schema: {{$ref: "#/$defs/a"}}}}}}
 h: {{kind: http, expect: {{schema: {{$id: "urn:a"}}}}}}
 i: {{kind: http, expect: {{schema: {{patternProperties: {{}}, unevaluatedProperties: false}}}}}}
 j: {{kind: http, expect: {{schema: {{enum: [{{pattern: "a(?=b)", $ref: x, $id: y}}]}}}}}}
+k: {{kind: http, expect: {{schema: {{minLength: 1, $ref: "#/minLength/a"}}}}}}
+l: {{kind: http, expect: {{schema: {{title: text, $ref: "#/title/a"}}}}}}
 """
     assert of_probes(tmp_path, probes) == [
         "5:18: path: `//[` is not XPath: invalid expression",
@@ -178,6 +180,8 @@ j: {{kind: http, expect: {{schema: {{enum: [{{pattern: "a(?=b)", $ref: x, $id: y
         "14:34: schema: refers to `#/$defs/a`, which is not there",
         "15:34: schema: holds `$id`: a schema is known by its place alone",
         "16:34: schema: holds `unevaluatedProperties` beside `patternProperties`: write `additionalProperties`",
+        "18:34: schema: refers to `#/minLength/a`, which is not there",
+        "19:34: schema: refers to `#/title/a`, which is not there",
     ]
 
 

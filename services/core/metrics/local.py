@@ -58,3 +58,7 @@ class LocalHistogram(Collector):
         bounds = map(floatToGoString, (*self._bounds, float("inf")))
         buckets = list(zip(bounds, accumulate(self._counts), strict=True))
         yield HistogramMetricFamily(self._metric.name, self._metric.help, buckets=buckets, sum_value=self._sum)
+
+    def describe(self) -> Iterator[HistogramMetricFamily]:
+        """Yield the same, as LocalCounter does."""
+        return self.collect()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.core.metrics import TABLE, LocalCounter
+from services.core.metrics import TABLE, LocalCounter, LocalHistogram
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Probe
@@ -112,14 +112,17 @@ def test_a_target_that_went_and_came_back_shows_nothing_old(
     assert registry.get_sample_value("peyvand_probe_targets", {"kind": "link"}) == 2
 
 
-def test_a_local_counter_can_be_requested_alone() -> None:
-    """/metrics?name[]= finds a local counter, which `peyvand up` needs for its probes per second."""
+def test_local_metrics_can_be_requested_alone() -> None:
+    """/metrics?name[]= finds them, which `peyvand up` needs for its probes per second."""
     registry = CollectorRegistry()
     outcomes = LocalCounter("peyvand_probe_outcomes_total", Outcome)
     registry.register(outcomes)
     outcomes.counts[Outcome.OK] = 3
+    registry.register(LocalHistogram("peyvand_probe_schedule_lag_seconds"))
     text = generate_latest(registry.restricted_registry(["peyvand_probe_outcomes_total"])).decode()
     assert 'peyvand_probe_outcomes_total{outcome="ok"} 3.0' in text
+    text = generate_latest(registry.restricted_registry(["peyvand_probe_schedule_lag_seconds_count"])).decode()
+    assert "peyvand_probe_schedule_lag_seconds_count 0.0" in text
 
 
 @pytest.mark.usefixtures("metrics")

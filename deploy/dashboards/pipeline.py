@@ -24,7 +24,7 @@ from services.core.model import Stage
 
 __all__ = ["dashboard"]
 
-_COMPONENTS = "prober|scorer|archive|collector|api"
+_COMPONENTS = "prober|scorer|archive|collector|api|console"
 _JOB = ("job", both("Job", "کار"), f'label_values(up{{job=~"{_COMPONENTS}"}}, job)')
 _INSTANCE = ("instance", both("Instance", "نمونه"), 'label_values(up{job=~"$job"}, instance)')
 _UP = f"max by (job, instance) (up{{{OF}}})"

@@ -53,7 +53,7 @@ if [ ! -e "$folder/nats/server.pem" ]; then
   done
   names=
   for host in ${HOSTS:-nats-1 nats-2 nats-3 localhost 127.0.0.1}; do
-    case $host in *[!0-9.:]*) kind=DNS ;; *) kind=IP ;; esac
+    case $host in *:*) kind=IP ;; *[!0-9.]*) kind=DNS ;; *) kind=IP ;; esac
     names=$names${names:+,}$kind:$host
   done
   openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=Peyvand bus" \

@@ -163,7 +163,7 @@ def test_a_certificate_is_made_anew(tmp_path: Path, real: Path, first: Path) -> 
     both = b"".join(_files(tmp_path, "ca.pem") + _files(real, "ca.pem"))
     (tmp_path / "ca.pem").write_bytes(both)
     (tmp_path / "nats" / "server.pem").unlink()
-    _prepared(tmp_path, HOSTS="bus.example.org 192.0.2.10")
+    _prepared(tmp_path, HOSTS="bus.example.org 192.0.2.10 2001:db8::a")
     assert _files(tmp_path, "ca.pem") == [both]
     assert _files(tmp_path, "nats/server.pem") != [before]
     certificate = x509.load_pem_x509_certificate(_files(tmp_path, "nats/server.pem")[0])
@@ -171,7 +171,7 @@ def test_a_certificate_is_made_anew(tmp_path: Path, real: Path, first: Path) -> 
     certificate.verify_directly_issued_by(authority)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["bus.example.org"]
-    assert names.get_values_for_type(x509.IPAddress) == [ip_address("192.0.2.10")]
+    assert names.get_values_for_type(x509.IPAddress) == [ip_address("192.0.2.10"), ip_address("2001:db8::a")]
 
 
 def test_without_names_there_are_main_and_xroad(first: Path) -> None:

@@ -84,7 +84,7 @@ def print_findings(file: Path, *, step: str, timezone: str, budget: float, as_js
         return
     new_console().print(_table(found, zone))
     streams, steps = len(topology.flows), counts.count.shape[1]
-    judged = "" if failures else "; the file has no column `failed`, so failures were not looked for"
+    judged = "" if failures else "; no row has `failed` above 0, so failures were not looked for"
     typer.echo(
         f"{streams} streams over {steps} steps; {budget:g} false findings a week are to be expected{judged}", err=True
     )

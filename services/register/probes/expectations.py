@@ -101,13 +101,14 @@ def _statuses(mapping: YamlMapping) -> tuple[int, ...]:
     """Read a list of statuses and ranges, or a mapping of ``must`` and ``must_not``; return all that are right."""
     if not mapping.is_mapping("status"):
         return tuple(_listed_statuses(mapping, "status"))
+    before = len(mapping.faults)
     given = mapping.mapping("status", ("must", "must_not"))
     if given is None:
         return ()
     right = _listed_statuses(given, "must") if "must" in given else list(_STATUSES)
     wrong = set(_listed_statuses(given, "must_not"))
     statuses = tuple(status for status in right if status not in wrong)
-    if not statuses and not given.faults:
+    if not statuses and len(mapping.faults) == before:
         mapping.fault("status", "leaves no status that is right")
     return statuses
 

@@ -50,7 +50,9 @@ def test_statuses_are_read_with_ranges_and_without_the_forbidden(
 )
 def test_statuses_that_cannot_be_are_faults(tmp_path: Path, written: str, reason: str) -> None:
     """A range that is reversed or outside HTTP, and a list that nothing passes, are refused."""
-    assert _faults(tmp_path, f"status: {written}") == [reason]
+    assert _faults(tmp_path / "alone", f"status: {written}") == [reason]
+    before = "min_version: `1` is not one of 1.2, 1.3"
+    assert _faults(tmp_path / "after another", f"status: {written}", "{min_version: '1'}") == [before, reason]
 
 
 @pytest.mark.parametrize(

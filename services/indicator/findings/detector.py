@@ -212,7 +212,7 @@ class Detector:
         weights = self._weights(one.side, one.flows, of_flows[1])
         if SIDES[one.side].family is not Family.VOLUME:
             return of_flows, weights
-        daily = self.streams.daily()[one.flows]
+        daily = self.streams.daily_volumes()[one.flows]
         one.today += np.where(daily, of_flows, 0.0)
         if (step.week_step + 1) % self.settings.day_steps:
             return np.where(daily, 0.0, of_flows), weights

@@ -66,7 +66,7 @@ _OF_VOLUMES: Final = np.array([Family.VOLUME, _FAMILIES, 2 * _FAMILIES, 3 * _FAM
 
 
 class WatchedStreams:
-    """The state of all streams."""
+    """The state of all streams. ``daily`` (sides, r) marks the rows that are judged by the whole day that has begun."""
 
     def __init__(self, rows: Rows, settings: DetectorSettings) -> None:
         self.rows, self.settings = rows, settings
@@ -75,7 +75,7 @@ class WatchedStreams:
         self.dispersion = Dispersion.empty(len(rows))
         self.evidence = ChangeEvidence.empty(len(rows))
         self.today = Today.empty(len(rows))
-        self.peaked = np.zeros(len(rows), np.bool_)
+        self.daily = np.zeros((len(FAMILY), len(rows)), np.bool_)
         self.digits = np.zeros(len(rows), np.int64)
         self.see_variances()
 
@@ -101,11 +101,9 @@ class WatchedStreams:
         count, mean = judged.count[FAMILY], judged.mean[FAMILY]
         doubt = judged.doubt[FAMILY]
         allowance = np.where(UP[:, None], 1.0 + doubt, 1.0 - np.minimum(doubt, MOST_DOUBT))
-        days, steps = self.days, self.steps
         unsure = np.where(_VOLUMES, judged.shape_doubt, 0.0)
-        hourly = (steps - days <= HOURLY_MOST) & ~(_VOLUMES & self.peaked)
-        size = 1.0 / (days + (KIND_VARIANCE if step.kind else 0.0))
-        now, usual = np.where(hourly, count, 0.0), np.where(hourly, mean, 0.0)
+        size = 1.0 / (self.days + (KIND_VARIANCE if step.kind else 0.0))
+        now, usual = np.where(self.daily, 0.0, count), np.where(self.daily, 0.0, mean)
         self._add(JudgedCounts(now, usual, allowance, size, self._excess(mean), unsure), judged.exchanges, number)
         if not step.kind:
             chance = np.zeros_like(mean)
@@ -123,7 +121,7 @@ class WatchedStreams:
         # It is not known well how much of the variance of steps is the day's: at least half is taken for their own.
         excess = np.maximum(self.steps - self.days, self.steps / 2)
         # A sum varies as its flows do, and more in an hour in which one of them is most of it.
-        squares = np.where(_VOLUMES & self.daily(), 0.0, mean[:, :flows] ** 2 * excess[:, :flows])
+        squares = np.where(_VOLUMES & self.daily_volumes(), 0.0, mean[:, :flows] ** 2 * excess[:, :flows])
         of_flows = self.rows.with_sums(squares)[:, flows:] / np.maximum(mean[:, flows:], 1e-12) ** 2
         excess[:, flows:] = np.maximum(excess[:, flows:], of_flows)
         return excess
@@ -140,7 +138,7 @@ class WatchedStreams:
         own = np.concatenate([count, mean, variance, shape_variance])
         # Volumes that are judged by whole days would make hourly sums vary with them.
         in_sums = own.copy()
-        in_sums[_OF_VOLUMES] = np.where(self.daily(), 0.0, own[_OF_VOLUMES])
+        in_sums[_OF_VOLUMES] = np.where(self.daily_volumes(), 0.0, own[_OF_VOLUMES])
         sums = rows.with_sums(in_sums)
         sums[:, : rows.flows] = own
         count, mean, variance, shape_variance = np.split(sums, [_FAMILIES, 2 * _FAMILIES, 3 * _FAMILIES])
@@ -164,11 +162,9 @@ class WatchedStreams:
             exchanges=rows.with_sums(exchanges),
         )
 
-    def daily(self) -> Bools:
+    def daily_volumes(self) -> Bools:
         """Return which flows' volumes (f,) are judged by whole days."""
-        flows = self.rows.flows
-        stray = self.steps[0, :flows] - self.days[0, :flows] > HOURLY_MOST
-        return np.asarray(stray | self.peaked[:flows])
+        return self.daily[0, : self.rows.flows]
 
     def _add(self, counts: JudgedCounts, exchanges: Floats, number: int) -> None:
         """Add counts (sides, r); alternatives that add points depend on the share of ``exchanges`` (r,)."""
@@ -178,10 +174,9 @@ class WatchedStreams:
 
     def end_day(self, kind: int, number: int) -> None:
         """Judge rows that are judged by whole days, and learn how days differ; ``number`` is the day's last step."""
-        days, steps = self.days, self.steps
-        daily = (steps - days > HOURLY_MOST) | (_VOLUMES & self.peaked)
+        daily = self.daily
         allowance = np.broadcast_to(np.where(UP[:, None], 1.0 + DAILY_DOUBT, 1.0 - DAILY_DOUBT), daily.shape)
-        size = 1.0 / (days + (KIND_VARIANCE if kind else 0.0))
+        size = 1.0 / (self.days + (KIND_VARIANCE if kind else 0.0))
         nothing = np.zeros_like(allowance)
         count, mean = np.where(daily, self.today.count, 0.0), np.where(daily, self.today.mean, 0.0)
         self._add(JudgedCounts(count, mean, allowance, size, nothing, nothing), self.today.exchanges, number)
@@ -200,15 +195,17 @@ class WatchedStreams:
         self.today = Today.empty(len(self.rows))
 
     def begin_day(self, day: int) -> None:
-        """Find the rows (r,) with most of the day's volume in an hour or two, and the digits of a day's exchanges."""
+        """Find the rows that are judged by this day as a whole, and the digits of a day's exchanges."""
+        self.see_variances()
         level, _ = self.expectation.level(self.settings, self.day_variance())
         first = day * self.settings.day_steps
         steps = range(first, first + self.settings.day_steps)
         volumes = self.rows.with_sums(np.stack([level * self.expectation.shape(step, self.rows)[0] for step in steps]))
         part = max(PEAK, PEAK_STEPS / self.settings.day_steps)
-        daily = self.rows.with_sums(level) * self.settings.day_steps
-        self.digits = np.log10(np.maximum(daily, 1.0)).astype(np.int64)
-        self.peaked = volumes.max(axis=0) > part * np.maximum(volumes.sum(axis=0), 1e-12)
+        of_days = self.rows.with_sums(level) * self.settings.day_steps
+        self.digits = np.log10(np.maximum(of_days, 1.0)).astype(np.int64)
+        peaked = volumes.max(axis=0) > part * np.maximum(volumes.sum(axis=0), 1e-12)
+        self.daily = (self.steps - self.days > HOURLY_MOST) | (_VOLUMES & peaked)
 
     def found(self, limits: Floats, judged: JudgedStep) -> Bools:
         """Return which tests (t, r) found something that is judged."""
@@ -238,7 +235,7 @@ class WatchedStreams:
             left_out_before=covered_before[Family.VOLUME],
             suspected=suspected[Family.VOLUME],
             # A batch that came an hour early or late for once is learned as it is: the day has all of it.
-            deviation=np.where(self.daily(), UNBOUNDED, np.sqrt(self.steps[1, :flows])),
+            deviation=np.where(self.daily_volumes(), UNBOUNDED, np.sqrt(self.steps[1, :flows])),
         )
         if step.read:
             self.shares.learn(step, self.settings, (suspected | covered)[1:])

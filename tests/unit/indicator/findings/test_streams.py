@@ -1,0 +1,33 @@
+"""Each count is evidence once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from services.indicator.findings import Detector
+from services.indicator.findings.kinds import FACTOR
+from tests.support.cases.traffic import SETTINGS, WEEK, Traffic, small_topology
+
+TOPOLOGY = small_topology()
+WEEKS = 4
+
+
+def test_a_day_on_which_a_row_begins_to_stray_counts_once() -> None:
+    """A row that begins to stray at noon is judged by hours to the end of the day, and by whole days from then on."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    counts = traffic.counts()
+    today = slice(WEEKS * WEEK - 8, WEEKS * WEEK - 4)
+    counts.count[0, today] = 0.88 * traffic.mean[0, today]
+    steps = list(counts.steps(SETTINGS.step_seconds))
+    detector = Detector(TOPOLOGY, SETTINGS)
+    for step in steps[: today.start]:
+        detector.advance(step)
+    evidence, dispersion = detector.streams.evidence, detector.streams.dispersion
+    fall = int(np.flatnonzero(FACTOR == 0.8)[0])
+    evidence.banked[fall, 0], evidence.seen[fall, 0] = 8.0, 0.0
+    for step in steps[today.start : today.start + 2]:
+        detector.advance(step)
+    dispersion.steps[0, :, 0] = 20.0 * dispersion.steps[1, :, 0]
+    for step in steps[today.start + 2 : today.stop + 1]:
+        detector.advance(step)
+    assert evidence.seen[fall, 0] == counts.count[0, today].sum()

@@ -103,6 +103,9 @@ class Detector:
         """Add the step to open findings; return those that are over, with the moments at which they ended."""
         over: list[tuple[OpenFinding, int]] = []
         for one in self._open:
+            if one.ends_with_day(self._day, self.streams.days[one.side, one.flows], self._number - 1):
+                over.append((one, self._time_of(one.back_since, step)))
+                continue
             family = SIDES[one.side].family
             of_flows = np.stack([judged.of_flows[family, one.flows], judged.means_of_flows[family, one.flows]])
             mean = float(of_flows[1].sum())
@@ -110,7 +113,7 @@ class Detector:
                 _add_durations(one, step, self.settings)
             base = self._base(one, family, of_flows[1], step)
             one.add(of_flows, base, mean / float(self._weights(one.side, [one.row], mean)[0]))
-            if one.ends(*self._judged_of(one, of_flows, step), base, self._number):
+            if one.ends(*self._judged_of(one, of_flows), base, self._number):
                 over.append((one, self._time_of(one.back_since, step)))
             elif one.may_become_usual and self._number >= one.usual_from(self.settings.week_steps):
                 one.usual = True
@@ -204,20 +207,17 @@ class Detector:
         excess = np.maximum(self.streams.steps[side, rows] - self.streams.days[side, rows], 0.0)
         return np.asarray(1.0 / (1.0 + means * excess))
 
-    def _judged_of(self, one: OpenFinding, of_flows: Floats, step: StepCounts) -> tuple[Floats, Floats]:
+    def _judged_of(self, one: OpenFinding, of_flows: Floats) -> tuple[Floats, Floats]:
         """Return the counts and means of a finding's flows in a step, (2, f), and their weights, (f,).
 
-        Flows that are judged by whole days give the sums of the day in its last step, and zeros before.
+        They are zero for flows that are judged by whole days: these add to the sums of the day.
         """
         weights = self._weights(one.side, one.flows, of_flows[1])
         if SIDES[one.side].family is not Family.VOLUME:
             return of_flows, weights
         daily = self.streams.daily_volumes()[one.flows]
         one.today += np.where(daily, of_flows, 0.0)
-        if (step.week_step + 1) % self.settings.day_steps:
-            return np.where(daily, 0.0, of_flows), weights
-        judged, one.today = np.where(daily, one.today, of_flows), np.zeros_like(of_flows)
-        return judged, np.where(daily, 1.0 / (1.0 + judged[1] * self.streams.days[one.side, one.flows]), weights)
+        return np.where(daily, 0.0, of_flows), weights
 
     def _begin(
         self,
@@ -255,6 +255,7 @@ class Detector:
             measured=[0.0, 0.0],
             of_flows=np.zeros((2, len(charge.flows))),
             today=np.zeros((2, len(charge.flows))),
+            day=self._day,
             made=self._number,
             back_since=self._number + 1,
         )

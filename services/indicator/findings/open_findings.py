@@ -40,7 +40,7 @@ class OpenFinding:
     ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, and ``day_variance`` is relative. To be
     reported, they are divided by ``base``: exchanges where they are shares, 1 where they are volumes. ``measured`` are
     the sums of durations and exchanges by which SLOW is reported. ``of_flows`` (2, f) are the counts seen and expected
-    of each flow since the step ``made``, and ``today`` (2, f) those of flows that are judged by whole days.
+    of each flow since the step ``made``, and ``today`` (2, f) those of flows that are judged by whole days, on ``day``.
 
     ``back`` is the evidence that the finding is over, gathered since ``back_since``. ``pending`` is added to seen,
     expected, variance and base if it is not over. ``usual`` says that it ended because it has become usual.
@@ -61,6 +61,7 @@ class OpenFinding:
     measured: list[float]
     of_flows: Floats
     today: Floats
+    day: int
     made: int
     back: float = 0.0
     back_since: int = 0
@@ -112,6 +113,16 @@ class OpenFinding:
             self.base += of_base
             self.pending[:] = 0.0
         return self.back >= ENDED
+
+    def ends_with_day(self, day: int, variance: Floats, step: int) -> bool:
+        """Weigh the sums of the last day once ``day`` is another one; return whether the finding is over.
+
+        ``variance`` (f,) is the relative variance of days, and ``step`` the last one before.
+        """
+        if day == self.day:
+            return False
+        judged, self.today, self.day = self.today, np.zeros_like(self.today), day
+        return self.ends(judged, 1.0 / (1.0 + judged[1] * variance), np.zeros(len(self.flows)), step)
 
     def _ratios_of(self, means: Floats, base: Floats) -> Floats:
         """Return each flow's ratio to its mean while the finding lasts, (f,): shares rise by equal points."""

@@ -266,6 +266,7 @@ def test_a_finding_counts_what_was_seen_while_it_seemed_to_end() -> None:
         measured=[0.0, 0.0],
         of_flows=np.zeros((2, 1)),
         today=np.zeros((2, 1)),
+        day=0,
         made=0,
     )
     for step in range(28 * 24):

@@ -84,6 +84,15 @@ def test_the_silence_of_a_batch_ends_when_it_comes_again() -> None:
     assert abs(step_of(finding.ended_at) - 24 * 44) <= 24
 
 
+def test_the_silence_of_a_batch_ends_though_the_last_hour_of_days_was_not_read() -> None:
+    """On a bus without exchanges from eleven to midnight, the silence ends in the same night."""
+    counts = with_batch(0.0, range(40, 44))
+    (finding,) = find_batches(replace(counts, read=counts.week_step % 24 != 23))
+    assert finding.kind is FindingKind.SILENCE
+    assert finding.ended_at is not None
+    assert abs(step_of(finding.ended_at) - 24 * 44) <= 24
+
+
 def test_a_flow_that_can_show_little_is_part_of_a_wide_finding() -> None:
     """All exchanges of a bus fail 20 points more. The finding includes a flow that is too quiet to show it so soon."""
     traffic = Traffic.of(TOPOLOGY, WEEKS)

@@ -198,11 +198,13 @@ class ChangeEvidence:
     def end_day(self, known: Bools, judged: Bools, daily: Bools, alike: Ints, kept: float, step: int) -> None:
         """Begin a day with ``step``, after learning from the day that ends.
 
-        Where ``known`` (sides, r), learn whether the day was one of a burst. Keep the evidence of what is ``judged``,
-        (sides, r). Where rows are judged by whole days, ``daily`` (r,), silence is bounded as falls are. How far
+        Where ``known`` (sides, r), learn whether the day was one of a burst, and reset the evidence unless the day was
+        ``judged``, (sides, r). Where rows are judged by whole days, ``daily`` (r,), silence is bounded as falls are. How far
         evidence strays is pooled among rows that are ``alike``, (r,).
         """
-        known, of_tests, judged = known[SIDE_OF_GROUP], judged[SIDE_OF_TEST], judged[SIDE_OF_GROUP]
+        unjudged = ~judged[SIDE_OF_TEST]
+        dry = unjudged & known[SIDE_OF_TEST]
+        known, judged = known[SIDE_OF_GROUP], judged[SIDE_OF_GROUP]
         most, left = np.zeros(self.bursts.shape), np.zeros(self.bursts.shape)
         np.maximum.at(most, GROUP_OF_TEST, self.most_today)
         self.banked = self.total()
@@ -223,10 +225,9 @@ class ChangeEvidence:
         self.tail, self.cap = self._tail(alike), self._cap(alike)
         for bound in (self.tail, self.cap):
             bound[SILENCE] = np.where(daily, bound[SIDE_OF_GROUP[SILENCE]], bound[SILENCE])
-        dry = ~of_tests
         for kept_on in (self.banked, self.others, self.seen, self.expected, self.variance):
             kept_on[dry] = 0.0
-        self.begun[dry] = step
+        self.begun[unjudged & (self.banked <= 0.0)] = step
         for today in (self.today, self.most_today, self.day_seen, self.day_mean, self.after_mean, self.after_changed):
             today[:] = 0.0
 

@@ -1,10 +1,11 @@
-"""Each count is evidence once."""
+"""Each count is evidence once, and days that were not read change nothing."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from services.indicator.findings import Detector
+from services.core.model import FindingKind
+from services.indicator.findings import Detector, find_all
 from services.indicator.findings.kinds import FACTOR
 from tests.support.cases.traffic import SETTINGS, WEEK, Traffic, small_topology
 
@@ -31,3 +32,14 @@ def test_a_day_on_which_a_row_begins_to_stray_counts_once() -> None:
     for step in steps[today.start + 2 : today.stop + 1]:
         detector.advance(step)
     assert evidence.seen[fall, 0] == counts.count[0, today].sum()
+
+
+def test_days_that_were_not_read_keep_the_evidence_before_them() -> None:
+    """A quiet flow that stops is found after more than a week, though nothing is exchanged on the last day of weeks."""
+    weeks, stop = 12, 6 * WEEK
+    traffic = Traffic(np.full((len(TOPOLOGY.flows), weeks * WEEK), 50.0))
+    traffic.mean[5], traffic.mean[5, stop:] = 0.2, 0.0
+    counts = traffic.counts(read=np.arange(weeks * WEEK) % WEEK < 24)
+    (finding,) = find_all(Detector(TOPOLOGY, SETTINGS), counts)
+    assert (finding.kind, finding.subject) == (FindingKind.SILENCE, TOPOLOGY.flows[5])
+    assert finding.since < counts.start + (stop + 4) * SETTINGS.step_seconds

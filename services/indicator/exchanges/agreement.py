@@ -80,7 +80,7 @@ def compare_hours(counts: HourlyCounts) -> Agreement:
     hour = exchanges.max(axis=1, initial=0.0) / total
     failed = _days(np.where(both, counts.exchanges - counts.ok, 0).astype(np.float64))
     unanswered = _days(exchanges * (1.0 - answered))
-    difference, variance = _ratio(unanswered - failed, days, total)
+    difference, variance, _ = _ratio(unanswered - failed, days, total)
     freedom = np.maximum(even - 1.0, 1.0)
     # A failure in one hour on one side only is no disagreement: the other side may have missed it by a minute.
     margin = np.hypot(stdtrit(freedom, (1.0 + FLAG_LEVEL) / 2.0) * np.sqrt(variance), hour)
@@ -104,17 +104,13 @@ def _days(hours: Floats) -> Floats:
     return np.asarray(days.sum(axis=2), dtype=np.float64)
 
 
-def _residuals(part: Floats, days: Floats, total: Floats) -> tuple[Floats, Floats]:
+def _ratio(part: Floats, days: Floats, total: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return Σpart / Σdays, its variance with days as the units, and the residual of each day, (m, d)."""
     ratio = part.sum(axis=1) / total
-    return ratio, part - ratio[:, None] * days
-
-
-def _ratio(part: Floats, days: Floats, total: Floats) -> tuple[Floats, Floats]:
-    """Return Σpart / Σdays, and its variance with days as the units."""
-    ratio, rest = _residuals(part, days, total)
+    rest = part - ratio[:, None] * days
     used = np.maximum((days > 0).sum(axis=1), 2)
     beside = np.maximum((rest[:, 1:] * rest[:, :-1]).sum(axis=1), 0.0)
-    return ratio, (used / (used - 1) * (rest**2).sum(axis=1) + 2.0 * beside) / total**2
+    return ratio, (used / (used - 1) * (rest**2).sum(axis=1) + 2.0 * beside) / total**2, rest
 
 
 def _bounds(part: Floats, days: Floats, total: Floats, least: Floats, few: Floats) -> LossBounds:
@@ -122,8 +118,7 @@ def _bounds(part: Floats, days: Floats, total: Floats, least: Floats, few: Float
 
     ``few`` is the factor by which variances are raised for few days.
     """
-    ratio, variance = _ratio(part, days, total)
-    _, rest = _residuals(part, days, total)
+    ratio, variance, rest = _ratio(part, days, total)
     ratio = np.clip(ratio, 0.0, 1.0)
     bad, good = (_mean_bad_day(np.maximum(sign * rest, 0.0)) / total for sign in (1.0, -1.0))
     more, less = (1.0 - ratio) * np.maximum(bad, least), ratio * np.maximum(good, least)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.indicator.array_types import Bools, Floats
-from services.indicator.findings.expectation import Expected
 from services.indicator.findings.kinds import SIDES
 
 
@@ -40,7 +39,6 @@ class JudgedStep:
     ``exchanges`` are (r,).
     """
 
-    expected: Expected
     of_flows: Floats
     means_of_flows: Floats
     count: Floats

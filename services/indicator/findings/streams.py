@@ -151,9 +151,8 @@ class WatchedStreams:
         judged[FAMILY, rows.flows :] = some & (self.evidence.days[: len(FAMILY), rows.flows :] >= LEARNED_DAYS)
         judged[1:, : rows.flows] &= shares.judged
         return JudgedStep(
-            expected,
-            of_flows,
-            means_of_flows,
+            of_flows=of_flows,
+            means_of_flows=means_of_flows,
             count=count,
             mean=mean,
             doubt=np.sqrt(variance / total**2 + of_sums**2),

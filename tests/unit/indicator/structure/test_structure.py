@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date
 
 import numpy as np
-import pytest
 
 from services.core.model.indicator import SetIndex
 from services.core.model.probe import Probe, Step
@@ -114,13 +113,6 @@ def test_a_register_that_requires_nothing_has_no_structure():
     case = a_case([("k", "s", "b", "always", 0)])
     measure(case, "k", ALL)
     assert of(case) is None
-
-
-def test_values_cannot_be_changed():
-    """Results are frozen."""
-    found = of(a_case([("k", "s", "b", None, 1)]))
-    with pytest.raises(AttributeError):
-        found.pair_coverage = 1.0
 
 
 def test_a_link_that_is_no_longer_required_takes_nothing_with_it():

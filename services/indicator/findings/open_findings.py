@@ -136,7 +136,7 @@ class OpenFinding:
         side = SIDES[self.side]
         kind = FindingKind.SILENCE if self.silent else side.kind
         scale = 1.0 / max(self.base, 1e-9)
-        days = max((self.found_at - self.since_time) / (settings.step_seconds * settings.day_steps), 1.0)
+        days = max((self.back_since - self.since) / settings.day_steps, 1.0)
         deviation = _DEVIATIONS * scale * sqrt(self.variance + self.expected**2 * self.day_variance / days)
         seen, expected = scale * self.seen, scale * self.expected
         if side.family is Family.SLOW and self.measured[1]:

@@ -10,7 +10,6 @@ import pytest
 from services.core.model import Finding, FindingKind, FindingScope
 from services.indicator.findings import Detector, FlowCounts, find_all
 from services.indicator.findings.kinds import SIDE_OF_TEST
-from services.indicator.findings.open_findings import OpenFinding
 from tests.support.cases.traffic import SETTINGS, START, WEEK, Traffic, small_topology
 
 TOPOLOGY = small_topology()
@@ -246,38 +245,6 @@ def test_a_finding_takes_the_evidence_of_the_other_side() -> None:
     evidence.banked[rise, row], evidence.seen[rise, row], evidence.expected[rise, row] = 50.0, 4_000.0, 1_500.0
     (finding,) = detector.advance(step).opened
     assert (finding.kind, finding.subject) == (FindingKind.SILENCE, TOPOLOGY.flows[5])
-
-
-def test_a_finding_counts_what_was_seen_while_it_seemed_to_end() -> None:
-    """A flow with one exchange a day instead of six keeps those in its counts, so it is not called silent."""
-    finding = OpenFinding(
-        side=0,
-        row=0,
-        flows=[0],
-        since=0,
-        since_time=START,
-        found_at=START,
-        seen=0.0,
-        expected=0.0,
-        variance=0.0,
-        day_variance=0.0,
-        chance=1e-9,
-        base=0.0,
-        measured=[0.0, 0.0],
-        of_flows=np.zeros((2, 1)),
-        today=np.zeros((2, 1)),
-        day=0,
-        made=0,
-    )
-    for step in range(28 * 24):
-        of_flows, base = np.array([[float(step % 24 == 12)], [0.25]]), np.array([2.0])
-        finding.add(of_flows, base, 0.5)
-        assert not finding.ends(of_flows, np.array([0.5]), base, step)
-    assert (finding.seen, finding.expected, finding.variance, finding.base) == (28.0, 168.0, 336.0, 1344.0)
-    assert finding.may_become_usual
-    assert finding.usual_from(7 * 24) == 28 * 24
-    finding.made = 40 * 24
-    assert finding.usual_from(7 * 24) == 47 * 24
 
 
 def test_what_began_earlier_is_no_vote_for_a_cause() -> None:

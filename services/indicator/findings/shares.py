@@ -128,12 +128,15 @@ class Shares:
         return np.asarray(sums[:, self.service])
 
     def usual(self) -> Floats:
-        """Return the usual shares, (3, f), pooled with those of the service, and these with those of all."""
+        """Return the usual shares, (3, f), pooled with those of the service."""
+        usual = (self.counts + POOLED * self._usual_of_service()) / (self.exchanges + POOLED)
+        return np.asarray(np.maximum(usual, LEAST_SHARE))
+
+    def _usual_of_service(self) -> Floats:
+        """Return the usual shares of each flow's service, (3, f), pooled with those of all."""
         of_all = (self.counts.sum(axis=1) + LEAST_SHARE * POOLED) / (self.exchanges.sum(axis=1) + POOLED)
         counts, exchanges = self._of_service(self.counts), self._of_service(self.exchanges)
-        of_service = (counts + POOLED * of_all[:, None]) / (exchanges + POOLED)
-        usual = (self.counts + POOLED * of_service) / (self.exchanges + POOLED)
-        return np.asarray(np.maximum(usual, LEAST_SHARE))
+        return np.asarray((counts + POOLED * of_all[:, None]) / (exchanges + POOLED))
 
     def _slow(self, step: StepCounts, nothing: Floats) -> tuple[Floats, Floats, Bools]:
         if step.durations is None or step.durations.shape[1] != self.durations.shape[1]:
@@ -234,7 +237,9 @@ class Shares:
             self.since[Family.SLOW - Family.REPEATS, flows] = 0
         else:
             share = family - 1, flows
-            self.counts[share] = np.minimum(ratios * self.counts[share], self.exchanges[share])
+            counts = ratios * self.usual()[share] * (self.exchanges[share] + POOLED)
+            counts -= POOLED * self._usual_of_service()[share]
+            self.counts[share] = np.clip(counts, 0.0, self.exchanges[share])
 
 
 def _counted(step: StepCounts) -> Floats:

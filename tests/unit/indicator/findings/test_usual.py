@@ -36,6 +36,15 @@ def test_durations_that_stay_long_are_found_once() -> None:
     assert finding.usual
 
 
+def test_failures_that_stay_are_found_once_where_nothing_failed_before() -> None:
+    """A fifth of a flow's calls fails for good, though no call of anybody failed. After four weeks this is usual."""
+    failed = np.zeros((len(TOPOLOGY.flows), 10 * WEEK))
+    failed[9, FAULT:] = 0.2
+    (finding,) = find(Traffic.of(TOPOLOGY, 10).counts(failed=failed))
+    assert finding.kind is FindingKind.PROVIDER_FAILURES
+    assert finding.usual
+
+
 def test_each_flow_of_a_finding_has_a_usual_of_its_own() -> None:
     """A service's calls fall, and its small clients soon recover to half. Once this is usual, it is no rise."""
     traffic = Traffic.of(TOPOLOGY, 20)

@@ -33,7 +33,8 @@ def findings(flows: int) -> Iterator[str]:
     learned.counts[:] = learned.levels[:] = 2 * rate
     learned.seen[:] = rate
     learned.seen_shape[:] = 1.0
-    learned.week_count[:], learned.week_shape[:] = rate * _WEEK, _WEEK
+    learned.week[:] = np.stack([rate * _WEEK, np.full(flows, _WEEK), np.full(flows, _WEEK)])
+    learned.most_steps[:] = _WEEK
     learned.fast[:] = learned.slow[:] = np.stack([rate * 300, np.full(flows, 300.0), np.full(flows, 40_000.0)])
     learned.learned[:] = 3 * _WEEK
     detector.streams.shares.exchanges[:] = 1_000

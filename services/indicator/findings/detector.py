@@ -67,7 +67,7 @@ class Detector:
     def quiet(self, flow: int) -> float | None:
         """Return the days without an exchange after which the silence of a flow would be found; None before it is judged."""
         expectation = self.streams.expectation
-        if not expectation.judged(self.settings)[flow]:
+        if not expectation.judged()[flow]:
             return None
         level, doubt = expectation.level(self.settings, self.streams.day_variance())
         daily = float(level[flow] * (1.0 - min(doubt[flow], 0.9))) * self.settings.day_steps

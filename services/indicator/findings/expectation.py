@@ -82,7 +82,8 @@ class Expected:
 class Expectation:
     """Sums of f flows and s services over w steps of the week.
 
-    ``seen``, ``seen_shape`` and ``seen_mean`` (w, f) are the last week, NaN where it is not to be learned.
+    ``seen``, ``seen_shape`` and ``seen_mean`` (w, f) are the last week, NaN where it is not to be learned. ``week`` (3, f)
+    sums its exchanges, their shape and the number of steps; ``most_steps`` is that of the fullest week, ``learned`` of all.
     """
 
     counts: Numbers
@@ -92,8 +93,8 @@ class Expectation:
     seen_mean: Numbers
     service_counts: Floats
     service_levels: Floats
-    week_count: Floats
-    week_shape: Floats
+    week: Floats
+    most_steps: Floats
     fast: Floats
     slow: Floats
     learned: Floats
@@ -114,8 +115,8 @@ class Expectation:
             seen_mean=np.full((week, flows), np.nan, np.float32),
             service_counts=np.zeros((week, services + 1)),
             service_levels=np.zeros((week, services + 1)),
-            week_count=np.zeros(flows),
-            week_shape=np.zeros(flows),
+            week=np.zeros((3, flows)),
+            most_steps=np.zeros(flows),
             fast=np.zeros((3, flows)),
             slow=np.zeros((3, flows)),
             learned=np.zeros(flows),
@@ -136,20 +137,24 @@ class Expectation:
         level, doubt = self.level(settings, day_variance)
         weeks = self.levels[step.week_step] / np.maximum(level, 1e-9)
         doubt_of_shape = by_chance + step_variance / np.clip(weeks, 0.5, 1.0 / (1.0 - WEEK_KEPT))
-        known = self.learned >= settings.week_steps
+        known = self.weeks_learned() >= 1
         mean = level * shape
         if step.kind:
             factor, doubt_of_kind = self._kind(step, rows, settings)
             mean, doubt_of_shape = mean * factor, doubt_of_shape + doubt_of_kind
             known = known & (self.kind_steps[step.kind] >= KIND_DAYS * settings.day_steps)
-        return Expected(mean, shape, known, known & self.judged(settings), doubt, doubt_of_shape, by_chance)
+        return Expected(mean, shape, known, known & self.judged(), doubt, doubt_of_shape, by_chance)
 
-    def judged(self, settings: DetectorSettings) -> Bools:
+    def weeks_learned(self) -> Floats:
+        """Return the weeks that were learned of each flow, (f,). Steps that are never read are in no week."""
+        return np.asarray(self.learned / np.maximum(self.most_steps, 1.0))
+
+    def judged(self) -> Bools:
         """Return which flows are known well enough to be judged.
 
         Two weeks of such a flow were learned, after a third, and some exchanges.
         """
-        return np.asarray((self.learned >= LEARNED_WEEKS * settings.week_steps) & (self.slow[0] >= FEWEST_LEARNED))
+        return np.asarray((self.weeks_learned() >= LEARNED_WEEKS) & (self.slow[0] >= FEWEST_LEARNED))
 
     def shape(self, week_step: int, rows: Rows) -> tuple[Floats, Floats]:
         """Return each flow's part of the week's mean in this step, pooled with its service's, and its relative variance."""
@@ -220,8 +225,8 @@ class Expectation:
         self.seen[position] = np.where(keep, step.count, np.nan)
         self.seen_shape[position] = np.where(keep, expected.shape, np.nan)
         self.seen_mean[position] = np.where(left_out | (not step.read), np.nan, expected.mean)
-        self.week_count += np.where(keep, self.seen[position].astype(np.float64), 0.0)
-        self.week_shape += np.where(keep, self.seen_shape[position].astype(np.float64), 0.0)
+        self.week += np.where(keep, np.stack([self.seen[position], self.seen_shape[position], keep]), 0.0)
+        self.most_steps = np.maximum(self.most_steps, self.week[2])
         if step.kind and step.read:
             self._learn_kind(step, expected, rows, settings, left_out_before)
 
@@ -231,8 +236,8 @@ class Expectation:
         seen, shape = self.seen[position].astype(np.float64), self.seen_shape[position].astype(np.float64)
         kept = ~np.isnan(seen)
         seen, shape = np.where(kept, seen, 0.0), np.where(kept, shape, 0.0)
-        known = kept & ~suspected & (self.week_shape >= settings.day_steps)
-        level = np.where(known, self.week_count / np.maximum(self.week_shape, 1e-9), 0.0)
+        known = kept & ~suspected & (self.week[1] >= settings.day_steps)
+        level = np.where(known, self.week[0] / np.maximum(self.week[1], 1e-9), 0.0)
         own, levels = self.counts[position].astype(np.float64), self.levels[position].astype(np.float64)
         # An hour that was learned at least twice bounds what a third may add to it.
         usual = level * np.divide(own, levels, out=np.zeros_like(own), where=levels > 0)
@@ -253,14 +258,13 @@ class Expectation:
             sums[0] = kept_part * sums[0] + np.where(known, count, 0.0)
             sums[1] = kept_part * sums[1] + np.where(known, part, 0.0)
         self.learned += known
-        self.week_count -= seen
-        self.week_shape -= shape
+        self.week -= np.stack([seen, shape, kept])
 
     def _learn_kind(
         self, step: StepCounts, expected: Expected, rows: Rows, settings: DetectorSettings, left_out: Bools
     ) -> None:
         factor, _ = self._kind(step, rows, settings)
-        known = ~left_out & (self.learned >= settings.week_steps)
+        known = ~left_out & (self.weeks_learned() >= 1)
         count, mean = np.where(known, step.count, 0.0), np.where(known, expected.mean / np.maximum(factor, 1e-9), 0.0)
         hour = step.week_step % settings.day_steps
         by_service = self.kind_service[step.kind, hour]
@@ -276,8 +280,8 @@ class Expectation:
     def leave_out(self, flows: Ints, positions: Ints) -> None:
         """Forget steps of the last week of some flows, by their places in the week, before they are learned."""
         where = np.ix_(positions, flows)
-        self.week_count[flows] -= np.nansum(self.seen[where].astype(np.float64), axis=0)
-        self.week_shape[flows] -= np.nansum(self.seen_shape[where].astype(np.float64), axis=0)
+        kept = self.seen[where], self.seen_shape[where], np.where(np.isnan(self.seen[where]), 0.0, 1.0)
+        self.week[:, flows] -= np.nansum(np.stack(kept).astype(np.float64), axis=1)
         self.seen[where] = np.nan
         self.seen_shape[where] = np.nan
 

@@ -7,7 +7,7 @@ import numpy as np
 from services.core.model import FindingKind
 from services.indicator.findings import Detector, find_all
 from services.indicator.findings.kinds import FACTOR
-from tests.support.cases.traffic import SETTINGS, WEEK, Traffic, small_topology
+from tests.support.cases.traffic import SETTINGS, START, WEEK, Traffic, small_topology
 
 TOPOLOGY = small_topology()
 WEEKS = 4
@@ -32,6 +32,16 @@ def test_a_day_on_which_a_row_begins_to_stray_counts_once() -> None:
     for step in steps[today.start + 2 : today.stop + 1]:
         detector.advance(step)
     assert evidence.seen[fall, 0] == counts.count[0, today].sum()
+
+
+def test_a_flow_is_judged_after_three_weeks_of_office_hours() -> None:
+    """On a bus that is read in half of the hours, a flow that stops in the fourth week is found."""
+    weeks, stop = 5, 3 * WEEK + 1
+    traffic = Traffic(np.full((len(TOPOLOGY.flows), weeks * WEEK), 50.0))
+    traffic.mean[5, stop:] = 0.0
+    (finding,) = find_all(Detector(TOPOLOGY, SETTINGS), traffic.counts(read=np.arange(weeks * WEEK) % 2 > 0))
+    assert (finding.kind, finding.subject) == (FindingKind.SILENCE, TOPOLOGY.flows[5])
+    assert abs(finding.since - START - stop * SETTINGS.step_seconds) <= SETTINGS.step_seconds
 
 
 def test_days_that_were_not_read_keep_the_evidence_before_them() -> None:

@@ -81,6 +81,20 @@ def sequences(storage: LocalStorage) -> list[int]:
     return sorted(sequence for table in tables for sequence in table["sequence"].to_pylist())
 
 
+async def write_one_of_two(storage: FullOnce, cursor: StreamCursor, archive: Archive, nats: Nats) -> StreamArchiver:
+    """Publish two messages, and return their archiver. The disk refuses a part of the second one."""
+    storage.full = False
+    archiver = archiver_of(storage)
+    await publish(nats, 0)
+    await archiver.resume(cursor)
+    await archiver.take(cursor, archive.days)
+    await publish(nats, 1)
+    storage.full = True
+    with pytest.raises(StateError, match="no space left"):
+        await archiver.take(cursor, archive.days)
+    return archiver
+
+
 async def test_a_refused_write_leaves_nothing_twice(archive: Archive, nats: Nats, tmp_path: Path) -> None:
     """Rows whose segment was written before the disk was full are in the dataset once, together with later rows."""
     storage = FullOnce(tmp_path / "full")
@@ -120,17 +134,9 @@ async def test_rows_without_their_batches_do_not_outlive_their_stream(
 ) -> None:
     """If a stream is recreated after a crash between rows and batches, the rows go: they are of messages in the gap."""
     storage = FullOnce(tmp_path / "full", "open/batch/")
-    storage.full = False
-    archiver = archiver_of(storage)
     async with nats.connect("archive") as bus:
         cursor = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=True)
-        await publish(nats, 0)
-        await archiver.resume(cursor)
-        await archiver.take(cursor, archive.days)
-        await publish(nats, 1)
-        storage.full = True
-        with pytest.raises(StateError, match="no space left"):
-            await archiver.take(cursor, archive.days)
+        await write_one_of_two(storage, cursor, archive, nats)
         assert sequences(storage) == [1] * len(LINKS) + [2] * len(LINKS)
         async with nats.connect("admin") as admin:
             await admin.jetstream.delete_stream(MEASUREMENTS)
@@ -188,17 +194,9 @@ async def test_a_stop_while_a_segment_is_to_be_read_again_loses_nothing(
 ) -> None:
     """The rows in memory are not written over a position that moved back before a damaged segment."""
     storage = StuckOnce(tmp_path / "stuck")
-    storage.full = False
-    archiver = archiver_of(storage)
     async with nats.connect("archive") as bus:
         cursor = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=False)
-        await publish(nats, 0)
-        await archiver.resume(cursor)
-        await archiver.take(cursor, archive.days)
-        await publish(nats, 1)
-        storage.full = True
-        with pytest.raises(StateError, match="no space left"):
-            await archiver.take(cursor, archive.days)
+        archiver = await write_one_of_two(storage, cursor, archive, nats)
         name = list_segments(storage, MEASUREMENT)[0].name
         storage.write(name, storage.read(name)[:-40])
         archiver.doubt()

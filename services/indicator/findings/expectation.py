@@ -236,8 +236,9 @@ class Expectation:
         seen, shape = self.seen[position].astype(np.float64), self.seen_shape[position].astype(np.float64)
         kept = ~np.isnan(seen)
         seen, shape = np.where(kept, seen, 0.0), np.where(kept, shape, 0.0)
-        known = kept & ~suspected & (self.week[1] >= settings.day_steps)
-        level = np.where(known, self.week[0] / np.maximum(self.week[1], 1e-9), 0.0)
+        week_count, week_shape, _ = self.week
+        known = kept & ~suspected & (week_shape >= settings.day_steps)
+        level = np.where(known, week_count / np.maximum(week_shape, 1e-9), 0.0)
         own, levels = self.counts[position].astype(np.float64), self.levels[position].astype(np.float64)
         # An hour that was learned at least twice bounds what a third may add to it.
         usual = level * np.divide(own, levels, out=np.zeros_like(own), where=levels > 0)
@@ -280,8 +281,8 @@ class Expectation:
     def leave_out(self, flows: Ints, positions: Ints) -> None:
         """Forget steps of the last week of some flows, by their places in the week, before they are learned."""
         where = np.ix_(positions, flows)
-        kept = self.seen[where], self.seen_shape[where], np.where(np.isnan(self.seen[where]), 0.0, 1.0)
-        self.week[:, flows] -= np.nansum(np.stack(kept).astype(np.float64), axis=1)
+        last = np.stack([self.seen[where], self.seen_shape[where], ~np.isnan(self.seen[where])])
+        self.week[:, flows] -= np.nansum(last.astype(np.float64), axis=1)
         self.seen[where] = np.nan
         self.seen_shape[where] = np.nan
 

@@ -138,10 +138,13 @@ class _Collector:
 
         More summaries come in meanwhile, so a busy bus never runs out of them.
         """
-        self._metrics.show_totals(await self._executor.run(self._ledger.totals))
+        await self._show_totals()
         more = await self._publisher.flush()
-        self._metrics.show_totals(await self._executor.run(self._ledger.totals))
+        await self._show_totals()
         return more
+
+    async def _show_totals(self) -> None:
+        self._metrics.show_totals(await self._executor.run(self._ledger.totals), _now_ms())
 
 
 async def _work(

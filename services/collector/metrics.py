@@ -28,6 +28,7 @@ class CollectorMetrics:
         self._paired = metrics.counter("peyvand_exchange_paired_total", registry)
         self._orphans = metrics.gauge("peyvand_exchange_orphans", registry)
         self._unpublished = metrics.gauge("peyvand_exchange_unpublished", registry)
+        self._published = metrics.gauge("peyvand_exchange_published_timestamp_seconds", registry)
         self._position = metrics.gauge("peyvand_exchange_position_timestamp_seconds", registry)
         self._newest = metrics.gauge("peyvand_exchange_newest_timestamp_seconds", registry)
         self._newest_ms: dict[str, int] = {}
@@ -55,10 +56,12 @@ class CollectorMetrics:
         self._newest_ms[source] = max(moment_ms, self._newest_ms.get(source, 0))
         self._newest.labels(source).set(self._newest_ms[source] / 1000)
 
-    def show_totals(self, totals: LedgerTotals) -> None:
-        """Set how many exchanges wait for their other side, and how many summaries for the bus."""
+    def show_totals(self, totals: LedgerTotals, now_ms: int) -> None:
+        """Set how many exchanges wait for their other side, how many summaries for the bus, and since when."""
         self._orphans.set(totals.orphans)
         self._unpublished.set(totals.unpublished)
+        oldest = totals.oldest_unpublished_ms
+        self._published.set((now_ms if oldest is None else min(oldest, now_ms)) / 1000)
 
     def add_source(self, source: str) -> None:
         """Show the failures and skipped seconds of a source as zero."""

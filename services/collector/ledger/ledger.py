@@ -286,8 +286,8 @@ class Ledger(AbstractContextManager["Ledger"]):
     def totals(self) -> LedgerTotals:
         """Return the sums over all summaries."""
         with reading(self._name):
-            unpublished = rows.count_unpublished(self._database)
-        return LedgerTotals(self._facts["exchanges"], self._facts["orphans"], unpublished)
+            unpublished, lowest = rows.count_unpublished(self._database)
+        return LedgerTotals(self._facts["exchanges"], self._facts["orphans"], unpublished, lowest)
 
     def _summary(self, row: SummaryRow) -> ExchangeSummary:
         parties = self._pairs.parties(row.pair)

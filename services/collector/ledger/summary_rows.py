@@ -46,11 +46,15 @@ class SummaryRow:
 
 @dataclass(frozen=True, slots=True)
 class LedgerTotals:
-    """Exchanges in all summaries, those with one side only, and summaries that the bus has not acknowledged."""
+    """Exchanges in all summaries, those with one side only, and summaries that the bus has not acknowledged.
+
+    ``oldest_unpublished_ms`` is about when the one of these that has waited longest last changed, None if none waits.
+    """
 
     exchanges: int
     orphans: int
     unpublished: int
+    oldest_unpublished_ms: int | None = None
 
 
 def added(buckets: bytes, more: bytes) -> bytes:
@@ -142,6 +146,9 @@ def _remove(database: sqlite3.Connection, condition: str, *values: int) -> tuple
     return exchanges, orphans
 
 
-def count_unpublished(database: sqlite3.Connection) -> int:
-    """Return how many summaries the bus has not acknowledged at their present revision."""
-    return int(database.execute("SELECT count(*) FROM summary WHERE revision > published").fetchone()[0])
+def count_unpublished(database: sqlite3.Connection) -> tuple[int, int | None]:
+    """Return how many summaries the bus has not acknowledged at their present revision, and the lowest revision of these."""
+    count, lowest = database.execute(
+        "SELECT count(*), min(revision) FROM summary WHERE revision > published"
+    ).fetchone()
+    return count, lowest

@@ -274,6 +274,10 @@ _ROWS = (
         _counter("peyvand_exchange_paired_total", "Exchanges with both sides"),
         _gauge("peyvand_exchange_orphans", "Records waiting for their other side"),
         _gauge("peyvand_exchange_unpublished", "Summaries the bus has not acknowledged"),
+        _gauge(
+            "peyvand_exchange_published_timestamp_seconds",
+            "The bus has acknowledged every summary that has not changed since then",
+        ),
         _gauge("peyvand_exchange_position_timestamp_seconds", "Up to when a source was read", ("source",), "1/source"),
         _gauge(
             "peyvand_exchange_newest_timestamp_seconds",

@@ -47,6 +47,7 @@ async def test_the_replayed_sample_goes_through_live(nats, collector, scorer, da
                 lambda: process.sample("peyvand_exchange_unpublished") == 0, "acknowledgement of everything"
             )
             assert process.sample("peyvand_exchange_orphans") == 0
+            assert began < process.sample("peyvand_exchange_published_timestamp_seconds") <= time.time()
             process.popen.send_signal(signal.SIGTERM)
             assert process.popen.wait(DEADLINE) == 0
 

@@ -28,7 +28,7 @@ def test_old_records_are_forgotten_and_refused(raw):
         ledger.acknowledge(ledger.unpublished(10))
         ledger.take("log", batch(at(start + 3 * DAY)), now_ms=NOW)
         sides = ledger._database.execute("SELECT count(*) FROM request").fetchone()[0]
-        assert (sides, ledger.totals()) == (1, LedgerTotals(exchanges=1, orphans=1, unpublished=1))
+        assert (sides, ledger.totals()) == (1, LedgerTotals(1, 1, unpublished=1, oldest_unpublished_ms=ledger.revision))
         assert ledger.take("log", batch(at(start)), now_ms=NOW) == BatchResult(read=1, expired=1)
         assert ledger.take("log", batch(at(start + 2 * DAY + HOUR)), now_ms=NOW) == BatchResult(read=1)
 
@@ -179,7 +179,7 @@ def test_what_is_left_of_a_dropped_summary_is_removed_at_the_start(tmp_path, raw
         assert len(ledger.unpublished(10)) == 2
     with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         assert [pending.summary.count for pending in ledger.unpublished(10)] == [1]
-        assert ledger.totals() == LedgerTotals(exchanges=1, orphans=1, unpublished=1)
+        assert ledger.totals() == LedgerTotals(1, 1, unpublished=1, oldest_unpublished_ms=ledger.revision)
 
 
 def test_another_span_pairs_anew_what_is_not_forgotten(tmp_path, both):

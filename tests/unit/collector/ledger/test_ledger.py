@@ -205,6 +205,19 @@ def test_totals_are_those_of_all_summaries(tmp_path, raw, both):
         assert (sum(s.count for s in found), sum(s.orphans for s in found)) == (3, 1)
 
 
+def test_totals_say_since_when_the_oldest_summary_waits(raw):
+    """A summary waits since its last change, whatever else comes in; an acknowledged one no longer does."""
+    with Ledger(None, SLOT_SECONDS, now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw()), now_ms=NOW + 1_000)
+        oldest = ledger.unpublished(10)
+        ledger.take("log", batch(raw(xRequestId="x-2", serviceCode="firm"), line=9), now_ms=NOW + 2_000)
+        assert ledger.totals().oldest_unpublished_ms == NOW + 1_000
+        ledger.acknowledge(oldest)
+        assert ledger.totals().oldest_unpublished_ms == NOW + 2_000
+        ledger.acknowledge(ledger.unpublished(10))
+        assert ledger.totals().oldest_unpublished_ms is None
+
+
 def test_a_timeline_places_exchanges_and_keeps_their_durations(tmp_path, both):
     """Replayed exchanges fall into today's slots; durations and skew stay those of the log, after a restart too."""
     path, start = tmp_path / "state.sqlite", 1_699_999_500_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -117,15 +117,19 @@ def _read(file: Path, step_seconds: int, zone: tzinfo) -> list[_Count]:
     table = read_table(file, faults, required=("time", "stream", "count"), optional=("expected_zero", "failed"))
     read: list[_Count] = []
     seen: dict[tuple[int, str], int] = {}
+    ahead: int | None = None  # seconds ahead of UTC: an hour of the zone may begin at half past one of UTC
     for row in table.rows:
         moment = row.need("time", partial(read_moment, zone=zone), None)
         stream, count = row.need("stream", read_name, ""), row.need("count", _read_count, None)
         failed, expected_zero = row.read("failed", _read_count, 0), row.read("expected_zero", read_flag, default=False)
         if moment is None or not stream or count is None:
             continue
+        moment = moment.astimezone(zone)
         if step_seconds == DAY_SECONDS:  # with 23 or 25 hours where the clock of the zone changes
-            moment = moment.astimezone(zone).replace(tzinfo=UTC)
-        start = int(moment.timestamp()) // step_seconds * step_seconds
+            moment = moment.replace(tzinfo=UTC)
+        if ahead is None:
+            ahead = int((moment.utcoffset() or timedelta()).total_seconds())
+        start = (int(moment.timestamp()) + ahead) // step_seconds * step_seconds - ahead
         if failed > count:
             row.fault("failed", f"{failed} of {count} cannot have failed")
         if (start, stream) in seen:

@@ -33,12 +33,12 @@ def run(monkeypatch, capsys):
     return peyvand
 
 
-def write_counts(path: Path, *, stopped: bool, expected_zero: bool = False) -> Path:
+def write_counts(path: Path, *, stopped: bool, expected_zero: bool = False, start: datetime = START) -> Path:
     """Write five weeks of two streams in steps of six hours; a stopped stream stops two days before the end."""
     rng = np.random.default_rng(3)
     lines = ["time,stream,count,failed,expected_zero"]
     for step in range(35 * 4):
-        moment = START + timedelta(hours=6 * step)
+        moment = (start + timedelta(hours=6 * step)).astimezone(UTC)
         late = step >= 33 * 4
         for stream, mean in (("orders", 400.0), ("visits", 90.0)):
             count = 0 if stopped and late and stream == "orders" else int(rng.poisson(mean * (0.5 + step % 4)))
@@ -57,6 +57,14 @@ def test_a_stream_that_stops_is_found(run, tmp_path: Path) -> None:
     assert (finding["kind"], finding["subject"], finding["seen"]) == ("silence", "orders", 0)
     assert finding["since"] == int((START + timedelta(days=33)).timestamp())
     assert "silence  orders  2026-02-05 00:00" in run(file, "--step", "6h").stdout
+
+
+def test_a_step_begins_at_an_hour_of_the_time_zone(run, tmp_path: Path) -> None:
+    """Steps of a zone that is half an hour off UTC's begin at its whole hours."""
+    start = START.replace(tzinfo=ZoneInfo("Asia/Tehran"))
+    file = write_counts(tmp_path / "counts.csv", stopped=True, start=start)
+    (finding,) = map(json.loads, run(file, "--step", "6h", "--timezone", "Asia/Tehran", "--json").stdout.splitlines())
+    assert finding["since"] == int((start + timedelta(days=33)).timestamp())
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from datetime import date
-from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from services.register.discovery.proposal import (
     slug,
     to_csv,
     to_yaml,
+    unused_id,
 )
 from services.register.reading import FaultList, Location, fold, read_http_url, read_table
 
@@ -57,9 +57,9 @@ def import_endpoints(file: Path, epoch: date, columns: Mapping[str, str]) -> Reg
             left_out.append(omission(row.location.file, row.location.line, row.text(target) or "a row", reason))
             continue
         lines[url] = row.location.line
-        owner_id = names.setdefault(owner, _unused(owner, "agency", names.values()))
+        owner_id = names.setdefault(owner, unused_id(names.values(), slug(owner) or "agency"))
         sectors.setdefault(owner_id, slug(row.text(sector)) or _OTHER_SECTOR)
-        endpoint = _unused(url.partition("://")[2].removeprefix("www."), "endpoint", endpoints)
+        endpoint = unused_id(endpoints, slug(url.partition("://")[2].removeprefix("www.")) or "endpoint")
         endpoints[endpoint] = (endpoint, owner_id, "", "answers", url.replace("$", "$$"))
     return RegisterProposal(
         files={
@@ -92,13 +92,6 @@ def _unusable(agency: str, url: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
-
-
-def _unused(name: str, otherwise: str, taken: Container[str]) -> str:
-    """Return an unused id made from a name, numbered if taken; ``otherwise`` replaces a name that makes no id."""
-    plain = slug(name) or otherwise
-    numbered = (plain if number == 1 else f"{plain[:57]}-{number}" for number in count(1))
-    return next(candidate for candidate in numbered if candidate not in taken)
 
 
 def _names(name: str) -> tuple[str, str]:

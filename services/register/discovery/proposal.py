@@ -6,8 +6,9 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, fields
+from itertools import chain, count
 from pathlib import Path
 
 import yaml
@@ -56,6 +57,16 @@ def slug(text: str) -> str:
     """Turn a name into an id; empty when no character of it is allowed in one."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].rstrip("-")
+
+
+def unused_id(taken: Container[str], *names: str) -> str:
+    """Return an id that is not ``taken``: of the first of these names that makes one, else of the first with a number.
+
+    The last name must make an id.
+    """
+    ids = [made for name in names if (made := slug(name))]
+    numbered = (f"{ids[0][:57]}-{number}" for number in count(2))
+    return next(candidate for candidate in chain(ids, numbered) if candidate not in taken)
 
 
 def to_yaml(value: object) -> str:

@@ -22,6 +22,7 @@ from services.register.discovery.proposal import (
     slug,
     to_csv,
     to_yaml,
+    unused_id,
 )
 from services.register.reading import CsvRow, FaultList, read_http_url, read_table
 
@@ -73,8 +74,8 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
     beside = next((file.with_name(name) for name in _ORGANISATION_FILES if file.with_name(name).exists()), None)
     organisations = read_table(beside, faults, required=_ORGANISATIONS).rows if beside else []
     for row in rows:
-        for column in ("name", "provider"):
-            row.need(column, str, "")
+        row.need("name", str, "")
+        row.need("provider", _read_provider, "")
     if faults:
         raise InputError(f"catalogue {file}", faults)
     names = {slug(row.text("id")): row.text("name") for row in organisations}
@@ -109,35 +110,41 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
     )
 
 
+def _read_provider(text: str) -> str:
+    if not slug(text):
+        raise ValueError(f"`{text}` makes no id of an agency: write it with Latin letters or digits")
+    return text
+
+
 def _apis(rows: Iterable[CsvRow]) -> list[_Api]:
-    """Return a service per API. Its id is its name, preceded by its agency or else by a number if that is taken."""
-    apis: list[_Api] = []
-    taken: set[str] = set()
+    """Return a service per API. Its id is its name, preceded by its agency or else followed by a number if that is taken."""
+    apis: dict[str, _Api] = {}
     for row in rows:
         agency, name = slug(row.text("provider")), row.text("name")
-        candidates = [slug(name), slug(f"{agency}-{name}"), *(slug(f"{number}-{name}") for number in range(2, 1000))]
-        name_id = next(candidate for candidate in candidates if candidate not in taken)
-        taken.add(name_id)
-        apis.append(_Api(row, name_id, agency, name, row.text("url")))
-    return apis
+        name_id = unused_id(apis, name, f"{agency}-{name}")
+        apis[name_id] = _Api(row, name_id, agency, name, row.text("url"))
+    return [*apis.values()]
 
 
 def _endpoints(apis: list[_Api]) -> tuple[list[tuple[str, ...]], list[Fault]]:
     """Return an endpoint per address; one that several APIs share belongs to their agency."""
     sharing = Counter((api.agency, api.url) for api in apis)
     endpoints: dict[tuple[str, str], tuple[str, ...]] = {}
+    taken = {api.id for api in apis}
     left_out: list[Fault] = []
     for api in apis:
         reason = _unusable(api.url)
         if not reason:
             target = api.url.replace("$", "$$")
             alone = sharing[api.agency, api.url] == 1
-            name = api.id if alone else slug(f"{api.agency}-{api.url.partition('://')[2]}")
-            endpoints[api.agency, api.url] = (name, api.agency, api.id if alone else "", "answers", target)
+            if (api.agency, api.url) not in endpoints:
+                shared = f"{api.agency}-{api.url.partition('://')[2]}"
+                name = api.id if alone else unused_id(taken, shared)
+                taken.add(name)
+                endpoints[api.agency, api.url] = (name, api.agency, api.id if alone else "", "answers", target)
             if not alone:
-                reason = (
-                    f"shares its URL with {sharing[api.agency, api.url] - 1} others: endpoint `{name}` stands for all"
-                )
+                others, name = sharing[api.agency, api.url] - 1, endpoints[api.agency, api.url][0]
+                reason = f"shares its URL with {others} others: endpoint `{name}` stands for all"
         if reason:
             left_out.append(omission(api.row.location.file, api.row.location.line, api.name, reason))
     return list(endpoints.values()), left_out

@@ -14,7 +14,15 @@ from pathlib import Path
 
 from services.core.errors import Fault, InputError
 from services.core.model import member_of
-from services.register.discovery.proposal import LINK_COLUMNS, RegisterProposal, omission, slug, to_csv, to_yaml
+from services.register.discovery.proposal import (
+    LINK_COLUMNS,
+    RegisterProposal,
+    omission,
+    slug,
+    to_csv,
+    to_yaml,
+    unused_id,
+)
 from services.register.discovery.xroad_lists import ListedServer, XRoadDirectory, read_into
 from services.register.reading import read_target
 
@@ -54,17 +62,10 @@ def read_lists(files: Sequence[Path]) -> XRoadDirectory:
 def _ids(directory: XRoadDirectory) -> dict[str, str]:
     """Return an agency id for each member: its name or, when that is taken or empty, its class and code."""
     ids: dict[str, str] = {}
-    taken: set[str] = set()
     for member, name in sorted(directory.members.items()):
-        code = slug(member.partition("/")[2])
-        candidates = (
-            slug(name),
-            slug(f"{slug(name)}-{code}"),
-            code,
-            f"member-{blake2b(member.encode(), digest_size=8).hexdigest()}",
-        )
-        ids[member] = next(candidate for candidate in candidates if candidate and candidate not in taken)
-        taken.add(ids[member])
+        code = member.partition("/")[2]
+        otherwise = f"member-{blake2b(member.encode(), digest_size=8).hexdigest()}"
+        ids[member] = unused_id(ids.values(), name, f"{slug(name)}-{slug(code)}", code, otherwise)
     return ids
 
 
@@ -109,8 +110,7 @@ def _files(directory: XRoadDirectory, ids: dict[str, str], instance: str, epoch:
 def _server_ids(servers: Sequence[ListedServer], ids: dict[str, str]) -> dict[ListedServer, str]:
     names: dict[ListedServer, str] = {}
     for server in servers:
-        name = slug(f"{ids[server.owner][:40]}-{server.id.rpartition('/')[2]}")
-        names[server] = name if name not in names.values() else slug(f"{len(names) + 1}-{name}")
+        names[server] = unused_id(names.values(), f"{ids[server.owner][:40]}-{server.id.rpartition('/')[2]}")
     return names
 
 

@@ -73,6 +73,19 @@ def test_names_without_an_organisation_file(tmp_path: Path) -> None:
     assert [item.line for item in found.left_out] == [3]
 
 
+def test_ids_are_never_empty_or_equal(tmp_path: Path) -> None:
+    """Names that make the same id or none, and addresses that do, have ids of their own."""
+    file = tmp_path / "c.csv"
+    addresses = ["https://a/b", "https://a/b", "https://a-b", "https://a-b", "", "https://c", "https://d", "https://e"]
+    names = ["One", "Two", "Three", "Four", "tax a b", "خدمت", "سرویس", "خدمت"]
+    rows = [f",,{url},{name},,,,,,,tax" for url, name in zip(addresses, names, strict=True)]
+    file.write_text(_HEADER + "\n".join(rows) + "\n", encoding="utf-8")
+    write_files(import_uk_api_catalogue(file, date(2026, 1, 1)).files, tmp_path / "out")
+    register = load_register(tmp_path / "out")
+    assert list(register.services) == ["four", "one", "tax", "tax-2", "tax-3", "tax-a-b", "three", "two"]
+    assert list(register.endpoints) == ["tax", "tax-2", "tax-3", "tax-a-b-2", "tax-a-b-3"]
+
+
 def test_a_bad_catalogue_is_refused(tmp_path: Path) -> None:
     """Missing columns and names are faults with their place."""
     file = tmp_path / "c.csv"
@@ -80,10 +93,13 @@ def test_a_bad_catalogue_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
         import_uk_api_catalogue(file, date(2026, 1, 1))
     assert len(refused.value.faults) == 9
-    file.write_text(_HEADER + ",,https://a,,,,,,,,x\n", encoding="utf-8")
+    file.write_text(_HEADER + ",,https://a,,,,,,,,x\n,,https://b,B,,,,,,,وزارت\n", encoding="utf-8")
     with pytest.raises(InputError) as refused:
         import_uk_api_catalogue(file, date(2026, 1, 1))
-    assert [str(fault) for fault in refused.value.faults] == [f"{file}:2:13: name: is empty"]
+    assert [str(fault) for fault in refused.value.faults] == [
+        f"{file}:2:13: name: is empty",
+        f"{file}:3:21: provider: `وزارت` makes no id of an agency: write it with Latin letters or digits",
+    ]
 
 
 def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:

@@ -20,9 +20,6 @@ from services.prober.observation import Observation
 _OUR_SHARE: Final = 0.1
 
 _NO_ADDRESS: Final = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT})
-_TIMEOUTS: Final = frozenset(
-    {Reason.CONNECT_TIMEOUT, Reason.TLS_TIMEOUT, Reason.ANSWER_TIMEOUT, Reason.BODY_TIMEOUT, Reason.LINE}
-)
 NO_CONNECTION: Final = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT, Reason.CONNECT_TIMEOUT})
 """How a full connection-tracking table appears to a probe."""
 
@@ -91,7 +88,7 @@ def _unresolved(judgement: Judgement, observation: Observation, ours: Circumstan
     if not ours.unresolved:
         return ""
     resolving = observation.phases.resolve or 0.0
-    slow = judgement.reason in _TIMEOUTS and resolving > _OUR_SHARE * observation.duration
+    slow = _timed_out(judgement, observation) and resolving > _OUR_SHARE * observation.duration
     if judgement.reason not in _NO_ADDRESS and not slow:
         return ""
     return f"no name resolved at this vantage around the probe, which saw {judgement.reason.name}"

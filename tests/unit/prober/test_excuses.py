@@ -56,6 +56,13 @@ def test_a_stall_of_ours_is_no_missing_line_of_the_target(cause: Cause, reason: 
         assert after_stall(judgement.reason, seen, 0.4) is Reason.LINE
 
 
+@pytest.mark.parametrize(("cause", "reason"), [(Cause.LINE_TIMEOUT, Reason.RESOLVER_FAILED), (Cause.LINE, Reason.LINE)])
+def test_slow_resolution_is_no_wrong_line_of_the_target(cause: Cause, reason: Reason) -> None:
+    """A line missing at the deadline may be due to a resolver that fails. A line that does not match is not."""
+    talk = replace(GOOD, duration=5.0, phases=Phases(resolve=0.6), failure=Failure(Phase.PROCESSING, cause))
+    assert excused(Judgement(Reason.LINE), talk, Circumstances(unresolved=True)).reason is reason
+
+
 def test_a_token_that_took_long_is_no_silence_of_the_target() -> None:
     """A timeout is our credential's if over a tenth of the time went to a token. An answer is never excused by it."""
     hung = replace(GOOD, latency=None, duration=1.0, failure=Failure(Phase.PROCESSING, Cause.TIMEOUT))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from services.core.model import PROBE_KINDS, DnsQuery, LineStep, Probe, Step, Tls, placeholders
 from services.register.probes.expectations import read_expect
@@ -34,6 +34,8 @@ from services.register.reading import (
     read_size,
     read_template,
 )
+
+T = TypeVar("T")
 
 _REST = (
     *("version", "method", "headers", "body", "auth", "tls", "proxy", "ip", "redirects", "timeout", "body_limit"),
@@ -175,12 +177,12 @@ def _lines(mapping: YamlMapping, _directory: Path) -> tuple[LineStep, ...]:
     items = mapping.mappings("lines", ("expect", "send", "starttls", "prompt", "expect_hex", "send_hex"))
     lines = tuple(
         LineStep(
-            expect=item.read("expect", read_pattern, ""),
-            send=item.read("send", _read_line, ""),
-            starttls=item.read("starttls", read_flag, False),
-            prompt=item.read("prompt", read_flag, False),
-            expect_hex=item.read("expect_hex", _read_hex, ""),
-            send_hex=item.read("send_hex", _read_hex, ""),
+            expect=_given(item, "expect", read_pattern, ""),
+            send=_given(item, "send", _read_line, ""),
+            starttls=_given(item, "starttls", read_flag, False),
+            prompt=_given(item, "prompt", read_flag, False),
+            expect_hex=_given(item, "expect_hex", _read_hex, ""),
+            send_hex=_given(item, "send_hex", _read_hex, ""),
         )
         for item in items
     )
@@ -200,6 +202,11 @@ def _lines(mapping: YamlMapping, _directory: Path) -> tuple[LineStep, ...]:
     if sum(line.starttls for line in lines) > 1:
         mapping.fault("lines", "goes over to TLS twice")
     return lines
+
+
+def _given(mapping: YamlMapping, key: str, read: Callable[[str], T], default: T) -> T:
+    """Return the value of ``key``; ``default`` when it is absent. An empty value is a fault, as it would do nothing."""
+    return mapping.need(key, read, default) if key in mapping else default
 
 
 def _read_hex(text: str) -> str:

@@ -55,12 +55,12 @@ zone:
     assert probes["zone"].expect == Expect(rcode=("NXDOMAIN",), authority=RecordPatterns(("SOA",), ("hostmaster",)))
 
 
-def test_27_bad_talks_and_questions_are_faults(tmp_path: Path) -> None:
+def test_bad_talks_and_questions_are_faults(tmp_path: Path) -> None:
     """Bad types, names, transports, protocols, patterns and lines are faults, each at its place."""
     probe = r"""
 talk:
   kind: tcp
-  lines: [{}, {send: "a\nb"}, {expect: "(", starttls: true}, {starttls: true}, {say: x, send: y}]
+  lines: [{}, {send: "a\nb"}, {expect: "(", starttls: true}, {starttls: true}, {say: x, send: y}, {expect: , send: ""}]
 secure:
   kind: tls
   starttls: ftp
@@ -77,6 +77,8 @@ none:
         "probes.yaml:17:22: send: holds a line break: a line ends by itself, and each is an item of its own",
         "probes.yaml:17:40: expect: `(` is not RE2: missing ): (",
         "probes.yaml:17:81: key `say` is unknown; known are expect, send, starttls, prompt, expect_hex, send_hex",
+        "probes.yaml:17:107: expect: is empty",
+        "probes.yaml:17:116: send: is empty",
         "probes.yaml:20:13: starttls: `ftp` is not one of smtp, imap, postgres",
         "probes.yaml:23:17: name: `a..b` is not a domain name",
         "probes.yaml:23:31: type: `ADDRESS` is not a record type: one of A, AAAA, ANY, CAA, CDS, CERT, CNAME, DNAME, DNSKEY, DS, HTTPS, LOC, MX, NAPTR, NS, OPENPGPKEY, PTR, RP, RRSIG, SOA, SRV, SSHFP, SVCB, TLSA, TXT",

@@ -29,7 +29,7 @@ from tests.bench.structure import measure_structure
 from tests.bench.visible import visible
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
-    "pipeline": lambda asked: compare_all(asked.targets, asked.interval, asked.seconds),
+    "pipeline": lambda asked: compare_all(asked.targets, asked.interval, asked.seconds, asked.rounds),
     "saturation": lambda asked: saturation(asked.seconds, asked.rate, asked.inflight, asked.scheme),
     "structure": lambda asked: measure_structure(asked.agencies, asked.links or 1_000_000),
     "national": lambda asked: national(asked.minutes, asked.slot),
@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="pipeline, saturation, passages: how long to measure (default: 60)"
     )
+    parser.add_argument("--rounds", type=int, default=1, help="pipeline: how often to compare (default: 1)")
     parser.add_argument("--rate", type=int, default=1000, help="saturation: probes/s of its last part (default: 1000)")
     parser.add_argument("--agencies", type=int, default=10_000, help="structure: how many (default: 10000)")
     parser.add_argument(

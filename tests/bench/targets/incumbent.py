@@ -22,6 +22,7 @@ MODULE = "bench"
 
 _PROGRAMS = {"blackbox_exporter": "prometheus-blackbox-exporter", "prometheus": "prometheus"}
 _START_SECONDS = 30.0
+_X25519_ALONE = {"GODEBUG": "tlsmlkem=0"}
 
 
 def available() -> bool:
@@ -30,8 +31,13 @@ def available() -> bool:
 
 
 @contextmanager
-def probing(folder: Path, targets: Sequence[str], interval: int, authority: Path) -> Iterator[Mapping[str, int]]:
-    """Probe every target once per ``interval`` seconds by a fresh connection. Yields process ids by program."""
+def probing(
+    folder: Path, targets: Sequence[str], interval: int, authority: Path, *, x25519: bool = False
+) -> Iterator[Mapping[str, int]]:
+    """Probe every target once per ``interval`` seconds by a fresh connection. Yields process ids by program.
+
+    With ``x25519`` it offers X25519 alone, as ``exporter`` does.
+    """
     blackbox, prometheus = free_port(), free_port()
     (folder / "prometheus.yml").write_text(json.dumps(_scrapes(targets, interval, blackbox)))
     commands = {
@@ -43,7 +49,8 @@ def probing(folder: Path, targets: Sequence[str], interval: int, authority: Path
             f"--web.listen-address=127.0.0.1:{prometheus}",
         ),
     }
-    with _running(folder, commands, (blackbox, prometheus)) as pids:
+    environment = _X25519_ALONE if x25519 else {}
+    with _running(folder, commands, (blackbox, prometheus), **environment) as pids:
         yield pids
 
 
@@ -55,7 +62,7 @@ def exporter(folder: Path, authority: Path, timeout: int) -> Iterator[tuple[int,
     """
     port = free_port()
     commands = {"blackbox_exporter": _exporter(folder, authority, port, timeout)}
-    with _running(folder, commands, (port,), GODEBUG="tlsmlkem=0") as pids:
+    with _running(folder, commands, (port,), **_X25519_ALONE) as pids:
         yield pids["blackbox_exporter"], port
 
 

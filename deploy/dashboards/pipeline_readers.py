@@ -130,9 +130,11 @@ def add_exchanges_and_api(made: Dashboard) -> None:
             "Sources read up to",
             "خوانده‌شده تا",
             "How far behind now each source was read, whether it had anything or not (security servers are asked a minute "
-            "behind), and how old its newest exchange is: old though it is read, and nobody exchanges or its log stands still.",
+            "behind), and how old its newest exchange is: old though it is read, and nobody exchanges or its log stands still. "
+            "Published: for how long exchanges wait for the bus.",
             query(_age("peyvand_exchange_position_timestamp_seconds"), "{{source}}"),
             query(_age("peyvand_exchange_newest_timestamp_seconds"), "{{source}}: " + both("newest", "تازه‌ترین")),
+            query(f"time() - min(peyvand_exchange_published_timestamp_seconds{{{OF}}})", both("published", "منتشرشده")),
             unit="s",
             width=6,
             thresholds=((None, "transparent"), (900, ORANGE), (3600, RED)),

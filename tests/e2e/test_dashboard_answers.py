@@ -141,6 +141,7 @@ ANSWERS = {
     "pipeline/Archived": (STANDS, Move("falls", of={"kind": "measurement"})),
     "pipeline/Days and messages/A": (PILES, Move("vanishes")),
     "pipeline/Days and messages/B": (RUBBISH, RISES),
+    "pipeline/Sources read up to/C": (BUS, RISES),
     "pipeline/Sources read up to": (BLIND, Move("rises", of={"source": "ss1"})),
     "pipeline/Sources": (BLIND, FALLS),
     "pipeline/Exchange records/B": (RUBBISH, RISES),

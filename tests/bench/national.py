@@ -48,11 +48,12 @@ class _Moment:
 def national(minutes: float, slot: int) -> Iterator[str]:
     """Run the national sandbox in slots of ``slot`` seconds, and yield lines on what it cost.
 
-    It is measured for ``minutes`` from its first index on.
+    It is measured for ``minutes`` once it has its first index, and has published the indicators of an hour and a day.
+    A day has one such burst of 6,900 messages.
     """
     yield f"national scenario, slots of {slot} s, {minutes:g} minutes, from {time.strftime('%F %T %Z')}"
     yield machine()
-    limit = 60 * minutes + 2 * _START_SECONDS
+    limit = 60 * minutes + 3 * _START_SECONDS
     with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
         flags = ("--scenario", "national", "--slot", f"{slot}s", "--for", f"{limit:.0f}s")
         system = System(Path(folder) / "data", flags)
@@ -60,6 +61,7 @@ def national(minutes: float, slot: int) -> Iterator[str]:
         try:
             system.until(lambda: _has_index(system), what="the first index", seconds=_START_SECONDS)
             pids = system.children() | ({"peyvand up": system.process.pid} if system.process else {})
+            _wait_for_history(system)
             before = _moment(system, pids)
             stall = _follow(system, pids, minutes * 60)
             after = _moment(system, pids)
@@ -84,6 +86,17 @@ def national(minutes: float, slot: int) -> Iterator[str]:
 
 def _has_index(system: System) -> bool:
     return "\npeyvand_index_lower{" in system.page("scorer", "/metrics")[1]
+
+
+def _wait_for_history(system: System) -> None:
+    """Wait until the stream of indicators has grown, and grows no more."""
+    end = time.monotonic() + _START_SECONDS
+    before, messages = -1.0, 0.0
+    while not messages or messages != before:
+        assert time.monotonic() < end, "the indicators of an hour and a day were not published in time"
+        _sleep(time.monotonic() + _SCRAPE_SECONDS)
+        before = messages
+        messages = since({}, scrape(system.metrics("scorer")), "peyvand_stream_messages", "stream")["INDICATORS"]
 
 
 def _moment(system: System, pids: dict[str, int]) -> _Moment:
@@ -148,7 +161,7 @@ def _disk(before: _Moment, after: _Moment, data: Path) -> Iterator[str]:
     messages = since({}, after.scorer, "peyvand_stream_messages", "stream")
     grown = since(before.scorer, after.scorer, "peyvand_stream_bytes", "stream")
     for stream, size in kept.items():
-        yield f"{stream}: {messages[stream]:.0f} messages, {size:.0f} bytes, {grown[stream]:.0f} of them since the first index"
+        yield f"{stream}: {messages[stream]:.0f} messages, {size:.0f} bytes, {grown[stream]:.0f} of them meanwhile"
     probes = sum(since(before.prober, after.prober, "peyvand_probe_outcomes_total", "outcome").values())
     yield f"of a measurement {grown['MEASUREMENTS'] / probes:.1f} bytes"
     size = sum(path.stat().st_size for path in (data / "scorer").rglob("*") if path.is_file())

@@ -113,7 +113,7 @@ async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") 
 
 async def read_log(settings: Settings) -> tuple[RegisterPublication, ...]:
     """Return the publications, the newest first. Raises PeyvandError."""
-    async with open_bus(settings, role="register", name="register") as bus, asyncio.timeout(_DEADLINE_SECONDS):
+    async with open_bus(settings, role="register", name="register") as bus:
         return await read_publications(bus)
 
 

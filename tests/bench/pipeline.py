@@ -19,7 +19,7 @@ from tests.bench.targets import incumbent
 from tests.bench.targets.target import Targets, serving
 from tests.support.system import System
 
-__all__ = ["compare", "compare_all"]
+__all__ = ["compare_all"]
 
 _START_SECONDS = 120.0
 _WARM_SECONDS = 40.0  # Prometheus pays for each new series once; the steady state is compared
@@ -55,7 +55,7 @@ class _Used:
     prober: Samples
 
 
-def compare(
+def _compare(
     comparison: _Comparison, *, targets: int, interval: int, seconds: float
 ) -> Generator[str, None, float | None]:
     """Probe ``targets`` once per ``interval`` seconds for ``seconds``, by both if both are installed; yield the cost.
@@ -149,7 +149,7 @@ def compare_all(targets: int, interval: int, seconds: float, rounds: int) -> Ite
     ratios: dict[str, list[float]] = {comparison.name: [] for comparison in _COMPARISONS}
     for _ in range(rounds):
         for comparison in _COMPARISONS:
-            ratio = yield from compare(comparison, targets=targets, interval=interval, seconds=seconds)
+            ratio = yield from _compare(comparison, targets=targets, interval=interval, seconds=seconds)
             if ratio is not None:
                 ratios[comparison.name].append(ratio)
     for name, found in ratios.items():

@@ -62,7 +62,7 @@ def slug(text: str) -> str:
 def unused_id(taken: Container[str], *names: str) -> str:
     """Return an id that is not ``taken``: of the first of these names that makes one, else of the first with a number.
 
-    The last name must make an id.
+    At least one of them must make an id.
     """
     ids = [made for name in names if (made := slug(name))]
     numbered = (f"{ids[0][:57]}-{number}" for number in count(2))

@@ -158,6 +158,8 @@ def _from_file(path: str) -> dict[str, object]:
         content = yaml.safe_load(Path(path).read_text("utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"the settings file {path} cannot be read: {error}") from error
+    except RecursionError:
+        raise SettingsError(f"the settings file {path} cannot be read: it is nested too deeply") from None
     if not isinstance(content, dict):
         raise SettingsError(f"the settings file {path} must hold `name: value` lines")
     return content

@@ -97,6 +97,8 @@ def read_clients(path: Path) -> Mapping[Name, Caller]:
         parsed = _Clients.model_validate(yaml.safe_load(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"--clients {path} cannot be read: {error}") from error
+    except RecursionError:
+        raise SettingsError(f"--clients {path} cannot be read: it is nested too deeply") from None
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors()

@@ -26,6 +26,7 @@ from services.core.errors import BusError, StateError
 _ARCHIVE, _DESCRIPTION = "stream.tar.s2", "backup.json"
 _CHUNK_BYTES = 128 << 10
 _SECONDS = 30.0  # for each step, not for the whole
+_LEADER_SECONDS = 60.0  # until servers that have just started have elected a leader
 _INTEREST_SECONDS = 10.0  # until every server of a cluster knows which of them is subscribed to the chunks
 
 
@@ -91,6 +92,7 @@ async def restore_stream(bus: Streams, folder: Path) -> int:
         raise StateError(f"{folder} does not hold a stream as `peyvand bus backup` keeps it: {error}") from error
     what = f"restoring stream {stream}"
     with archive:
+        await _wait_for_leader(bus, what)
         await _delete_empty(bus, stream)
         answer = await bus.request_api(
             f"$JS.API.STREAM.RESTORE.{stream}", json.dumps(description).encode(), what, _SECONDS
@@ -109,6 +111,20 @@ def _chunks(archive: IO[bytes]) -> Iterator[bytes]:
     while chunk := archive.read(_CHUNK_BYTES):
         yield chunk
     yield b""
+
+
+async def _wait_for_leader(bus: Streams, what: str) -> None:
+    """Wait until the cluster has a leader. Without one, a request to restore is lost. Raises BusError."""
+    deadline = time.monotonic() + _LEADER_SECONDS
+    while True:
+        try:
+            await bus.request_api("$JS.API.INFO", b"", what)
+        except BusError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            return
 
 
 async def _delete_empty(bus: Streams, stream: str) -> None:

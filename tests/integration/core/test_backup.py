@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import shutil
@@ -13,7 +14,7 @@ import pytest
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-from services.core.bus import Bus
+from services.core.bus import Bus, snapshots
 from services.core.bus.names import MEASUREMENTS
 from services.core.bus.snapshots import restore_stream, save_stream
 from services.core.bus.topology import initialise_streams, stream_configs
@@ -25,7 +26,7 @@ from tests.integration.scorer.test_equality import settled
 from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, measure, put, register_on
 from tests.support.nats import Nats
 from tests.support.servers.deployed_nats import Deployed, deployed, initialised
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 TARGETS = ("birth-tax", "deed-civil", "deed-tax", "transfer-civil", "clearance-land")
 
@@ -166,6 +167,34 @@ def cluster(tmp_path: Path) -> Iterator[Deployed]:
     """Three servers by deploy/nats/cluster.conf."""
     with deployed(tmp_path / "cluster", "cluster.conf", 3) as servers:
         yield servers
+
+
+@pytest.mark.slow
+async def test_a_restore_waits_until_the_cluster_has_a_leader(
+    nats: Nats, cluster: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster without a leader loses a request to restore, so none is sent before it has one."""
+    monkeypatch.setattr(snapshots, "_LEADER_SECONDS", DEADLINE)
+    kept = tmp_path / MEASUREMENTS
+    async with nats.connect("prober") as prober:
+        last = await put(prober, _rows(1, range(60, 120)))
+    async with nats.connect("admin") as admin:
+        await save_stream(admin, MEASUREMENTS, kept)
+    for node in (1, 2):
+        cluster.kill(node)
+    async with cluster.connect("admin") as admin:
+        ask, asked = admin.client.request, list[str]()
+
+        async def request(subject: str, payload: bytes, timeout: float) -> Msg:
+            asked.append(subject)
+            return await ask(subject, payload, timeout=timeout)
+
+        monkeypatch.setattr(admin.client, "request", request)
+        restoring = asyncio.create_task(restore_stream(admin, kept))
+        await eventually(lambda: len(asked) > 1, "a second request, as the first was not answered")
+        for node in (1, 2):
+            cluster.start(node)
+        assert await restoring == last
 
 
 @pytest.mark.slow

@@ -48,3 +48,6 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     file.write_text("- a\n- b\n")
     with pytest.raises(SettingsError, match="must hold `name: value` lines"):
         load_settings("api", ["--settings", str(file)], {})
+    file.write_text("[" * 5000)
+    with pytest.raises(SettingsError, match="cannot be read: it is nested too deeply"):
+        load_settings("api", ["--settings", str(file)], {})

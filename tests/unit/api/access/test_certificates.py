@@ -188,6 +188,7 @@ async def test_without_an_authority_everybody_is_the_public(api, tmp_path):
         ("clients:\n  - {dns: a, role: console, most: king}\n", ["`king` is not public, agency:ID or auditor"]),
         ("clients:\n  - {dns: a, role: console, agency: b}\n", ["role agency, and no other, names an agency"]),
         ("clients: [", ["cannot be read"]),
+        ("[" * 5000, ["cannot be read: it is nested too deeply"]),
         ("", ["the file: Input should be"]),
         ("roles: []\n", ["clients: Field required", "roles: Extra inputs"]),
     ],

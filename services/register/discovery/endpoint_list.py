@@ -57,10 +57,11 @@ def import_endpoints(file: Path, epoch: date, columns: Mapping[str, str]) -> Reg
             left_out.append(omission(row.location.file, row.location.line, row.text(target) or "a row", reason))
             continue
         lines[url] = row.location.line
-        owner_id = names.setdefault(owner, unused_id(names.values(), slug(owner) or "agency"))
-        sectors.setdefault(owner_id, slug(row.text(sector)) or _OTHER_SECTOR)
+        if owner not in names:
+            names[owner] = unused_id(sectors, slug(owner) or "agency")
+            sectors[names[owner]] = slug(row.text(sector)) or _OTHER_SECTOR
         endpoint = unused_id(endpoints, slug(url.partition("://")[2].removeprefix("www.")) or "endpoint")
-        endpoints[endpoint] = (endpoint, owner_id, "", "answers", url.replace("$", "$$"))
+        endpoints[endpoint] = (endpoint, names[owner], "", "answers", url.replace("$", "$$"))
     return RegisterProposal(
         files={
             "agencies.csv": to_csv(

@@ -61,12 +61,12 @@ def read_lists(files: Sequence[Path]) -> XRoadDirectory:
 
 def _ids(directory: XRoadDirectory) -> dict[str, str]:
     """Return an agency id for each member: its name or, when that is taken or empty, its class and code."""
-    ids: dict[str, str] = {}
+    members: dict[str, str] = {}
     for member, name in sorted(directory.members.items()):
         code = member.partition("/")[2]
         otherwise = f"member-{blake2b(member.encode(), digest_size=8).hexdigest()}"
-        ids[member] = unused_id(ids.values(), name, f"{slug(name)}-{slug(code)}", code, otherwise)
-    return ids
+        members[unused_id(members, name, f"{slug(name)}-{slug(code)}", code, otherwise)] = member
+    return {member: agency for agency, member in members.items()}
 
 
 def _files(directory: XRoadDirectory, ids: dict[str, str], instance: str, epoch: date) -> dict[str, str]:
@@ -108,10 +108,10 @@ def _files(directory: XRoadDirectory, ids: dict[str, str], instance: str, epoch:
 
 
 def _server_ids(servers: Sequence[ListedServer], ids: dict[str, str]) -> dict[ListedServer, str]:
-    names: dict[ListedServer, str] = {}
+    named: dict[str, ListedServer] = {}
     for server in servers:
-        names[server] = unused_id(names.values(), f"{ids[server.owner][:40]}-{server.id.rpartition('/')[2]}")
-    return names
+        named[unused_id(named, f"{ids[server.owner][:40]}-{server.id.rpartition('/')[2]}")] = server
+    return {server: name for name, server in named.items()}
 
 
 def _target(server: ListedServer) -> str:

@@ -1,7 +1,7 @@
 """Computes and publishes the index whenever a slot has settled, or late arrivals have changed a published index.
 
-Slot blocks and recent blocks are half of what is published, but no part of the index. They are published first, so that
-late rows that arrive meanwhile are in the index that follows.
+Slot blocks and recent blocks are half of what is published, but no part of the index. They are published while the index
+is computed.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from services.core.errors import BusError, StateError
 from services.core.log import Logger
 from services.core.malloc import trim_memory
 from services.core.model import Finding, Monitoring
+from services.core.tasks import cancel_and_wait, run_in_thread
 from services.indicator.cells import SlotDetail
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, ReconciliationReport
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import CompiledRegister, IndexResult, PendingUpdate, Scoring
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.publishing import BlockEncoder, EncodedSlots, HistoryPublisher, IndexPublisher, recent_blocks
+from services.scorer.publishing import BlockEncoder, HistoryPublisher, IndexPublisher, recent_blocks
 
 POLL_SECONDS = 0.1  # between two checks whether an index is due, while late arrivals wait for one
 IDLE_SECONDS = 1.0  # at most between two checks otherwise, since the clock may be set
 CLOCK_SECONDS = 10.0  # between two checks of the bus's clock, besides one before each new slot
 LATE_SECONDS = 1.0  # at least between an index that late arrivals changed and the next one
-LATE_SHARE = 0.4  # the maximum share of the time for indexes that late arrivals changed
+LATE_SHARE = 0.25  # the maximum share of the time for indexes that late arrivals changed
 CERTIFICATE_SECONDS = 21 * 86400  # certificates that expire sooner are published, as the alert has it
 TRIM_SECONDS = 60.0  # freed memory is returned to the system at most this often: the next index needs it again
 
@@ -189,15 +190,16 @@ class Refresher:
         started = time.monotonic()
         with metrics.refresh_seconds.time():
             try:
-                self.readiness.begin_phase("publishing slots")
-                slot_blocks = await self._put_evidence(await self.evidence_lock.run(partial(scoring.due, end_slot)))
-                self.readiness.begin_phase("computing the index")
-                started = time.monotonic()
+                self.readiness.begin_phase("publishing slots and computing the index")
                 count = await self.evidence_lock.run(partial(scoring.count, end_slot))
-                result = await asyncio.to_thread(scoring.compute, count)
+                computing = asyncio.create_task(run_in_thread(partial(scoring.compute, count)))
+                try:
+                    slot_blocks = await self._put_evidence(count.due)
+                    result = await computing
+                finally:
+                    await cancel_and_wait(computing)
                 volumes = await self._sum_volumes(end_slot)
                 self.readiness.begin_phase("publishing the index")
-                slot_blocks += await self._put_evidence(count.due)
                 expiring = scoring.expiring(result.snapshot.as_of + CERTIFICATE_SECONDS)
                 findings = self._findings
                 encoder = BlockEncoder(result, volumes, self._report, self._monitoring(), expiring, findings)
@@ -259,20 +261,13 @@ class Refresher:
         count = await self._put_slots(due)
         scoring = self.scoring
         blocks = recent_blocks(scoring.recent, scoring.burns, due.compiled.arrays, due.agencies)
-        await self.publisher.put_recent(due, blocks)
+        await self.publisher.put_recent(due, blocks, self.evidence_lock.run)
         return count
 
     async def _put_slots(self, due: PendingUpdate) -> int:
         """Put the slot blocks that are due, a chunk at a time; return their number."""
-        scoring, count = self.scoring, 0
-        for chunk in due.chunks:
-            encoded = list[EncodedSlots]()
-            await self.evidence_lock.run_in_slices(
-                self.publisher.encode_slots(due, chunk, scoring.evidence, self.clock(), encoded)
-            )
-            await self.publisher.put_slots(due, encoded)
-            count += sum(len(slots.new) for slots in encoded)
-        return count
+        evidence, run = self.scoring.evidence, self.evidence_lock.run
+        return sum([await self.publisher.put_slots(due, chunk, evidence, self.clock(), run) for chunk in due.chunks])
 
     async def _put_owed(self) -> bool:
         """Put a chunk of slots that a restart or another register made due; return whether there was one."""

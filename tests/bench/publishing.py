@@ -19,6 +19,7 @@ from services.core.bus.buckets import Bus
 from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, kv_stream
 from services.core.codec import decode_columns
 from services.core.model.register import Register
+from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.indicator.cells.recent import RecentMeasurements
 from services.indicator.evidence import Evidence
@@ -34,7 +35,7 @@ from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.members import agency_members
 from services.scorer.index.results import CompiledRegister, IndexResult, PendingUpdate
 from services.scorer.publishing.encode import BlockEncoder
-from services.scorer.publishing.publisher import EncodedSlots, IndexPublisher
+from services.scorer.publishing.publisher import IndexPublisher
 from services.scorer.publishing.recent import recent_blocks
 from tests.bench.growth.points import point
 from tests.bench.loads.synthetic import SLOT, UNHEARD, payloads, register_of
@@ -120,12 +121,9 @@ async def put(publisher: IndexPublisher, state: State, as_of: int) -> None:
     snapshot = replace(state.result.snapshot, as_of=as_of, end_slot=due.end_slot)
     publisher._slots.clear()
     for chunk in due.chunks:
-        found = list[EncodedSlots]()
-        for _ in publisher.encode_slots(due, chunk, state.evidence, time.time(), found):
-            pass
-        await publisher.put_slots(due, found)
+        await publisher.put_slots(due, chunk, state.evidence, time.time(), run_in_thread)
     latest = recent_blocks(state.recent, state.burns, due.compiled.arrays, due.agencies)
-    await publisher.put_recent(due, latest)
+    await publisher.put_recent(due, latest, run_in_thread)
     await publisher.publish(BlockEncoder(replace(state.result, snapshot=snapshot), (), ReconciliationReport()))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -37,11 +36,9 @@ class _Published:
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
 
-    def encode_slots(self, *_: object) -> Iterator[None]:
-        return iter(())
-
-    async def put_slots(self, *_: object) -> None:
+    async def put_slots(self, *_: object) -> int:
         await self._scorer.client.stream_state(MEASUREMENTS)
+        return 0
 
     async def put_recent(self, *_: object) -> None:
         await self._scorer.client.stream_state(MEASUREMENTS)

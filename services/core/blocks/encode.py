@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2, indicator_pb2
 from services.core.blocks.compression import compress_block
-from services.core.blocks.packed import doubles, message, strings, varints, zigzag
+from services.core.blocks.packed import doubles, message, varints
 from services.core.codec import (
     ExchangeVolume,
     finding_to_message,
@@ -73,7 +73,7 @@ def _encode_evidence(evidence: Sequence[EvidenceColumns]) -> list[bytes]:
     for columns, *encoded_counts in zip(evidence, *counts, strict=True):
         head = block_pb2.LinkEvidence(window_days=columns.window_days).SerializeToString()
         if columns.ids is not ids:  # the windows of a block have the same links
-            ids, encoded_ids = columns.ids, strings(_NUMBERS["id"], map(str.encode, columns.ids))
+            ids, encoded_ids = columns.ids, block_pb2.LinkEvidence(id=columns.ids).SerializeToString()
         tail = doubles(_NUMBERS["omega"], columns.omega) + doubles(_NUMBERS["share"], columns.share)
         fields.append(message(_BLOCK_NUMBERS["links"], b"".join([head, encoded_ids, *encoded_counts, tail])))
     return fields
@@ -130,27 +130,27 @@ def encode_blocks(blocks: Sequence[BlockColumns]) -> list[bytes]:
     columns = [
         varints(_BLOCK_NUMBERS["kind"], [block.kinds for block in blocks]),
         varints(_BLOCK_NUMBERS["window_days"], [block.window_days for block in blocks]),
-        varints(_BLOCK_NUMBERS["level"], [zigzag(block.level) for block in blocks]),
+        varints(_BLOCK_NUMBERS["level"], [block.level for block in blocks], signed=True),
         *(varints(_BLOCK_NUMBERS[name], [block.counts[row] for block in blocks]) for row, name in enumerate(COUNTS)),
     ]
     evidence = iter(_encode_evidence([columns for block in blocks for columns in block.links]))
     payloads = []
     for block, *numbers in zip(blocks, *columns, strict=True):
-        ids = strings(_BLOCK_NUMBERS["id"], map(str.encode, block.ids))
         shares = (doubles(_BLOCK_NUMBERS[name], block.shares[row]) for row, name in enumerate(SHARES))
-        payload = b"".join([_head(block), *numbers, ids, *shares, *islice(evidence, len(block.links))])
+        payload = b"".join([_head(block), *numbers, *shares, *islice(evidence, len(block.links))])
         payloads.append(compress_block(block_pb2.IndicatorBlock, payload))
     return payloads
 
 
 def _head(block: BlockColumns) -> bytes:
-    """Encode everything but the columns."""
+    """Encode everything but the columns of numbers."""
     return block_pb2.IndicatorBlock(
         as_of=to_timestamp(block.as_of),
         register_version=block.register_version,
         probe_version=block.probe_version,
         method_version=block.method_version,
         interval_level=block.interval_level,
+        id=block.ids.tolist(),
         exchanges=map(volume_to_message, block.exchanges),
         structures=map(structure_to_message, block.structures),
         reconciliations=map(reconciliation_to_message, block.reconciliations),

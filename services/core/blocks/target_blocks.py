@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
 from services.core.blocks.compression import compress_block, parse_block
+from services.core.blocks.packed import message, varints
 from services.core.model import FACTS, RecentRows, Target
 
 _COLUMNS = ("target", "vantage", "slot_start", "time", "outcome", "reason", *FACTS)
+_SIGNED = frozenset(("time", *FACTS))  # columns of type sint64
+
+_NUMBERS = {name: field.number for name, field in block_pb2.RecentBlock.DESCRIPTOR.fields_by_name.items()}
+_ROW_NUMBERS = {name: field.number for name, field in block_pb2.RecentRows.DESCRIPTOR.fields_by_name.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,13 @@ class SlotBlock:
     evidence_sequence: int = 0
 
 
-def encode_slot_block(block: SlotBlock) -> bytes:
-    """Encode a SlotBlock without its evidence sequence, which ``stamp_slot_block`` adds."""
-    message = block_pb2.SlotBlock(
+def encode_slot_blocks(blocks: Iterable[SlotBlock]) -> list[bytes]:
+    """Encode each without its evidence sequence, which ``stamp_slot_block`` adds."""
+    return [_encode_slot_block(block) for block in blocks]
+
+
+def _encode_slot_block(block: SlotBlock) -> bytes:
+    encoded = block_pb2.SlotBlock(
         slot_seconds=block.slot_seconds,
         first_slot=block.first_slot,
         slots=len(block.verdict),
@@ -46,7 +55,7 @@ def encode_slot_block(block: SlotBlock) -> bytes:
         outcome=block.outcome.tobytes(),
         reason=block.reason.tobytes(),
     )
-    return compress_block(block_pb2.SlotBlock, message.SerializeToString())
+    return compress_block(block_pb2.SlotBlock, encoded.SerializeToString())
 
 
 def stamp_slot_block(payload: bytes, evidence_sequence: int) -> bytes:
@@ -56,18 +65,18 @@ def stamp_slot_block(payload: bytes, evidence_sequence: int) -> bytes:
 
 def decode_slot_block(payload: bytes) -> SlotBlock:
     """Decode a SlotBlock. Raises ValueError when the payload is not one."""
-    message = parse_block(block_pb2.SlotBlock, payload)
-    shape = (message.slots, len(message.links) + len(message.endpoints), len(message.vantages))
+    parsed = parse_block(block_pb2.SlotBlock, payload)
+    shape = (parsed.slots, len(parsed.links) + len(parsed.endpoints), len(parsed.vantages))
     return SlotBlock(
-        message.slot_seconds,
-        message.first_slot,
-        tuple(message.links),
-        tuple(message.endpoints),
-        tuple(message.vantages),
-        _cells(message.verdict, shape[:2]),
-        _cells(message.outcome, shape),
-        _cells(message.reason, shape),
-        message.evidence_sequence,
+        parsed.slot_seconds,
+        parsed.first_slot,
+        tuple(parsed.links),
+        tuple(parsed.endpoints),
+        tuple(parsed.vantages),
+        _cells(parsed.verdict, shape[:2]),
+        _cells(parsed.outcome, shape),
+        _cells(parsed.reason, shape),
+        parsed.evidence_sequence,
     )
 
 
@@ -98,21 +107,43 @@ class RecentBlock:
         return (*map(Target, self.links), *(Target(name, endpoint=True) for name in self.endpoints))
 
 
-def encode_recent(block: RecentBlock) -> bytes:
-    """Encode a RecentBlock without its evidence sequence, which ``stamp_recent`` adds."""
-    details = ["", *sorted({*block.latest.details, *block.failures.details} - {""})]
-    index = {text: number for number, text in enumerate(details)}
-    message = block_pb2.RecentBlock(
-        links=block.links,
-        endpoints=block.endpoints,
-        vantages=block.vantages,
-        details=details,
-        latest=_rows(block.latest, index),
-        failures=_rows(block.failures, index),
-        burn_known=block.burn_known.ravel().tolist(),
-        burn_failed=block.burn_failed.ravel().tolist(),
-    )
-    return compress_block(block_pb2.RecentBlock, message.SerializeToString())
+def encode_recent_blocks(blocks: Sequence[RecentBlock]) -> list[bytes]:
+    """Encode each without its evidence sequence, which ``stamp_recent`` adds. Many together take little longer than one."""
+    details = [_details(block) for block in blocks]
+    columns = [
+        _encode_rows("latest", [block.latest for block in blocks], details),
+        _encode_rows("failures", [block.failures for block in blocks], details),
+        varints(_NUMBERS["burn_known"], [block.burn_known.ravel() for block in blocks]),
+        varints(_NUMBERS["burn_failed"], [block.burn_failed.ravel() for block in blocks]),
+    ]
+    payloads = []
+    for block, texts, *numbers in zip(blocks, details, *columns, strict=True):
+        tables = block_pb2.RecentBlock(
+            links=block.links, endpoints=block.endpoints, vantages=block.vantages, details=texts
+        )
+        payload = b"".join([tables.SerializeToString(), *numbers])
+        payloads.append(compress_block(block_pb2.RecentBlock, payload))
+    return payloads
+
+
+def _details(block: RecentBlock) -> dict[str, int]:
+    """Return the details of a block's measurements, each with its position in their table; the first is empty."""
+    texts = ["", *sorted({*block.latest.details, *block.failures.details} - {""})]
+    return {text: number for number, text in enumerate(texts)}
+
+
+def _encode_rows(field: str, rows: Sequence[RecentRows], details: Sequence[Mapping[str, int]]) -> list[bytes]:
+    """Encode the rows of each block as this field of it."""
+    columns = [
+        varints(_ROW_NUMBERS[name], [one.numbers[row] for one in rows], signed=name in _SIGNED)
+        for row, name in enumerate(_COLUMNS)
+    ]
+    texts = [
+        np.array([positions[text] for text in one.details.tolist()], dtype=np.int64)
+        for one, positions in zip(rows, details, strict=True)
+    ]
+    columns.append(varints(_ROW_NUMBERS["detail"], texts))
+    return [message(_NUMBERS[field], b"".join(own)) for own in zip(*columns, strict=True)]
 
 
 def stamp_recent(payload: bytes, evidence_sequence: int) -> bytes:
@@ -120,41 +151,34 @@ def stamp_recent(payload: bytes, evidence_sequence: int) -> bytes:
     return payload + block_pb2.RecentBlock(evidence_sequence=evidence_sequence).SerializeToString()
 
 
-def _rows(columns: RecentRows, index: dict[str, int]) -> block_pb2.RecentRows:
-    return block_pb2.RecentRows(
-        **dict(zip(_COLUMNS, columns.numbers.tolist(), strict=True)),
-        detail=[index[text] for text in columns.details.tolist()],
-    )
-
-
 def decode_recent(payload: bytes) -> RecentBlock:
     """Decode a RecentBlock. Raises ValueError when the payload is not a consistent one."""
-    message = parse_block(block_pb2.RecentBlock, payload)
-    details = np.array(message.details, dtype=np.object_)
-    links = len(message.links)
+    parsed = parse_block(block_pb2.RecentBlock, payload)
+    details = np.array(parsed.details, dtype=np.object_)
+    links = len(parsed.links)
     try:
         burns = (
             np.array(counts, np.int64).reshape(-1, links) if links else np.zeros((0, 0), np.int64)
-            for counts in (message.burn_known, message.burn_failed)
+            for counts in (parsed.burn_known, parsed.burn_failed)
         )
         known, failed = burns
         return RecentBlock(
-            links=tuple(message.links),
-            endpoints=tuple(message.endpoints),
-            vantages=tuple(message.vantages),
-            latest=_columns(message.latest, details),
-            failures=_columns(message.failures, details),
+            links=tuple(parsed.links),
+            endpoints=tuple(parsed.endpoints),
+            vantages=tuple(parsed.vantages),
+            latest=_columns(parsed.latest, details),
+            failures=_columns(parsed.failures, details),
             burn_known=known,
             burn_failed=failed,
-            evidence_sequence=message.evidence_sequence,
+            evidence_sequence=parsed.evidence_sequence,
         )
     except (ValueError, IndexError) as error:
         raise ValueError("a RecentBlock with columns of different lengths") from error
 
 
-def _columns(message: block_pb2.RecentRows, details: NDArray[np.object_]) -> RecentRows:
-    numbers = np.array([np.array(getattr(message, name), np.int64) for name in _COLUMNS])
-    detail = details[np.array(message.detail, np.int64)] if message.detail else np.zeros(0, np.object_)
+def _columns(rows: block_pb2.RecentRows, details: NDArray[np.object_]) -> RecentRows:
+    numbers = np.array([np.array(getattr(rows, name), np.int64) for name in _COLUMNS])
+    detail = details[np.array(rows.detail, np.int64)] if rows.detail else np.zeros(0, np.object_)
     if numbers.ndim != 2 or numbers.shape[1] != len(detail):
         raise ValueError("columns of different lengths")
     return RecentRows(numbers, detail)

@@ -3,7 +3,7 @@
 import services.core.bus.nats_alone  # noqa: F401  # before any import that loads nats-py
 from services.core.bus.buckets import MAX_ATOMIC_PUTS, Bus
 from services.core.bus.claim import Claim
-from services.core.bus.client import BoundedTaskGroup
+from services.core.bus.client import BoundedTaskGroup, Call
 from services.core.bus.connection import connect, connect_from_settings
 from services.core.bus.durability import FAULTS as DURABILITY_FAULTS
 from services.core.bus.durability import durability_faults
@@ -64,6 +64,7 @@ __all__ = [
     "STREAMS",
     "BoundedTaskGroup",
     "Bus",
+    "Call",
     "Claim",
     "StoredMessage",
     "StreamCursor",

@@ -114,13 +114,13 @@ class RecentMeasurements:
         self._untrimmed_rows = 0
 
     def latest(self, columns: Ints) -> RecentRows:
-        """Return the latest measurements of the targets in these ``columns`` (k,).
+        """Return the latest measurements of the targets in these ``columns`` (k,), in their order.
 
         In the rows returned a target is its position in ``columns``, a vantage its position in ``vantages``.
         """
         within = np.flatnonzero(columns < self._latest.shape[1])
         latest = self._latest[:, columns[within]]
-        vantage, position = np.nonzero(latest["outcome"])
+        position, vantage = np.nonzero(latest["outcome"].T)
         latest, target = latest[vantage, position], within[position]
         rows = np.vstack([target, vantage, *(latest[name] for name in _KEPT)])
         return RecentRows(rows, self._latest_details[vantage, columns[target]])

@@ -3,12 +3,11 @@
 from services.scorer.publishing.encode import BlockEncoder
 from services.scorer.publishing.findings import FindingPublisher, published_findings
 from services.scorer.publishing.history import HistoryPublisher
-from services.scorer.publishing.publisher import EncodedSlots, IndexPublisher
+from services.scorer.publishing.publisher import IndexPublisher
 from services.scorer.publishing.recent import recall, recent_blocks
 
 __all__ = [
     "BlockEncoder",
-    "EncodedSlots",
     "FindingPublisher",
     "HistoryPublisher",
     "IndexPublisher",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TypeVar
 
-from services.core.blocks import BlockColumns, encode_blocks
+from services.core.blocks import BlockColumns, RecentBlock, SlotBlock, encode_blocks
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.codec import ExchangeVolume
 from services.core.model import Finding, IndicatorKind, Monitoring, Reconciliation
 from services.scorer.exchanges import ReconciliationReport
+from services.scorer.grouping import grouped
 from services.scorer.index import AgencyMembers, IndexResult
 from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped_members, ranks_of
 from services.scorer.publishing.columns import IndicatorTable
@@ -19,6 +21,8 @@ from services.scorer.publishing.digests import agency_digests
 
 ENCODED_TARGETS = 4096
 """How many links and endpoints have their blocks encoded together, which takes some ten milliseconds."""
+
+TargetBlock = TypeVar("TargetBlock", SlotBlock, RecentBlock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,18 @@ class EncodedBlock:
     key: str
     digest: bytes
     payload: bytes | None
+
+
+def encode_target_blocks(
+    blocks: Iterable[tuple[str, TargetBlock]], encode: Callable[[Sequence[TargetBlock]], list[bytes]]
+) -> Iterator[list[EncodedBlock]]:
+    """Yield blocks of links and endpoints, encoded a group at a time."""
+    for group in grouped(blocks, lambda one: len(one[1].links) + len(one[1].endpoints), ENCODED_TARGETS):
+        payloads = encode([block for _, block in group])
+        yield [
+            EncodedBlock(key, sha256(payload).digest(), payload)
+            for (key, _), payload in zip(group, payloads, strict=True)
+        ]
 
 
 class BlockEncoder:
@@ -66,8 +82,8 @@ class BlockEncoder:
         """Return a digest of each agency's numbers. With a million links this takes half a second."""
         return agency_digests(self.result.snapshot, self.result.compiled.members)
 
-    def consumers(self, numbers: Mapping[str, bytes], existing: Mapping[str, bytes]) -> Iterator[EncodedBlock]:
-        """Yield the blocks of agencies that have an indicator, the urgent ones first.
+    def consumers(self, numbers: Mapping[str, bytes], existing: Mapping[str, bytes]) -> Iterator[list[EncodedBlock]]:
+        """Yield the blocks of agencies that have an indicator, a group at a time, the urgent ones first.
 
         ``numbers`` is the result of ``digests``. ``existing`` has the digests, by key, of the blocks that were put
         before.
@@ -79,9 +95,11 @@ class BlockEncoder:
             blocks = self._blocks(new)
             payloads = dict(zip(new, encode_blocks(blocks), strict=True))
             empty = {agency for agency, block in zip(new, blocks, strict=True) if not len(block.ids)}
-            for agency, digest in digests.items():
-                if agency not in empty:
-                    yield EncodedBlock(consumer_key(agency), digest, payloads.get(agency))
+            yield [
+                EncodedBlock(consumer_key(agency), digest, payloads.get(agency))
+                for agency, digest in digests.items()
+                if agency not in empty
+            ]
 
     def _blocks(self, members: Mapping[str, AgencyMembers]) -> list[BlockColumns]:
         if not members:
@@ -106,7 +124,7 @@ class BlockEncoder:
         )
         return hash(said).to_bytes(8, "big", signed=True)
 
-    def government(self, consumers: Collection[str]) -> Iterator[EncodedBlock]:
+    def government(self, consumers: Collection[str]) -> Iterator[list[EncodedBlock]]:
         """Yield the government's block if it has an indicator, with the volumes of all consumers but these."""
         others = [
             volume
@@ -119,4 +137,4 @@ class BlockEncoder:
         )
         if len(block.ids):
             (payload,) = encode_blocks([block])
-            yield EncodedBlock(GOVERNMENT_KEY, sha256(payload).digest(), payload)
+            yield [EncodedBlock(GOVERNMENT_KEY, sha256(payload).digest(), payload)]

@@ -5,16 +5,15 @@ So a reader that sees the government's new ``as_of`` finds everything else at le
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from functools import partial
-from hashlib import sha256
+from typing import Protocol, TypeVar
 
 from services.core.blocks import (
     RecentBlock,
-    encode_recent,
-    encode_slot_block,
+    encode_recent_blocks,
+    encode_slot_blocks,
     stamp_block,
     stamp_recent,
     stamp_slot_block,
@@ -27,13 +26,15 @@ from services.core.bus import (
     SLOTS_PER_BLOCK,
     BoundedTaskGroup,
     Bus,
+    Call,
     consumer_key,
     recent_key,
 )
+from services.core.tasks import run_in_thread
 from services.indicator.evidence import Evidence
 from services.scorer.index import PendingUpdate
 from services.scorer.publishing.blocks import slot_blocks
-from services.scorer.publishing.encode import BlockEncoder, EncodedBlock
+from services.scorer.publishing.encode import BlockEncoder, EncodedBlock, encode_target_blocks
 from services.scorer.publishing.recent import recent_keys
 
 INFLIGHT = 32
@@ -43,13 +44,14 @@ SMALL = 16 << 10
 """Blocks of up to this many bytes are put together. For larger ones the disk takes longer than the round trip."""
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedSlots:
-    """A chunk of slots to put for ``ttl`` seconds: its ``new`` blocks, and ``digests`` by key of those put before."""
+T = TypeVar("T")
 
-    digests: dict[str, bytes]
-    new: list[EncodedBlock]
-    ttl: float
+
+class Runner(Protocol):
+    """Makes a call in a thread and returns its result: run_in_thread, or EvidenceLock.run where it reads the evidence."""
+
+    def __call__(self, call: Callable[[], T], /) -> Awaitable[T]:
+        """Make the call."""
 
 
 class IndexPublisher:
@@ -68,40 +70,26 @@ class IndexPublisher:
         self._keys: set[str] | None = None
         self._calls = BoundedTaskGroup(INFLIGHT)
 
-    def encode_slots(
-        self, due: PendingUpdate, chunk: range, evidence: Evidence, now: float, encoded: list[EncodedSlots]
-    ) -> Iterator[None]:
-        """Encode the new slot blocks of a chunk from the present evidence, one agency at a time.
-
-        They are appended to ``encoded`` at the end. ``now`` is in epoch seconds.
-        """
+    async def put_slots(self, due: PendingUpdate, chunk: range, evidence: Evidence, now: float, run: Runner) -> int:
+        """Put the new slot blocks of a chunk and return their number. ``now`` is in epoch seconds. Raises BusError."""
         seconds = evidence.calendar.slot_seconds
         oldest = (due.end_slot - DETAIL_SECONDS // seconds) // SLOTS_PER_BLOCK
         self._slots = {number: digests for number, digests in self._slots.items() if number >= oldest}
-        number, new = chunk.start // SLOTS_PER_BLOCK, list[EncodedBlock]()
-        digests = self._slots.setdefault(number, {})
-        for key, slot_block in slot_blocks(evidence, due.compiled.arrays, chunk, due.agencies):
-            block = _digested(key, encode_slot_block(slot_block))
-            if digests.get(key) != block.digest:
-                new.append(block)
-            yield
+        number = chunk.start // SLOTS_PER_BLOCK
         ttl = max(60.0, (number + 1) * SLOTS_PER_BLOCK * seconds + DETAIL_SECONDS - now)
-        encoded.append(EncodedSlots(digests, new, ttl))
-
-    async def put_slots(self, due: PendingUpdate, chunks: Iterable[EncodedSlots]) -> None:
-        """Put encoded slot blocks. Raises BusError."""
         stamp = partial(stamp_slot_block, evidence_sequence=due.sequence)
-        for chunk in chunks:
-            await self._put(chunk.new, chunk.digests, stamp, ttl=chunk.ttl)
+        blocks = slot_blocks(evidence, due.compiled.arrays, chunk, due.agencies)
+        groups = encode_target_blocks(blocks, encode_slot_blocks)
+        return await self._put(groups, self._slots.setdefault(number, {}), stamp, run, ttl=ttl)
 
-    async def put_recent(self, due: PendingUpdate, blocks: Iterable[tuple[str, RecentBlock]]) -> None:
-        """Put recent blocks, encoding each while others are in flight. Raises BusError."""
+    async def put_recent(self, due: PendingUpdate, blocks: Iterable[tuple[str, RecentBlock]], run: Runner) -> None:
+        """Put recent blocks. Raises BusError."""
         self._forget_older(due.end_slot)
         stamp = partial(stamp_recent, evidence_sequence=due.sequence)
-        await self._put((_digested(key, encode_recent(block)) for key, block in blocks), self._digests, stamp)
+        await self._put(encode_target_blocks(blocks, encode_recent_blocks), self._digests, stamp, run)
 
     async def publish(self, encoder: BlockEncoder) -> int:
-        """Put the agencies' blocks, encoding each while others are in flight, then the government's.
+        """Put the agencies' blocks, then the government's.
 
         Slot blocks and recent blocks must have been put before. Blocks of agencies that no longer have one are deleted, and
         so is the government's if no link is in force. Returns the number of agencies with a block. Raises BusError; then
@@ -118,10 +106,11 @@ class IndexPublisher:
         self._keys |= keys
         consumers, government = set[str](), set[str]()
         stamp = partial(stamp_block, evidence_sequence=result.snapshot.evidence_sequence)
-        numbers = await asyncio.to_thread(encoder.digests)
-        blocks = encoder.consumers(numbers, self._digests)
-        await self._put(_recorded(blocks, consumers, self._keys), self._digests, stamp)
-        await self._put(_recorded(encoder.government(consumers), government, self._keys), self._digests, stamp)
+        numbers = await run_in_thread(encoder.digests)
+        blocks = _recorded(encoder.consumers(numbers, self._digests), consumers, self._keys)
+        await self._put(blocks, self._digests, stamp, run_in_thread)
+        blocks = _recorded(encoder.government(consumers), government, self._keys)
+        await self._put(blocks, self._digests, stamp, run_in_thread)
         kept = consumers | government | keys
         gone = self._keys - kept
         self._check()
@@ -138,13 +127,18 @@ class IndexPublisher:
 
     async def _put(
         self,
-        blocks: Iterable[EncodedBlock],
+        groups: Iterator[list[EncodedBlock]],
         digests: dict[str, bytes],
         stamp: Callable[[bytes], bytes],
+        run: Runner,
         *,
         ttl: float | None = None,
-    ) -> None:
-        """Put the blocks that differ from those put before. The next ones are encoded while some are in flight."""
+    ) -> int:
+        """Put the blocks that differ from those put before, small ones together, and return their number.
+
+        The next group is encoded while blocks are in flight.
+        """
+        count = 0
 
         async def put(batch: Sequence[EncodedBlock]) -> None:
             # The content of a block does not depend on how far the evidence was read, which is stamped on it here.
@@ -153,36 +147,32 @@ class IndexPublisher:
             await self._bus.kv_put_all(INDICATOR_BUCKET, values, ttl=ttl)
             digests.update((block.key, block.digest) for block in batch)
 
-        new = (None if block.payload is None or digests.get(block.key) == block.digest else block for block in blocks)
-        await self._calls.run(partial(put, batch) if batch else None for batch in _batches(new))
+        async def calls() -> AsyncGenerator[Call, None]:
+            nonlocal count
+            small = list[EncodedBlock]()
+            while (group := await run(partial(next, groups, None))) is not None:
+                for block in group:
+                    if block.payload is None or digests.get(block.key) == block.digest:
+                        continue
+                    count += 1
+                    if len(block.payload) > SMALL:
+                        yield partial(put, [block])
+                        continue
+                    small.append(block)
+                    if len(small) == MAX_ATOMIC_PUTS:
+                        yield partial(put, small)
+                        small = []
+            if small:
+                yield partial(put, small)
+
+        async with aclosing(calls()) as source:
+            await self._calls.run(source)
+        return count
 
 
-def _batches(blocks: Iterable[EncodedBlock | None]) -> Iterator[list[EncodedBlock]]:
-    """Yield the blocks to put in one call: small blocks together, others alone.
-
-    For None nothing is put, but the small blocks before it are, because encoding the next ones takes a while.
-    """
-    small = list[EncodedBlock]()
-    for block in blocks:
-        if block is None or len(block.payload or b"") > SMALL:
-            yield small
-            yield [] if block is None else [block]
-            small = []
-        else:
-            small.append(block)
-            if len(small) == MAX_ATOMIC_PUTS:
-                yield small
-                small = []
-    yield small
-
-
-def _digested(key: str, payload: bytes) -> EncodedBlock:
-    return EncodedBlock(key, sha256(payload).digest(), payload)
-
-
-def _recorded(blocks: Iterable[EncodedBlock], *records: set[str]) -> Iterator[EncodedBlock]:
-    """Yield the blocks, and add each key to the records before its block is put."""
-    for block in blocks:
+def _recorded(groups: Iterable[list[EncodedBlock]], *records: set[str]) -> Iterator[list[EncodedBlock]]:
+    """Yield the groups, and add each key to the records before its block is put."""
+    for group in groups:
         for record in records:
-            record.add(block.key)
-        yield block
+            record.update(block.key for block in group)
+        yield group

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import accumulate
 
 import numpy as np
 
 from services.core.blocks import RecentBlock, decode_recent
 from services.core.bus import INDICATOR_BUCKET, MEASUREMENTS, Bus, columns_of, recent_key
-from services.core.model import IndicatorKind
+from services.core.model import IndicatorKind, RecentRows
 from services.indicator.cells import RecentMeasurements, recent_batches
 from services.indicator.index import BurnCounter
 from services.indicator.register_arrays import RegisterArrays
+from services.scorer.grouping import grouped
 from services.scorer.index import AgencyMembers, Scoring
 
 PART = 512
 """Targets in one block. Even with the detail of every failure it stays below the bus's limit of 1 MiB."""
+
+READ_TARGETS = 4096
+"""How many targets have their measurements read together: an operation of numpy costs more per array than per number."""
 
 
 def recent_keys(members: Mapping[str, AgencyMembers]) -> set[str]:
@@ -31,24 +36,38 @@ def recent_blocks(
 ) -> Iterator[tuple[str, RecentBlock]]:
     """Yield each agency's targets in blocks of PART, with the key of the block and what was last measured of them."""
     columns = recent.columns_of(arrays.targets)
-    for agency, own in members.items():
-        links = len(own.links)
-        for start in range(0, len(own.target_rows), PART):
-            part = slice(start, start + PART)
-            own_columns = columns[own.target_rows[part]]
-            counted = own.rows[IndicatorKind.LINK][part]
+    vantages = tuple(recent.vantages)
+    parts = ((agency, own, start) for agency, own in members.items() for start in range(0, len(own.target_rows), PART))
+    for group in grouped(parts, lambda part: min(PART, len(part[1].target_rows) - part[2]), READ_TARGETS):
+        rows = [own.target_rows[start : start + PART] for _, own, start in group]
+        columns_read = columns[np.concatenate(rows)]
+        ends = [*accumulate(map(len, rows))]
+        measured = zip(
+            _split(recent.latest(columns_read), ends), _split(recent.failures(columns_read), ends), strict=True
+        )
+        for (agency, own, start), (latest, failures) in zip(group, measured, strict=True):
+            links, counted = len(own.links), own.rows[IndicatorKind.LINK][start : start + PART]
             yield (
                 recent_key(agency, start // PART),
                 RecentBlock(
-                    links=own.links[part],
+                    links=own.links[start : start + PART],
                     endpoints=own.endpoints[max(0, start - links) : max(0, start + PART - links)],
-                    vantages=tuple(recent.vantages),
-                    latest=recent.latest(own_columns),
-                    failures=recent.failures(own_columns),
+                    vantages=vantages,
+                    latest=latest,
+                    failures=failures,
                     burn_known=burns.known[:, counted].astype(np.int64),
                     burn_failed=burns.failed[:, counted].astype(np.int64),
                 ),
             )
+
+
+def _split(rows: RecentRows, ends: Sequence[int]) -> Iterator[RecentRows]:
+    """Yield the rows of each block, whose targets end where those of the next one begin."""
+    bounds = np.searchsorted(rows.numbers[0], ends).tolist()
+    for start, end, offset in zip([0, *bounds], bounds, [0, *ends], strict=False):
+        numbers = rows.numbers[:, start:end]
+        numbers[0] -= offset
+        yield RecentRows(numbers, rows.details[start:end])
 
 
 async def recall(bus: Bus, scoring: Scoring, last: int) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 from services.core.blocks import (
     decode_recent,
     decode_slot_block,
-    encode_recent,
-    encode_slot_block,
+    encode_recent_blocks,
+    encode_slot_blocks,
 )
 from services.core.bus.messages import ValueParts, join_parts
 from services.core.codec import (
@@ -114,11 +114,11 @@ READERS = (
     Reader("register manifest", decode_manifest, _manifests, (ValueError,)),
     Reader("register chunks", lambda data: join_chunks(data.split(_BETWEEN)), _chunks, (ValueError,)),
     Reader("indicator block", decode_block, lambda: map(encoded, blocks_of(register()).values()), (ValueError,)),
-    Reader("recent block", _recent, lambda: [encode_recent(recent_block(register()))], (ValueError,)),
+    Reader("recent block", _recent, lambda: [encode_recent_blocks([recent_block(register())])[0]], (ValueError,)),
     Reader(
         "slot block",
         decode_slot_block,
-        lambda: [encode_slot_block(slot_block_of(register(), "land-registry", 0, {}))],
+        lambda: [encode_slot_blocks([slot_block_of(register(), "land-registry", 0, {})])[0]],
         (ValueError,),
     ),
     Reader("parts of a value", _parts, lambda: [ValueParts.of(b"ab").header.encode() + b"\nab"]),

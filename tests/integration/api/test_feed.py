@@ -18,7 +18,7 @@ from peyvand.v1 import (
     register_service_pb2_grpc,
 )
 from services.core.blocks.compression import parse_block
-from services.core.blocks.target_blocks import encode_slot_block
+from services.core.blocks.target_blocks import encode_slot_blocks
 from services.core.bus.messages import MAX_VALUE_BYTES
 from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, kv_stream
 from services.core.bus.topology import initialise_streams
@@ -52,7 +52,7 @@ async def test_slots_are_read_from_the_bus_on_demand(launch, nats, register):
     async with serving(launch, nats, register) as (_, channel):
         async with nats.connect("scorer") as bus:
             block = slot_block_of(register, "land-registry", slot // 64, cells)
-            await bus.kv_put(INDICATOR_BUCKET, f"slot.land-registry.{slot // 64}", encode_slot_block(block))
+            await bus.kv_put(INDICATOR_BUCKET, f"slot.land-registry.{slot // 64}", encode_slot_blocks([block])[0])
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = indicator_service_pb2.GetLinkRequest(
             link="deed-tax", slots_from=to_timestamp(slot * 300), slots_to=to_timestamp((slot + 1) * 300)

@@ -19,6 +19,7 @@ from services.core.model import StreamPosition
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.register import Register
+from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.scorer.index.results import CompiledRegister
@@ -99,7 +100,7 @@ async def test_what_came_between_two_indexes_is_read_again(nats: Nats, tmp_path:
             if row.slot_start <= slot * SLOT:
                 due = scoring.due(slot + 1)
                 latest = recent_blocks(scoring.recent, scoring.burns, scoring.arrays, due.agencies)
-                await publisher.put_recent(due, latest)
+                await publisher.put_recent(due, latest, run_in_thread)
         again = fresh(register)
         assert await recall(bus, again, 3) == 2
     failed = again.recent.failures(again.recent.columns_of(scoring.arrays.targets))

@@ -11,7 +11,7 @@ import pytest
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.link_shares import WindowEvidenceCache, gather_consumer
-from services.core.blocks.target_blocks import encode_recent, encode_slot_block
+from services.core.blocks.target_blocks import encode_recent_blocks, encode_slot_blocks
 from services.core.errors import BusError
 from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Outcome, Reason
@@ -163,8 +163,10 @@ async def test_a_link_is_explained_by_its_evidence(api):
     chunk = slot // 64
     here = {key: value for key, value in cells.items() if key[1] // 64 == chunk}
     api.bucket.values |= {
-        f"slot.land-registry.{chunk}": encode_slot_block(slot_block_of(api.register, "land-registry", chunk, here)),
-        "latest.land-registry.0": encode_recent(recent_block(api.register)),
+        f"slot.land-registry.{chunk}": encode_slot_blocks([slot_block_of(api.register, "land-registry", chunk, here)])[
+            0
+        ],
+        "latest.land-registry.0": encode_recent_blocks([recent_block(api.register)])[0],
     }
     found = (await explained(api, kind=IndicatorKind.LINK, id="deed-tax")).findings
     assert (found.slots, found.ok, found.late) == (100, 90, 10)
@@ -217,7 +219,7 @@ async def test_an_absent_link_failed_for_being_absent(api):
     """Every slot of a link on paper has the reason ABSENT, and measurements that no probe made are not shown."""
     chunk = AS_OF // 300 // 64 - 1
     block = slot_block_of(api.register, "land-registry", chunk, {})
-    api.bucket.values[f"slot.land-registry.{chunk}"] = encode_slot_block(block)
+    api.bucket.values[f"slot.land-registry.{chunk}"] = encode_slot_blocks([block])[0]
     found = (await explained(api, kind=IndicatorKind.LINK, id="transfer-customs")).findings
     assert [(one.reason, one.slots, one.share) for one in found.reasons] == [(Reason.ABSENT, 64, 1.0)]
     assert (found.slots, found.not_connected, len(found.latest), len(found.burns)) == (100, 100, 0, 0)

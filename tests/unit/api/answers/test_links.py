@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.core.blocks.target_blocks import encode_slot_block
+from services.core.blocks.target_blocks import encode_slot_blocks
 from services.core.codec.units import to_timestamp
 from services.core.errors import BusError
 from services.core.model.outcome import Outcome, Reason
@@ -24,7 +24,7 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 def hold(api, agency, chunk, cells):
     block = slot_block_of(api.register, agency, chunk, cells)
-    api.bucket.values[f"slot.{agency}.{chunk}"] = encode_slot_block(block)
+    api.bucket.values[f"slot.{agency}.{chunk}"] = encode_slot_blocks([block])[0]
 
 
 async def slots_of(api, link, first, end):

@@ -10,7 +10,7 @@ import pytest
 from peyvand.v1 import indicator_pb2, register_pb2
 from peyvand.v1 import indicator_service_pb2 as asked
 from peyvand.v1 import register_service_pb2 as messages
-from services.core.blocks.target_blocks import encode_recent
+from services.core.blocks.target_blocks import encode_recent_blocks
 from services.register.directory.load import load_register
 from tests.support.cases.api.blocks import recent_block
 from tests.support.registers import ANNOUNCEMENTS, LEGAL_BASES, OBJECTIONS, write_register
@@ -80,7 +80,7 @@ async def test_objections_are_listed_and_stand_beside_the_evidence(noted):
         "deed-civil": 1,
         "deed-tax": 1,
     }
-    noted.bucket.values["latest.land-registry.0"] = encode_recent(recent_block(noted.register))
+    noted.bucket.values["latest.land-registry.0"] = encode_recent_blocks([recent_block(noted.register)])[0]
     explained = await noted.indicators.ExplainIndicator(
         asked.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="deed-tax")
     )

@@ -15,7 +15,7 @@ from services.api.answers.sealed_days import SealedDays
 from services.console.pages import link
 from services.console.queries import figure_of
 from services.console.texts import LANGUAGES
-from services.core.blocks.target_blocks import encode_slot_block
+from services.core.blocks.target_blocks import encode_slot_blocks
 from services.core.errors import StateError
 from services.core.model import Indicator, IndicatorKind, Outcome, Reason
 from tests.support.cases.api.blocks import AS_OF, slot_block_of
@@ -60,7 +60,7 @@ async def test_a_service_page_says_what_each_inquiry_is_now(console: Console, ap
         for slot in range(first + 10, first + 64)
     }
     block = slot_block_of(api.register, "land-registry", first // 64, cells)
-    api.bucket.values[f"slot.land-registry.{first // 64}"] = encode_slot_block(block)
+    api.bucket.values[f"slot.land-registry.{first // 64}"] = encode_slot_blocks([block])[0]
     text = await text_of(console, "/en/service/title-deed")
     assert "Now: Not connected , the connection was refused since 21 September 2026" in text.replace(
         "connected,", "connected ,"

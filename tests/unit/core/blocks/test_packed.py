@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peyvand.v1 import block_pb2
-from services.core.blocks.packed import doubles, message, strings, varints, zigzag
+from services.core.blocks.packed import doubles, message, varints
 
 NUMBERS = st.one_of(st.integers(0, 200), st.integers(0, 2**64 - 1), st.sampled_from([2**7, 2**14 - 1, 2**35, 2**63]))
 SIGNED = st.one_of(st.integers(-2, 2), st.integers(-(2**63), 2**63 - 1))
@@ -23,7 +23,7 @@ def test_unsigned_numbers(columns: list[list[int]]) -> None:
 @given(st.lists(SIGNED, max_size=20))
 def test_signed_numbers(column: list[int]) -> None:
     """Numbers of either sign are encoded as ZigZag."""
-    (found,) = varints(4, [zigzag(np.array(column, np.int64))])
+    (found,) = varints(4, [np.array(column, np.int64)], signed=True)
     assert found == block_pb2.RecentRows(time=column).SerializeToString()
 
 
@@ -32,13 +32,6 @@ def test_doubles(column: list[float]) -> None:
     """Every double keeps its bits, NaN included."""
     found = doubles(9, np.array(column, np.float64))
     assert found == block_pb2.IndicatorBlock(point=column).SerializeToString()
-
-
-@given(st.lists(st.text(max_size=30), max_size=5))
-def test_strings(texts: list[str]) -> None:
-    """Ids may have any characters."""
-    found = strings(7, [text.encode() for text in texts])
-    assert found == block_pb2.IndicatorBlock(id=texts).SerializeToString()
 
 
 @given(st.binary(max_size=300))

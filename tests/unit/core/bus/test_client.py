@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
-from services.core.bus.client import BoundedTaskGroup
+from services.core.bus.client import BoundedTaskGroup, Call
 from services.core.errors import BusError
 from tests.support.waiting import DEADLINE
 
 
 async def test_no_more_than_so_many_are_under_way() -> None:
-    """Slots are shared by all callers, and None takes no slot."""
+    """Slots are shared by all callers, those with an asynchronous source too."""
     inflight, under_way, most, made = BoundedTaskGroup(3), 0, 0, 0
 
     async def call() -> None:
         nonlocal under_way, most, made
         under_way += 1
         most, made = max(most, under_way), made + 1
-        await asyncio.sleep(0)
+        for _ in range(5):
+            await asyncio.sleep(0)
         under_way -= 1
 
-    await asyncio.gather(*(inflight.run([call, None, call, call, None] * 4) for _ in range(2)))
+    async def source() -> AsyncIterator[Call]:
+        for _ in range(12):
+            await asyncio.sleep(0)
+            yield call
+
+    await asyncio.gather(inflight.run([call] * 12), inflight.run(source()))
     assert (most, made, under_way) == (3, 24, 0)
 
 

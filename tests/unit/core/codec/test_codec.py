@@ -17,7 +17,7 @@ from services.core import codec
 from services.core.blocks.compression import parse_block
 from services.core.blocks.encode import EvidenceColumns
 from services.core.blocks.read import BlockReader
-from services.core.blocks.target_blocks import SlotBlock, decode_slot_block, encode_slot_block
+from services.core.blocks.target_blocks import SlotBlock, decode_slot_block, encode_slot_blocks
 from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary
 from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, StrictShare
 from services.core.model.measurement import MOMENTS, Measurement, Phases, Target
@@ -293,7 +293,7 @@ def test_slot_blocks_survive() -> None:
     """A slot block is restored with its shape."""
     cells = np.arange(2 * 3 * 2, dtype=np.uint8).reshape(2, 3, 2)
     block = SlotBlock(300, 64, ("a", "b"), ("e",), ("v", "w"), cells[:, :, 0], cells, cells + 1)
-    back = decode_slot_block(encode_slot_block(block))
+    back = decode_slot_block(encode_slot_blocks([block])[0])
     assert (back.first_slot, back.links, back.endpoints, back.vantages) == (64, ("a", "b"), ("e",), ("v", "w"))
     np.testing.assert_array_equal(back.verdict, block.verdict)
     np.testing.assert_array_equal(back.outcome, block.outcome)

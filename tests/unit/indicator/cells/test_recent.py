@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.blocks.target_blocks import RecentBlock, decode_recent, encode_recent
+from services.core.blocks.target_blocks import RecentBlock, decode_recent, encode_recent_blocks
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model.measurement import Measurement, Phases, Target
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
@@ -113,7 +113,7 @@ def test_a_block_holds_all_of_it(sent):
         burn_known=np.arange(12).reshape(4, 3),
         burn_failed=np.arange(12).reshape(4, 3) // 2,
     )
-    back = decode_recent(encode_recent(block))
+    back = decode_recent(encode_recent_blocks([block])[0])
     assert (back.burn_known.tolist(), back.burn_failed.tolist()) == (
         block.burn_known.tolist(),
         block.burn_failed.tolist(),

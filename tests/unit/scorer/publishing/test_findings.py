@@ -38,7 +38,7 @@ async def test_published_findings_are_read_once_the_bus_answers(
     monkeypatch.setattr(findings, "_RETRY_SECONDS", 0)
     scoring = Run(register, tmp_path).scoring
     result = scoring.compute(scoring.count(START // SLOT + 1))
-    (block,) = BlockEncoder(result, (), ReconciliationReport(), findings=(found(0),)).government(())
+    ((block,),) = BlockEncoder(result, (), ReconciliationReport(), findings=(found(0),)).government(())
     assert block.payload is not None
     bus = Answers(BusError("no answer in time"), BusError("no answer in time"), block.payload)
     assert await published_findings(cast(Bus, bus)) == (found(0),)

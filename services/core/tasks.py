@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
@@ -48,13 +49,13 @@ async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
         raise given_up
 
 
-async def run_in_thread(call: Callable[[], T]) -> T:
+async def run_in_thread(call: Callable[[], T], *, executor: Executor | None = None) -> T:
     """Return the result of a call made in a thread. When cancelled, wait for the thread before raising CancelledError.
 
     If the call fails meanwhile, its error is raised instead, because nobody else would see it.
     """
     # Unlike a task, this future is not cancelled when the loop ends and cancels all its tasks.
-    work = asyncio.get_running_loop().run_in_executor(None, copy_context().run, call)
+    work = asyncio.get_running_loop().run_in_executor(executor, copy_context().run, call)
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

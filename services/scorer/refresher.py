@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -57,6 +58,8 @@ class Refresher:
     published: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     """Set once an index has been published."""
 
+    # One thread, because glibc keeps the freed arrays of each thread for that thread: the next index finds them there.
+    _index_thread: Executor = field(default_factory=partial(ThreadPoolExecutor, 1, "index"), init=False)
     _adopted: list[CompiledRegister] = field(default_factory=list, init=False)
     _report: ReconciliationReport = field(default_factory=ReconciliationReport, init=False)
     _findings: tuple[Finding, ...] = field(default=(), init=False)
@@ -192,7 +195,8 @@ class Refresher:
             try:
                 self.readiness.begin_phase("publishing slots and computing the index")
                 count = await self.evidence_lock.run(partial(scoring.count, end_slot))
-                computing = asyncio.create_task(run_in_thread(partial(scoring.compute, count)))
+                compute = partial(scoring.compute, count)
+                computing = asyncio.create_task(run_in_thread(compute, executor=self._index_thread))
                 try:
                     slot_blocks = await self._put_evidence(count.due)
                     result = await computing

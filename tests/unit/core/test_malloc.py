@@ -1,0 +1,33 @@
+"""Freed memory is returned to the system."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from pathlib import Path
+
+import pytest
+
+from services.core.malloc import trim_memory
+
+MIB = 1 << 20
+
+
+def private() -> int:
+    """Return the bytes of private memory that this process has resident."""
+    found = re.search(r"^RssAnon:\s+(\d+) kB$", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
+    assert found
+    return int(found[1]) * 1024
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc keeps what was freed")
+def test_free_pages_between_used_ones_are_returned() -> None:
+    """Of a hundred blocks of 1 MiB, all but the last are free and are returned. The last is in use and unchanged."""
+    large = bytes(31 * MIB)
+    del large  # from here on glibc keeps blocks of up to this size in one arena
+    blocks = [bytes([at]) * MIB for at in range(100)]
+    del blocks[:-1]
+    before = private()
+    trim_memory()
+    assert before - private() > 90 * MIB
+    assert blocks == [bytes([99]) * MIB]

@@ -25,8 +25,9 @@ from services.collector.publisher import SUMMARIES_PER_READ, messages, publish
 from services.core.bus import Bus
 from services.core.model.register import FLUSH_SECONDS
 from tests.bench.loads.exchange_records import PAIRS, write_log
-from tests.bench.meters.process import cpu_seconds, end_with_parent, machine
+from tests.bench.meters.process import cpu_seconds, machine
 from tests.support.nats import Nats, running_nats
+from tests.support.workers import end_with_parent
 
 __all__ = ["exchange"]
 

@@ -18,6 +18,7 @@ from tests.calibration.page import line, page
 from tests.calibration.scenarios import REPLICATIONS, SCENARIOS
 from tests.calibration.traffic.run import main as run_traffic
 from tests.support.paths import ROOT
+from tests.support.workers import end_with_parent
 
 CHUNK = 25
 PAGE = ROOT / "docs" / "calibration.md"
@@ -71,7 +72,7 @@ def _found(
     chosen: list[int], replications: int, processes: int
 ) -> Iterator[tuple[int, list[dict[tuple[int, str], Found]]]]:
     """Run each scenario's lives in parallel chunks. The results do not depend on how they are cut."""
-    with ProcessPoolExecutor(processes) as pool:
+    with ProcessPoolExecutor(processes, initializer=end_with_parent) as pool:
         chunks = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
         running = [(number, [pool.submit(run, number, chunk) for chunk in chunks]) for number in chosen]
         for number, parts in running:

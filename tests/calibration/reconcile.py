@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indicator.exchanges.agreement import HourlyCounts, compare_hours
+from tests.support.workers import end_with_parent
 
 SEED = 20_260_301
 HELD_OUT_SEED = 20_261_125
@@ -124,7 +125,7 @@ def seen(case: Case, days: int, rng: np.random.Generator, lost: float = 0.0) -> 
 
 def main() -> None:
     """Print a line per case and window. They are made in parallel, and do not depend on the number of processes."""
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(initializer=end_with_parent) as pool:
         for name, cases, seed in (("settled on", CASES, SEED), ("held out", HELD_OUT, HELD_OUT_SEED)):
             print(f"Cases {name}, seed {seed}, {LINKS:,} links a line")  # noqa: T201  # a person reads this
             print("Agreement: flags are false, unless 5 % of real exchanges are lost")  # noqa: T201

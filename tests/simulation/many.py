@@ -13,6 +13,7 @@ from multiprocessing import get_context
 import structlog
 
 from tests.simulation.month import Month, simulate
+from tests.support.workers import end_with_parent
 
 _CHUNK = 20
 """Seeds that a process takes at a time."""
@@ -25,9 +26,14 @@ def simulate_many(seeds: Sequence[int], jobs: int, until: float) -> Iterator[Mon
         for chunk in chunks:
             yield from _chunk(until, chunk)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=silence_components) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin) as pool:
         for months in pool.map(partial(_chunk, until), chunks):
             yield from months
+
+
+def _begin() -> None:
+    end_with_parent()
+    silence_components()
 
 
 def _chunk(until: float, seeds: Sequence[int]) -> list[Month]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import platform
 import re
 import subprocess
-import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +14,6 @@ from services.core.bus.server import find_server
 __all__ = [
     "busy_seconds",
     "cpu_seconds",
-    "end_with_parent",
     "give_way",
     "machine",
     "peak_mib",
@@ -49,18 +46,6 @@ def resident_mib(pid: int) -> float:
 def proportional_mib(pid: int) -> float:
     """Return the memory that a living process has resident, in MiB, with its part of each shared page."""
     return _mib(pid, "smaps_rollup", "Pss")
-
-
-def end_with_parent() -> None:
-    """End this process, which multiprocessing started, as soon as its parent has ended in any way."""
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _mib(pid: int, file: str, name: str) -> float:

@@ -17,6 +17,7 @@ from tests.calibration.traffic.scenarios import CAUSES, FAULT_SCENARIOS, FAULTS,
 from tests.calibration.traffic.simple import SIMPLE
 from tests.calibration.traffic.trial import quiet_life, tried_causes, tried_faults
 from tests.support.paths import ROOT
+from tests.support.workers import end_with_parent
 
 PAGE = ROOT / "docs" / "traffic.md"
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str]) -> None:
     asked = parser.parse_args(arguments)
     began, extent = time.monotonic(), QUICK if asked.quick else WHOLE
     chosen = [one for one in SCENARIOS if one.name in (asked.scenario or [one.name])]
-    with ProcessPoolExecutor(asked.processes, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(asked.processes, initializer=end_with_parent, max_tasks_per_child=1) as pool:
         quiet = {
             one.name: [pool.submit(quiet_life, one.name, life, extent) for life in range(extent.lives)]
             for one in chosen

@@ -27,7 +27,7 @@ from services.core.model.register import FLUSH_SECONDS
 from tests.bench.loads.exchange_records import PAIRS, write_log
 from tests.bench.meters.process import cpu_seconds, machine
 from tests.support.nats import Nats, running_nats
-from tests.support.workers import end_with_parent
+from tests.support.processes import end_with_parent
 
 __all__ = ["exchange"]
 

@@ -18,7 +18,7 @@ from tests.calibration.page import line, page
 from tests.calibration.scenarios import REPLICATIONS, SCENARIOS
 from tests.calibration.traffic.run import main as run_traffic
 from tests.support.paths import ROOT
-from tests.support.workers import end_with_parent
+from tests.support.processes import end_with_parent
 
 CHUNK = 25
 PAGE = ROOT / "docs" / "calibration.md"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indicator.exchanges.agreement import HourlyCounts, compare_hours
-from tests.support.workers import end_with_parent
+from tests.support.processes import end_with_parent
 
 SEED = 20_260_301
 HELD_OUT_SEED = 20_261_125

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 import structlog
 
 from tests.simulation.month import Month, simulate
-from tests.support.workers import end_with_parent
+from tests.support.processes import end_with_parent
 
 _CHUNK = 20
 """Seeds that a process takes at a time."""

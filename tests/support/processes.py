@@ -1,10 +1,13 @@
-"""Read what component processes serve over HTTP and what they log."""
+"""Read what component processes serve over HTTP and what they log, and end workers whose parent was killed."""
 
 from __future__ import annotations
 
 import json
+import os
+import threading
 from dataclasses import dataclass
 from http.client import HTTPException
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -12,7 +15,7 @@ from urllib.request import urlopen
 
 from tests.support.forked import ForkedProcess
 
-__all__ = ["Process", "page", "state"]
+__all__ = ["Process", "end_with_parent", "page", "state"]
 
 _SECONDS = 20.0
 
@@ -40,6 +43,21 @@ def state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
     except OSError:
         return "Z"
+
+
+def end_with_parent() -> None:
+    """End this process, which multiprocessing started, as soon as its parent has ended in any way.
+
+    A worker of a pool otherwise goes on until its task ends, which may take hours.
+    """
+    threading.Thread(target=_watch, daemon=True).start()
+
+
+def _watch() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from tests.calibration.traffic.scenarios import CAUSES, FAULT_SCENARIOS, FAULTS,
 from tests.calibration.traffic.simple import SIMPLE
 from tests.calibration.traffic.trial import quiet_life, tried_causes, tried_faults
 from tests.support.paths import ROOT
-from tests.support.workers import end_with_parent
+from tests.support.processes import end_with_parent
 
 PAGE = ROOT / "docs" / "traffic.md"
 

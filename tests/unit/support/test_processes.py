@@ -13,7 +13,7 @@ from tests.support.waiting import until
 PARENT = """
 import os, threading
 from concurrent.futures import ProcessPoolExecutor
-from tests.support.workers import end_with_parent
+from tests.support.processes import end_with_parent
 
 def work():
     print(os.getpid(), flush=True)

@@ -146,7 +146,8 @@ async def test_a_scorer_that_lost_its_folder_publishes_the_same(nats: Nats, tmp_
     """
     async with running(nats, tmp_path, scorer) as system:
         scorer.start()
-        sequence = await system.bring(seconds=2 * DAY, batches=BATCHES)
+        # From noon two days ago, so that two days can be sealed at any time of today.
+        sequence = await system.bring(seconds=int(time.time()) % DAY + 3 * DAY // 2, batches=BATCHES)
         await system.published(sequence)
         await system.published_volumes()
         await system.components.until(lambda: system.archives(sequence, BATCHES), "everything was archived")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from services.sandbox.timing import slot_timing
 from tests.chaos.campaign import RECOVERY_SECONDS, Run
 from tests.chaos.recomputed import not_as_by_oracle, not_recomputed
 from tests.chaos.world import SLOT
-from tests.support.oracles.witness import read_truth
+from tests.support.oracles.witness import late_slots, read_truth
 
 _SHOWN = 5
 _KNOWN_SECONDS = 120.0
@@ -152,7 +151,7 @@ def _untrue(run: Run) -> Iterator[str]:
 
     An undisturbed prober reports why a slot is unknown.
     """
-    truth, late = read_truth(run.folder / "sandbox" / "truth.ndjson"), _late(run.folder / "logs" / "sandbox.log")
+    truth, late = read_truth(run.folder / "sandbox" / "truth.ndjson"), late_slots(run.folder / "logs" / "sandbox.log")
     told = [(link, slot, stage) for link, of in run.verdicts.items() for slot, stage in of.items() if slot not in late]
     belated = {(row.target.id, row.slot_start // SLOT) for row in _rows(run.messages[MEASUREMENTS]) if _is_belated(row)}
     wrong = [
@@ -183,13 +182,6 @@ def _is_belated(row: Measurement) -> bool:
 def _touch(spans: Iterable[tuple[float, float]], slot: int) -> bool:
     """Return whether any span touches a slot or one beside it."""
     return any(began < (slot + 2) * SLOT and ended > (slot - 1) * SLOT for began, ended in spans)
-
-
-def _late(log: Path) -> set[int]:
-    """Return the slots in which a too busy sandbox, by its own log, did not do in time what its truth says."""
-    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
-    late = [line for line in lines if line["event"] == "truth served late"]
-    return {slot for line in late for slot in range(line["from_slot"] - 1, line["to_slot"] + 1)}
 
 
 def _rows(messages: Iterable[StoredMessage]) -> Iterator[Measurement]:

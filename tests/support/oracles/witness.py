@@ -88,6 +88,13 @@ def read_truth(path: Path) -> Truth:
     return Truth(header["slot_seconds"], header["first_slot"], spans)
 
 
+def late_slots(log: Path) -> set[int]:
+    """Return the slots in which a too busy sandbox, by its own log, did not do in time what its truth says."""
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
+    late = [line for line in lines if line["event"] == "truth served late"]
+    return {slot for line in late for slot in range(line["from_slot"] - 1, line["to_slot"] + 1)}
+
+
 def read_answers(path: Path) -> set[tuple[str, int]]:
     """(link, slot) of every answer in the sandbox's access log."""
     return {(row["link"], row["slot"]) for row in _rows(path)}

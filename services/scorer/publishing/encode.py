@@ -20,7 +20,7 @@ from services.scorer.publishing.columns import IndicatorTable
 from services.scorer.publishing.digests import agency_digests
 
 ENCODED_TARGETS = 4096
-"""How many links and endpoints have their blocks encoded together, which takes some ten milliseconds."""
+"""How many links and endpoints have their blocks read and encoded together, which takes some ten milliseconds."""
 
 TargetBlock = TypeVar("TargetBlock", SlotBlock, RecentBlock)
 

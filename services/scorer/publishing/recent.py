@@ -16,12 +16,10 @@ from services.indicator.index import BurnCounter
 from services.indicator.register_arrays import RegisterArrays
 from services.scorer.grouping import grouped
 from services.scorer.index import AgencyMembers, Scoring
+from services.scorer.publishing.encode import ENCODED_TARGETS
 
 PART = 512
 """Targets in one block. Even with the detail of every failure it stays below the bus's limit of 1 MiB."""
-
-READ_TARGETS = 4096
-"""How many targets have their measurements read together: an operation of numpy costs more per array than per number."""
 
 
 def recent_keys(members: Mapping[str, AgencyMembers]) -> set[str]:
@@ -38,7 +36,7 @@ def recent_blocks(
     columns = recent.columns_of(arrays.targets)
     vantages = tuple(recent.vantages)
     parts = ((agency, own, start) for agency, own in members.items() for start in range(0, len(own.target_rows), PART))
-    for group in grouped(parts, lambda part: min(PART, len(part[1].target_rows) - part[2]), READ_TARGETS):
+    for group in grouped(parts, lambda part: min(PART, len(part[1].target_rows) - part[2]), ENCODED_TARGETS):
         rows = [own.target_rows[start : start + PART] for _, own, start in group]
         columns_read = columns[np.concatenate(rows)]
         ends = [*accumulate(map(len, rows))]

@@ -44,7 +44,7 @@ _ALTERNATIVES: Mapping[type, str] = {
 _TYPES = (*_ALTERNATIVES.values(), "common_name")
 
 _CALLERS_KEPT = 1024
-"""How many callers are cached by certificate, since reading a certificate takes as long as answering a call."""
+"""How many callers are cached by certificate or address, since reading a certificate takes as long as answering a call."""
 
 _Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
@@ -120,7 +120,8 @@ def identifier_from_settings(settings: Settings, revocations: Revocations | None
         raise SettingsError("--clients needs --client-ca: without it callers show no certificate")
     if not settings.client_ca:
         caller = PUBLIC if settings.certificate else UNRESTRICTED
-        return lambda context: replace(caller, peer=_host(context.peer()))
+        by_peer = lru_cache(_CALLERS_KEPT)(lambda peer: replace(caller, peer=_host(peer)))
+        return lambda context: by_peer(context.peer())
     return _identifier(read_clients(Path(settings.clients)) if settings.clients else {}, revocations)
 
 

@@ -233,6 +233,10 @@ class AccessControl:
             caller = caller.acting_as(named)  # the new caller may not act for others, so a second name is refused
         return caller
 
+    def check(self, context: Any) -> None:
+        """Raise RequestError when the certificate of a call under way has been revoked meanwhile."""
+        self._identify(context)
+
     def admit(self, method: str, request: Any, caller: Caller) -> None:
         """Set the current caller. Raises RequestError when the caller may not make this request."""
         _CALLER.set(caller)

@@ -104,7 +104,7 @@ class _MethodRunner:
         async def send(request: Any) -> None:
             async with aclosing(self._behaviour(request, context)) as answers:
                 async for answer in answers:
-                    self._conduct.access.identify(context)  # its certificate may have been revoked meanwhile
+                    self._conduct.access.check(context)
                     await context.write(answer)
 
         await self._run(context, send)

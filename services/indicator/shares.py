@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -78,6 +79,16 @@ class LinkShares:
         """The links (n,) without even an imputed share, where q̂ is NaN; None when there are none."""
         unset = np.isnan(self.share)
         return unset if unset.any() else None
+
+    def with_imputed(self, link: int, share: float, losses: Sequence[float]) -> Self:
+        """Return the same, with q̂ and the ``losses`` (5,) of one link as imputed from links that are not among these."""
+        shares, profile = self.share.copy(), self.profile.copy()
+        shares[link], profile[:, link] = share, losses
+        other = replace(self)
+        vars(other).update(
+            share=shares, profile=profile
+        )  # cached properties, which are computed where they are not set
+        return other
 
     def _reaching(self, stages: slice, *, otherwise: float) -> Floats:
         """Return c·a for some ``stages`` (stages, n), with a the share of the known live slots at each (§3-5).

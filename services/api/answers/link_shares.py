@@ -10,7 +10,7 @@ from services.api.errors import UnavailableError
 from services.api.model import ReadModel, RegisterView
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY, consumer_key
-from services.core.model import IndicatorKind
+from services.core.model import LOSS_STAGES, IndicatorKind
 from services.core.tasks import SharedResult
 from services.indicator.array_types import Ints
 from services.indicator.calendar import Calendar
@@ -67,15 +67,16 @@ def gather_consumer(
 ) -> WindowEvidence | None:
     """Gather the links of one link's consumer, which takes a few milliseconds.
 
-    Return None when the blocks do not have it, or when the link was not measured: it may be imputed from links of
-    others. The register of the result is reduced to these links.
+    Return None when the blocks do not have it. The register of the result is reduced to these links. A link that was not
+    measured may be imputed from links of others, so its share and losses are taken as they were published.
     """
     register = view.register
     block = blocks.get(consumer_key(register.consumer(register.links[link])))
     if block is None or (evidence := block.evidence(window_days)) is None:
         return None
     links = {name: register.links[name] for name in evidence.ids if name in register.links}
-    if link not in links:
+    indicator = block.find((IndicatorKind.LINK, link, window_days))
+    if link not in links or indicator is None:
         return None
     services = {member.service: register.services[member.service] for member in links.values()}
     agencies = {member.provider for member in links.values()} | {service.agency for service in services.values()}
@@ -92,8 +93,10 @@ def gather_consumer(
     )
     paper = _paper(part, block.as_of, window_days)
     shares = gather_shares(part.arrays, [(evidence.ids, evidence.slots, evidence.verdicts.T)], paper)
-    if shares.imputed[part.arrays.links.index(link)]:
-        return None
+    position = part.position(link)
+    if shares.imputed[position]:
+        losses = [getattr(indicator.losses, stage) for stage in LOSS_STAGES]
+        shares = shares.with_imputed(position, evidence.share[evidence.ids.index(link)], losses)
     return WindowEvidence(part, blocks, shares, Imputation.of(shares))
 
 

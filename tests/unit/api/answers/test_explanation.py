@@ -13,7 +13,7 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.link_shares import WindowEvidenceCache, gather_consumer
 from services.core.blocks.target_blocks import encode_recent_blocks, encode_slot_blocks
 from services.core.errors import BusError
-from services.core.model.indicator import IndicatorKind
+from services.core.model.indicator import IndicatorKind, Losses
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.index.explain import explain_index
 from tests.support.cases.api.blocks import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
@@ -83,23 +83,45 @@ async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
         assert found == other
 
 
-async def test_a_link_that_was_not_measured_is_explained_by_the_whole_window(api):
-    """An unmeasured link is imputed from links of other consumers, which its own block does not hold."""
-    block = blocks_of(api.register)["consumer.land-registry"]
-    api.take(
-        "consumer.land-registry",
-        replace(block, links=tuple(replace(one, verdicts=one.verdicts * 0) for one in block.links)),
-    )
-    model = api.state.model
+async def test_a_link_that_was_not_measured_is_explained_as_published(api):
+    """An unmeasured link is imputed from links of other consumers, so its share and losses are taken from its block."""
+    key, block, model = "consumer.land-registry", blocks_of(api.register)["consumer.land-registry"], api.state.model
+    unmeasured = tuple(replace(one, verdicts=one.verdicts * 0) for one in block.links)
+    api.take(key, replace(block, links=unmeasured))
     whole = await WindowEvidenceCache(model).of_window(28)
     shares, arrays = whole.shares, whole.view.arrays
     at = arrays.links.index("deed-tax")
     assert shares.imputed[at]
-    assert gather_consumer(model.view, model.whole, "deed-tax", 28) is None
+
+    places = [arrays.links.index(link) for link in block.links[0].ids]
+    losses = Losses(*shares.profile[:, at].tolist())
+    api.take(
+        key,
+        replace(
+            block,
+            indicators=tuple(
+                replace(row, point=float(shares.share[at]), losses=losses) if row.id == "deed-tax" else row
+                for row in block.indicators
+            ),
+            links=tuple(replace(one, share=shares.share[places]) for one in unmeasured),
+        ),
+    )
+    part = gather_consumer(model.view, model.whole, "deed-tax", 28)
+    assert part is not None
+    assert len(part.view.register.links) < len(api.register.links)
+    found, other = (
+        explain_index(one.view.arrays, one.shares, one.imputation, IndicatorKind.LINK, "deed-tax")
+        for one in (part, whole)
+    )
+    assert found is not None
+    assert other is not None
+    assert other.links[0].index_if_fixed == pytest.approx(1.0, abs=1e-12)
+    assert found == replace(other, links=(replace(other.links[0], index_if_fixed=1.0),))
     alike = np.flatnonzero((arrays.provider == arrays.provider[at]) & ~shares.imputed & (shares.connected > 0))
     sources = alike if len(alike) else np.flatnonzero(~shares.imputed & (shares.connected > 0))
     answer = await explained(api, kind=IndicatorKind.LINK, id="deed-tax")
     assert answer.estimate == pytest.approx(np.average(shares.share[sources], weights=shares.omega[sources]), abs=1e-12)
+    assert (answer.links[0].HasField("point"), answer.links[0].index_if_fixed) == (False, 1.0)
 
 
 async def test_the_limit_cuts_both_lists(api):

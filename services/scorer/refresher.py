@@ -35,7 +35,7 @@ CLOCK_SECONDS = 10.0  # between two checks of the bus's clock, besides one befor
 LATE_SECONDS = 1.0  # at least between an index that late arrivals changed and the next one
 LATE_SHARE = 0.25  # the maximum share of the time for indexes that late arrivals changed
 CERTIFICATE_SECONDS = 21 * 86400  # certificates that expire sooner are published, as the alert has it
-TRIM_SECONDS = 60.0  # freed memory is returned to the system at most this often: the next index needs it again
+TRIM_SECONDS = 300.0  # freed memory is returned to the system at most this often: the next index needs it again
 
 
 @dataclass(eq=False)

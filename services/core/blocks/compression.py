@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError
@@ -25,6 +26,12 @@ def compress_block(kind: type[Block], payload: bytes) -> bytes:
     """Return an encoded block of this kind, without its evidence sequence, in fewer bytes where that is possible."""
     field = kind.DESCRIPTOR.fields_by_name["compressed"].number
     return min(message(field, zlib.compress(payload, _LEVEL)), payload, key=len)
+
+
+@lru_cache(maxsize=8)
+def evidence_stamp(kind: type[Block], evidence_sequence: int) -> bytes:
+    """Return an encoded block of this kind that has its evidence sequence alone, which all blocks of an index share."""
+    return kind(evidence_sequence=evidence_sequence).SerializeToString()
 
 
 def parse_block(kind: type[Block], payload: bytes) -> Block:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from peyvand.v1 import block_pb2, indicator_pb2
-from services.core.blocks.compression import compress_block
+from peyvand.v1 import block_pb2
+from services.core.blocks.compression import compress_block, evidence_stamp
 from services.core.blocks.packed import doubles, message, varints
 from services.core.codec import (
     ExchangeVolume,
     finding_to_message,
     monitoring_to_message,
-    rank_band_to_message,
+    rank_band_fields,
     reconciliation_to_message,
     structure_to_message,
     to_timestamp,
@@ -71,12 +73,17 @@ def _encode_evidence(evidence: Sequence[EvidenceColumns]) -> list[bytes]:
         counts.append(varints(_NUMBERS[name], [columns.verdicts[:, stage] for columns in evidence]))
     fields, ids, encoded_ids = [], None, b""
     for columns, *encoded_counts in zip(evidence, *counts, strict=True):
-        head = block_pb2.LinkEvidence(window_days=columns.window_days).SerializeToString()
+        head = _encode_window(columns.window_days)
         if columns.ids is not ids:  # the windows of a block have the same links
             ids, encoded_ids = columns.ids, block_pb2.LinkEvidence(id=columns.ids).SerializeToString()
         tail = doubles(_NUMBERS["omega"], columns.omega) + doubles(_NUMBERS["share"], columns.share)
         fields.append(message(_BLOCK_NUMBERS["links"], b"".join([head, encoded_ids, *encoded_counts, tail])))
     return fields
+
+
+@cache
+def _encode_window(days: int) -> bytes:
+    return block_pb2.LinkEvidence(window_days=days).SerializeToString()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +151,21 @@ def encode_blocks(blocks: Sequence[BlockColumns]) -> list[bytes]:
 
 def _head(block: BlockColumns) -> bytes:
     """Encode everything but the columns of numbers."""
+    # Messages that each block has are given by their fields: as messages they would be freed one by one (ADR 123).
+    fields: dict[str, Any] = {
+        "as_of": {"seconds": block.as_of},
+        "ranks": [
+            {
+                "kind": int(rank.kind),
+                "id": rank.id,
+                "window_days": rank.window_days,
+                "band": rank_band_fields(rank.band),
+            }
+            for rank in block.ranks
+        ],
+    }
     return block_pb2.IndicatorBlock(
-        as_of=to_timestamp(block.as_of),
+        **fields,
         register_version=block.register_version,
         probe_version=block.probe_version,
         method_version=block.method_version,
@@ -155,15 +175,6 @@ def _head(block: BlockColumns) -> bytes:
         structures=map(structure_to_message, block.structures),
         reconciliations=map(reconciliation_to_message, block.reconciliations),
         traffic=map(traffic_to_message, block.traffic),
-        ranks=[
-            block_pb2.AgencyRank(
-                kind=indicator_pb2.IndicatorKind.ValueType(rank.kind),
-                id=rank.id,
-                window_days=rank.window_days,
-                band=rank_band_to_message(rank.band),
-            )
-            for rank in block.ranks
-        ],
         certificates=[
             block_pb2.LinkCertificate(link=link, expiry=to_timestamp(expiry)) for link, expiry in block.certificates
         ],
@@ -174,4 +185,4 @@ def _head(block: BlockColumns) -> bytes:
 
 def stamp_block(payload: bytes, evidence_sequence: int) -> bytes:
     """Return the block with its evidence sequence: protobuf merges two messages that follow each other."""
-    return payload + block_pb2.IndicatorBlock(evidence_sequence=evidence_sequence).SerializeToString()
+    return payload + evidence_stamp(block_pb2.IndicatorBlock, evidence_sequence)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
-from services.core.blocks.compression import compress_block, parse_block
+from services.core.blocks.compression import compress_block, evidence_stamp, parse_block
 from services.core.blocks.packed import message, varints
 from services.core.model import FACTS, RecentRows, Target
 
@@ -60,7 +60,7 @@ def _encode_slot_block(block: SlotBlock) -> bytes:
 
 def stamp_slot_block(payload: bytes, evidence_sequence: int) -> bytes:
     """Return the block with its evidence sequence: protobuf merges two messages that follow each other."""
-    return payload + block_pb2.SlotBlock(evidence_sequence=evidence_sequence).SerializeToString()
+    return payload + evidence_stamp(block_pb2.SlotBlock, evidence_sequence)
 
 
 def decode_slot_block(payload: bytes) -> SlotBlock:
@@ -148,7 +148,7 @@ def _encode_rows(field: str, rows: Sequence[RecentRows], details: Sequence[Mappi
 
 def stamp_recent(payload: bytes, evidence_sequence: int) -> bytes:
     """Return the block with its evidence sequence: protobuf merges two messages that follow each other."""
-    return payload + block_pb2.RecentBlock(evidence_sequence=evidence_sequence).SerializeToString()
+    return payload + evidence_stamp(block_pb2.RecentBlock, evidence_sequence)
 
 
 def decode_recent(payload: bytes) -> RecentBlock:

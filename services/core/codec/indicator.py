@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
-from peyvand.v1 import indicator_pb2
+from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.codec.units import copied_fields, message_to_json, to_timestamp, whole_seconds
 from services.core.model import (
     Indicator,
@@ -26,27 +27,36 @@ from services.core.model import (
 )
 
 _indicator_fields = copied_fields(Indicator, "kind", "as_of", "losses", "strict", "rank_band", "interval")
-_losses_fields = copied_fields(Losses)
+_losses_fields, _strict_fields, _interval_fields = map(copied_fields, (Losses, StrictShare, Interval))
+rank_band_fields = copied_fields(RankBand)
+"""Returns the fields of the message of a band of ranks."""
+
 _sensitivity_fields = copied_fields(Sensitivity, "as_of", "ranks")
 _rank_fields, _switch_fields = copied_fields(RankSensitivity, "kind", "switches"), copied_fields(SwitchIndex)
 
 
 def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
     """Return the message of an indicator; fields that do not apply are left unset."""
+    return indicator_pb2.Indicator(**_message_fields(row))
+
+
+def encode_indicators(rows: Iterable[Indicator]) -> list[bytes]:
+    """Encode each as a message. They share protobuf's memory, so that it frees less one by one (ADR 123)."""
+    together = indicator_service_pb2.GetHistoryResponse()
+    return [together.indicators.add(**_message_fields(row)).SerializeToString() for row in rows]
+
+
+def _message_fields(row: Indicator) -> dict[str, Any]:
+    """Return the fields of an indicator's message; messages in it are given by their fields too, which is cheaper."""
     strict, band, interval = row.strict, row.rank_band, row.interval
-    return indicator_pb2.Indicator(
-        kind=indicator_pb2.IndicatorKind.ValueType(row.kind),
-        as_of=to_timestamp(row.as_of),
-        losses=losses_to_message(row.losses),
-        strict=indicator_pb2.Strict(point=strict.point, lower=strict.lower, upper=strict.upper) if strict else None,
-        rank_band=rank_band_to_message(band) if band else None,
-        interval=indicator_pb2.Interval(
-            low=interval.low, high=interval.high, level=interval.level, outages=interval.outages
-        )
-        if interval
-        else None,
-        **_indicator_fields(row),
-    )
+    return _indicator_fields(row) | {
+        "kind": int(row.kind),
+        "as_of": {"seconds": row.as_of},
+        "losses": _losses_fields(row.losses),
+        "strict": strict and _strict_fields(strict),
+        "rank_band": band and rank_band_fields(band),
+        "interval": interval and _interval_fields(interval),
+    }
 
 
 def decode_indicator(data: bytes) -> Indicator:
@@ -81,12 +91,6 @@ def _set(message: Message, name: str) -> Any:
 def interval_of(message: indicator_pb2.Interval) -> Interval:
     """Return the interval of a message."""
     return Interval(message.low, message.high, message.level, _set(message, "outages"))
-
-
-def rank_band_to_message(band: RankBand) -> indicator_pb2.RankBand:
-    """Return the message of a band of ranks."""
-    basis = indicator_pb2.RankBasis.ValueType(band.basis)
-    return indicator_pb2.RankBand(low=band.low, high=band.high, basis=basis, agencies=band.agencies)
 
 
 def losses_to_message(losses: Losses) -> indicator_pb2.Losses:

@@ -137,17 +137,18 @@ class Bus(Streams):
         await self._delete(bucket, key)
         await self._remove_parts(bucket, key, ())
 
-    async def kv_remove_orphans(self, bucket: str, *, from_leader: bool = False) -> None:
+    async def kv_remove_orphans(self, bucket: str) -> None:
         """Remove parts that no key names, left by a writer that ended while putting a value.
 
-        Only the bucket's writer may call this. Keys are read as ``kv_get`` reads them.
+        Only the bucket's writer may call this. Keys are read from the leader: a replica that lags behind would not name
+        the parts of a value put moments before.
         """
         orphans: dict[str, set[str]] = defaultdict(set)
         for part in await self.kv_keys(bucket, PARTS_PATTERN):
             orphans[key_of_part(part)].add(part)
         for key, parts in orphans.items():
             self._parts.setdefault((bucket, key), _PartKeys()).keys.update(parts)
-            entry = await self._entry(bucket, key, from_leader=from_leader)
+            entry = await self._entry(bucket, key, from_leader=True)
             named = () if entry is None or entry.parts is None else entry.parts.keys(key)
             await self._remove_parts(bucket, key, named)
 

@@ -97,6 +97,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
                 names.indicator_subject("*", "*", "*"),
                 names.finding_subject("*", "*"),
                 *_get(register, *streams, indicator),  # it resumes from its own publications
+                _get_from_leader(indicator),  # and removes parts that no value names
                 *_info(*streams, register, indicator),  # it exposes their sizes on /metrics
                 names.SERVERS_SUBJECT,  # and whether servers sync
             ),

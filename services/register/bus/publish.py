@@ -104,7 +104,7 @@ async def _remove_chunks(bus: Bus, kept: set[str], lock: Claim) -> None:
         if last is not None and not last.deleted:  # a tombstone stays as it is
             await bus.kv_delete(REGISTER_BUCKET, key)
     if lock.held:
-        await bus.kv_remove_orphans(REGISTER_BUCKET, from_leader=True)
+        await bus.kv_remove_orphans(REGISTER_BUCKET)
 
 
 async def republish_if_lost(bus: Bus, register: Register, *, now: float) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.core.bus import Bus, buckets
-from services.core.bus.messages import MAX_VALUE_BYTES, PARTS_PATTERN, ValueParts
+from services.core.bus.messages import MAX_VALUE_BYTES, PARTS_PATTERN, StoredMessage, ValueParts
 from services.core.bus.names import INDICATOR_BUCKET, kv_stream, kv_subject
 from services.core.errors import TornValueError
 from tests.support.waiting import DEADLINE, eventually
@@ -110,6 +110,22 @@ async def test_a_writer_killed_anywhere_leaves_a_value_to_read(nats: Any, done: 
             assert await reader.kv_get(INDICATOR_BUCKET, KEY) == value
             await second.kv_put(INDICATOR_BUCKET, KEY, b"small")
             assert await parts_in(reader) == set()
+
+
+async def test_a_replica_that_lags_behind_orphans_no_parts(nats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new writer leaves the parts of the last value, although a replica still shows it the value before."""
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as first, nats.connect("api") as reader:
+        await first.kv_put(INDICATOR_BUCKET, KEY, value_of(1))
+        former = await reader.kv_last(INDICATOR_BUCKET, KEY)
+        await first.kv_put(INDICATOR_BUCKET, KEY, value_of(2))
+
+        async def lagging(*_key: str) -> StoredMessage | None:
+            return former
+
+        async with nats.connect("scorer") as second:
+            monkeypatch.setattr(second, "kv_last", lagging)
+            await second.kv_remove_orphans(INDICATOR_BUCKET)
+        assert await reader.kv_get(INDICATOR_BUCKET, KEY) == value_of(2)
 
 
 async def test_readers_never_meet_half_a_value(nats: Any) -> None:

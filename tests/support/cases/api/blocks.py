@@ -149,7 +149,10 @@ def unknown_blocks_of(register):
         key: replace(
             block,
             indicators=tuple(map(unknown, block.indicators)),
-            links=tuple(replace(one, verdicts=np.zeros_like(one.verdicts)) for one in block.links),
+            links=tuple(
+                replace(one, verdicts=np.zeros_like(one.verdicts), share=np.full_like(one.share, np.nan))
+                for one in block.links
+            ),
         )
         for key, block in blocks_of(register).items()
     }

@@ -85,9 +85,7 @@ class LinkShares:
         shares, profile = self.share.copy(), self.profile.copy()
         shares[link], profile[:, link] = share, losses
         other = replace(self)
-        vars(other).update(
-            share=shares, profile=profile
-        )  # cached properties, which are computed where they are not set
+        vars(other).update(share=shares, profile=profile)  # where cached properties keep their values
         return other
 
     def _reaching(self, stages: slice, *, otherwise: float) -> Floats:

@@ -75,8 +75,7 @@ def gather_consumer(
     if block is None or (evidence := block.evidence(window_days)) is None:
         return None
     links = {name: register.links[name] for name in evidence.ids if name in register.links}
-    indicator = block.find((IndicatorKind.LINK, link, window_days))
-    if link not in links or indicator is None:
+    if link not in links:
         return None
     services = {member.service: register.services[member.service] for member in links.values()}
     agencies = {member.provider for member in links.values()} | {service.agency for service in services.values()}
@@ -95,6 +94,9 @@ def gather_consumer(
     shares = gather_shares(part.arrays, [(evidence.ids, evidence.slots, evidence.verdicts.T)], paper)
     position = part.position(link)
     if shares.imputed[position]:
+        indicator = block.find((IndicatorKind.LINK, link, window_days))
+        if indicator is None:
+            return None
         losses = [getattr(indicator.losses, stage) for stage in LOSS_STAGES]
         shares = shares.with_imputed(position, evidence.share[evidence.ids.index(link)], losses)
     return WindowEvidence(part, blocks, shares, Imputation.of(shares))

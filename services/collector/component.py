@@ -6,11 +6,11 @@ import asyncio
 import gc
 import signal
 from asyncio import Semaphore
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
-from time import time
+from time import monotonic, time
 
 from services.collector.config import FileSource, Source, read_sources
 from services.collector.files import FileTailer, LogFile, Replayer
@@ -31,6 +31,7 @@ from services.register.bus import follow_register
 _DATABASE = "collector.sqlite"
 _ANSWERS_AT_ONCE = 16  # of security servers, held in memory; up to 16 MiB each
 _COLLECTED_AFTER = 10_000  # more objects made than freed since the last run
+_CHECKING = 0.1  # share of the time that checking the state may take
 _DAY_MS = 86_400_000
 _LAST_FLUSH_SECONDS = 2.0
 
@@ -46,6 +47,12 @@ def collect_seldom() -> None:
 
 def _now_ms() -> int:
     return int(time() * 1000)
+
+
+def _timed(work: Callable[[], bool]) -> tuple[bool, float]:
+    """Return the result of a call, and the seconds that it took."""
+    began = monotonic()
+    return work(), monotonic() - began
 
 
 class _Supervisor:
@@ -85,6 +92,15 @@ class _Collector:
         """Follow the register. Raises StateError when one with another length of slots comes into force."""
         async for register in registers:
             await self._executor.run(self._ledger.check_slots, register.policy.slot_seconds)
+
+    async def check_state(self) -> None:
+        """Check the rows of the state once. Raises StateError when one is damaged."""
+        left = True
+        while left:
+            left, seconds = await self._executor.run(_timed, self._ledger.check_rows)
+            if await self._wait(seconds / _CHECKING - seconds):
+                return
+        self._runtime.log.info("state_checked")
 
     async def read(self, source: Source, answers: Semaphore) -> None:
         """Read one source until the stop."""
@@ -155,6 +171,7 @@ async def _work(
         following = tasks.create_task(supervisor.run(collector.follow(registers)))
         if runtime.settings.replay:
             tasks.create_task(supervisor.run(collector.replay(LogFile(Path(runtime.settings.replay)))))
+        tasks.create_task(supervisor.run(collector.check_state()))
         answers = Semaphore(_ANSWERS_AT_ONCE)
         reading = [tasks.create_task(supervisor.run(collector.read(source, answers))) for source in sources]
         tasks.create_task(supervisor.run(collector.publish()))

@@ -5,8 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
+from services.core import checked_rows
+from services.core.checked_rows import DamagedDatabaseError
 from services.core.errors import StateError
+from services.core.files import DAMAGED
+from services.core.log import logger
 
 
 @contextmanager
@@ -14,8 +19,8 @@ def reading(path: str) -> Iterator[None]:
     """Raise StateError when the state at ``path`` cannot be read."""
     try:
         yield
-    except sqlite3.Error as error:
-        raise StateError(f"the collector's state {path} cannot be read: {error}") from error
+    except (sqlite3.Error, DamagedDatabaseError) as error:
+        raise _failure(path, "read", error) from error
 
 
 @contextmanager
@@ -35,5 +40,23 @@ def transaction(database: sqlite3.Connection, path: str, undo: Callable[[], None
                 database.execute("ROLLBACK")
             undo()
         if isinstance(error, sqlite3.Error):
-            raise StateError(f"the collector's state {path} cannot be written: {error}") from error
+            raise _failure(path, "written", error) from error
         raise
+
+
+def set_aside(path: str, error: Exception) -> None:
+    """Set a damaged state aside, so that the next start recreates it. Raises OSError."""
+    logger().error("ledger_damaged", file=path, reason=str(error), kept_as=f"{Path(path).name}{DAMAGED}")
+    checked_rows.keep_aside(Path(path))
+
+
+def _failure(path: str, what: str, error: Exception) -> StateError:
+    """Return what a person is told when the state cannot be read or written. A damaged one is set aside."""
+    if path and checked_rows.is_damage(error):
+        with suppress(OSError):
+            set_aside(path, error)
+            return StateError(
+                f"the collector's state {path} was damaged ({error}) and lies beside it as {Path(path).name}{DAMAGED}: "
+                "start the collector again, and it reads its sources again"
+            )
+    return StateError(f"the collector's state {path} cannot be {what}: {error}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
@@ -17,9 +16,10 @@ from services.collector.ledger import summary_rows as rows
 from services.collector.ledger.access import reading, transaction
 from services.collector.ledger.batch_result import BatchResult, rejects
 from services.collector.ledger.counting import BatchCounter
+from services.collector.ledger.gradual_check import GradualCheck
 from services.collector.ledger.parties import PartyPairs
 from services.collector.ledger.schema import open_database
-from services.collector.ledger.summary import SummaryCounts, to_summary
+from services.collector.ledger.summary import PendingSummary, SummaryCounts, to_summary
 from services.collector.ledger.summary_rows import LedgerTotals, SummaryRow
 from services.collector.records import START, RecordBatch, ReplayTimeline, Side, SourcePosition
 from services.core.errors import StateError
@@ -30,19 +30,12 @@ PAIRING_SPAN_MS = 10 * 86_400_000
 
 _TOTALS = (SummaryCounts.FIELDS.index("count"), SummaryCounts.FIELDS.index("orphans"))
 _HOUR_MS = 3_600_000
+_FORGET_EVERY_MS = 300_000
 _DAY_MS = 86_400_000
 
 
 class ClockBehindError(Exception):
     """Records of a log are more than a day ahead of the clock, up to its end: one of the two clocks is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class PendingSummary:
-    """A summary with the number of its pair, so that it can be marked as published."""
-
-    pair: int
-    summary: ExchangeSummary
 
 
 class Ledger(AbstractContextManager["Ledger"]):
@@ -64,9 +57,18 @@ class Ledger(AbstractContextManager["Ledger"]):
             self.check_slots(slot_seconds)
             self._remove_remnants()
             self._pair_again(now_ms)
+            self._check = GradualCheck(self._database)
         except BaseException:
             self._database.close()
             raise
+
+    def check_rows(self) -> bool:
+        """Check some of the rows that were there at the start; return whether any are left.
+
+        A damaged state is set aside, and raises StateError.
+        """
+        with reading(self._name):
+            return self._check.step()
 
     def __exit__(self, *_error: object) -> None:
         self.close()
@@ -227,11 +229,11 @@ class Ledger(AbstractContextManager["Ledger"]):
         """Drop what no record can change any more.
 
         Records before ``horizon`` are refused. Sides are kept an hour longer, because the clocks of the two sides
-        differ. While the horizon moves by a day the whole table of requests is cleared, a slice at a time, so that no
-        batch waits for all of it. Pairs that nothing refers to are dropped with it.
+        differ. While the horizon moves by a day the whole table of requests is cleared, some slices every five minutes,
+        so that no batch waits for long. Pairs that nothing refers to are dropped with it.
         """
         before = self._facts["horizon"]
-        if horizon < before + min(_HOUR_MS, self._span_ms // 10):
+        if horizon < before + min(_FORGET_EVERY_MS, self._span_ms // 10):
             return
         self._set("horizon", horizon)
         done = self._facts["cleared"]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
+from services.collector.ledger.access import set_aside
+from services.collector.ledger.gradual_check import LARGE
 from services.collector.ledger.summary import SummaryCounts
 from services.collector.ledger.summary_rows import added
 from services.core import checked_rows
 from services.core.checked_rows import DamagedDatabaseError, row_check
 from services.core.errors import StateError
-from services.core.files import DAMAGED
-from services.core.log import logger
 
 _FORMAT: Final = 8
 _FORMER: Final = (5, 6, 7)
@@ -54,7 +53,7 @@ def open_database(path: str, *, created_ms: int, slot_seconds: int, span_ms: int
     """Open or create the database; "" is a temporary one. Only one process may hold it. Raises StateError.
 
     A damaged file, even if only a value is damaged, is set aside. Everything that the sources still have is read again
-    into a new one.
+    into a new one. The rows of the LARGE tables are not checked here (gradual_check.py).
 
     Revisions start at the moment of creation in milliseconds and keep up with the clock. So a state that was lost and
     recreated, or an older copy that was restored, still outranks what was published before, because a transaction with
@@ -71,9 +70,9 @@ def open_database(path: str, *, created_ms: int, slot_seconds: int, span_ms: int
     except (sqlite3.Error, UnicodeDecodeError, DamagedDatabaseError) as error:
         if not checked_rows.is_damage(error):
             raise _unusable(path, error) from error
-        logger().error("ledger_damaged", file=path, reason=str(error), kept_as=f"{Path(path).name}{DAMAGED}")
+        damage = error
     try:
-        checked_rows.keep_aside(Path(path))
+        set_aside(path, damage)
         return _open(path, facts)
     except (OSError, sqlite3.Error, DamagedDatabaseError) as error:
         raise _unusable(path, error) from error
@@ -95,7 +94,7 @@ def _open(path: str, facts: Mapping[str, int]) -> sqlite3.Connection:
 
 
 def _prepare(database: sqlite3.Connection, path: str, facts: Mapping[str, int]) -> None:
-    """Lock the database, create its tables or convert those of a former format, and check every row."""
+    """Lock the database, create its tables or convert those of a former format, and check the small ones."""
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     database.execute(f"PRAGMA journal_mode = {'WAL' if path else 'OFF'}")
     database.execute(f"PRAGMA synchronous = {'FULL' if path else 'OFF'}")
@@ -111,7 +110,7 @@ def _prepare(database: sqlite3.Connection, path: str, facts: Mapping[str, int]) 
     if version == 0:
         database.executemany("INSERT INTO fact VALUES (?, ?)", facts.items())
     database.execute("COMMIT")
-    checked_rows.verify(database, _TABLES)
+    checked_rows.verify(database, _TABLES, without=LARGE)
 
 
 def _make_tables(database: sqlite3.Connection) -> None:

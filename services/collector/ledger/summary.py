@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from services.core.model import DURATION_BUCKETS, ExchangeSummary, Parties
@@ -55,6 +56,14 @@ class SummaryCounts:
 
     def __bool__(self) -> bool:
         return any(self.numbers) or any(self.buckets)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSummary:
+    """A summary with the number of its pair, so that it can be marked as published."""
+
+    pair: int
+    summary: ExchangeSummary
 
 
 def to_summary(

@@ -133,8 +133,11 @@ def unpublish(database: sqlite3.Connection) -> None:
 
 
 def drop_published(database: sqlite3.Connection, before_slot: int) -> tuple[int, int]:
-    """Drop published summaries of slots before this one; return how many exchanges and orphans they counted."""
-    return _remove(database, "slot < ? AND revision = published", before_slot)
+    """Drop published summaries of slots before this one; return how many exchanges and orphans they counted.
+
+    The table is sorted by pair, so naming all pairs spares reading the whole table.
+    """
+    return _remove(database, "pair IN (SELECT id FROM pair) AND slot < ? AND revision = published", before_slot)
 
 
 def _remove(database: sqlite3.Connection, condition: str, *values: int) -> tuple[int, int]:

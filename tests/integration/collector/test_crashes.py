@@ -1,11 +1,13 @@
-"""The collector counts every record once, although it and its bus are killed at random moments."""
+"""The collector counts every record once, although it and its bus are killed and its state is damaged."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import random
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -16,7 +18,7 @@ from tests.support.registers import write_register
 from tests.support.servers.http_server import answer, serving
 from tests.support.servers.security_server import Logbook
 from tests.support.values.exchange_records import both_sides
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 __all__ = ["collector"]  # the fixture
 
@@ -113,3 +115,36 @@ sources:
                 )
                 assert process.sample("peyvand_exchange_orphans") == LOGGED // 100
             assert counted(await in_force(bus)) == expected
+
+
+async def test_a_damaged_state_is_made_again_from_the_sources(nats, collector, tmp_path):
+    """A collector checks its state while it works. It ends with one sentence when a row is damaged, and the next start
+    reads the sources again.
+    """
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    log = tmp_path / "log.ndjson"
+    moment = int(time.time() * 1000) - 60_000
+    log.write_text("".join(f"{json.dumps(side)}\n" for side in both_sides(moment)))
+    sources = tmp_path / "sources.yaml"
+    sources.write_text("sources:\n  - {id: logs, kind: files, path: log.ndjson, every: 50ms}\n")
+    async with nats.connect("scorer") as bus:
+
+        async def published():
+            return counted(await in_force(bus)) == (1, 0, 1)
+
+        with collector("--sources", sources) as process:
+            await eventually(published, "the exchange")
+            await eventually(lambda: process.lines("state_checked"), "the check of an empty state")
+        with closing(sqlite3.connect(tmp_path / "state" / "collector.sqlite")) as database:
+            database.execute("UPDATE request SET newest = newest + 1")
+            database.commit()
+        with collector("--sources", sources) as process:
+            assert process.popen.wait(DEADLINE) == 1
+            text = process.log.read_text()
+        assert "collector.sqlite was damaged (a row of request) and lies beside it as collector.sqlite.damaged" in text
+        assert "Traceback" not in text
+        with collector("--sources", sources) as process:
+            await eventually(lambda: process.sample("peyvand_exchange_unpublished") == 0, "everything published")
+            await eventually(lambda: process.sample("peyvand_exchange_paired_total") == 1, "the log read again")
+            assert process.sample("peyvand_collector_damaged_files") >= 1
+        assert await published()

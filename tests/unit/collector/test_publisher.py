@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from services.collector.ledger.ledger import PendingSummary
+from services.collector.ledger.summary import PendingSummary
 from services.collector.publisher import messages
 from services.core.bus.names import exchange_subject, shard_of
 from services.core.codec import decode_summaries

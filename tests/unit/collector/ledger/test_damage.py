@@ -6,7 +6,7 @@ import random
 import re
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from services.collector.ledger.ledger import Ledger
 from services.core import checked_rows
 from services.core.checked_rows import row_check
+from services.core.errors import StateError
 from tests.support.cases.ledger import NOW, SLOT_SECONDS, batch, both, counts, raw
 
 __all__ = ["both", "raw"]  # fixtures
@@ -34,6 +35,13 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 def opened(path: Path) -> Ledger:
+    """Open a ledger and check it, or open a new one in its place if it is found damaged."""
+    with suppress(StateError), ExitStack() as closing_if_damaged:
+        ledger = closing_if_damaged.enter_context(Ledger(path, SLOT_SECONDS, now_ms=NOW))
+        while ledger.check_rows():
+            pass
+        closing_if_damaged.pop_all()
+        return ledger
     return Ledger(path, SLOT_SECONDS, now_ms=NOW)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,25 +31,52 @@ USES: dict[str, Callable[[Ledger, Any], object]] = {
 
 
 class BrokenDatabase:
-    """A database on a disk that fails, in the middle of a transaction."""
+    """A database whose file fails in one way, in the middle of a transaction."""
 
     in_transaction = True
 
+    def __init__(self, code: int, reason: str) -> None:
+        self._error = sqlite3.DatabaseError(reason)
+        self._error.sqlite_errorcode = code
+
     def execute(self, *_args: object) -> None:
-        raise sqlite3.OperationalError("disk I/O error")
+        raise self._error
 
     executemany = execute
+
+
+@contextmanager
+def broken(path: Path, code: int, reason: str) -> Iterator[Ledger]:
+    """A new ledger whose file fails from now on."""
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
+        whole, ledger._database = ledger._database, cast(sqlite3.Connection, BrokenDatabase(code, reason))
+        try:
+            yield ledger
+        finally:
+            ledger._database = whole
 
 
 @pytest.mark.parametrize("use", USES)
 def test_a_disk_error_is_one_sentence(tmp_path: Path, raw: Callable[[], dict[str, Any]], use: str) -> None:
     """Whatever is asked of a ledger on a disk that fails raises StateError, which names the file and the reason."""
     path = tmp_path / "state.sqlite"
-    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger, closing(ledger._database):
-        ledger._database, kept = cast(sqlite3.Connection, BrokenDatabase()), ledger._database
-        with pytest.raises(StateError, match=f"the collector's state {path} cannot be .*: disk I/O error"):
-            USES[use](ledger, raw())
-        ledger._database = kept
+    sentence = f"the collector's state {path} cannot be .*: disk I/O error"
+    with broken(path, sqlite3.SQLITE_IOERR, "disk I/O error") as ledger, pytest.raises(StateError, match=sentence):
+        USES[use](ledger, raw())
+    assert path.exists()
+
+
+@pytest.mark.parametrize("use", USES)
+def test_damage_met_at_work_sets_the_state_aside(tmp_path: Path, raw: Callable[[], dict[str, Any]], use: str) -> None:
+    """Whatever meets damage raises StateError, which says what to do, and the next start recreates the state."""
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw()), now_ms=NOW)
+    sentence = f"the collector's state {path} was damaged .malformed. and lies beside it as state.sqlite.damaged: start"
+    with broken(path, sqlite3.SQLITE_CORRUPT, "malformed") as ledger, pytest.raises(StateError, match=sentence):
+        USES[use](ledger, raw())
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
+        assert ledger.position("log") is None
 
 
 async def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

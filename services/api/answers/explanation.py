@@ -11,7 +11,7 @@ from services.api.answers.link_shares import WindowEvidence, WindowEvidenceCache
 from services.api.answers.register_messages import link_message
 from services.api.errors import UnavailableError
 from services.core.codec import losses_to_message
-from services.core.model import IndicatorKind, Register, Target
+from services.core.model import LOSS_STAGES, IndicatorKind, Register, Target
 from services.indicator.index import Explanation, explain_index
 
 
@@ -35,7 +35,7 @@ class Explainer:
             # An endpoint is no set of links: its losses by stage and its evidence are the explanation.
             return messages.ExplainIndicatorResponse(
                 indicator=indicator,
-                estimate=indicator.point,
+                estimate=_endpoint_estimate(indicator),
                 losses=indicator.losses,
                 findings=await self._evidence.of_target(window, Target(entity, endpoint=True), window_days),
             )
@@ -55,6 +55,14 @@ def _find(window: WindowEvidence, kind: IndicatorKind, entity: str, window_days:
     key = window.view.block_key(kind, entity)
     block = None if key is None else window.blocks.get(key)
     return None if block is None else block.find((kind, entity, window_days))
+
+
+def _endpoint_estimate(indicator: indicator_pb2.Indicator) -> float:
+    """Return the share of an endpoint's known slots that were OK, published or not; 0 if no slot is known."""
+    if indicator.HasField("point"):
+        return indicator.point
+    losses = sum(getattr(indicator.losses, stage) for stage in LOSS_STAGES)
+    return max(0.0, 1.0 - losses) if indicator.known_share > 0 else 0.0
 
 
 def _unpublished(kind: IndicatorKind, entity: str, window_days: int) -> UnavailableError:

@@ -254,3 +254,28 @@ async def test_evidence_out_of_reach_is_said(api, refusal):
     code, info, _ = await refusal(api.indicators.ExplainIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNREACHABLE")
     assert not (await explained(api, kind=IndicatorKind.GOVERNMENT)).HasField("findings")
+
+
+@pytest.mark.parametrize(
+    ("known_share", "point", "late", "estimate"),
+    [(1.0, 0.9, 0.1, 0.9), (0.5, None, 0.1, 0.9), (0.5, None, 0.0, 1.0), (0.5, None, 1.0, 0.0), (0.0, None, 0.0, 0.0)],
+)
+async def test_an_endpoint_is_explained_although_too_little_is_known(api, known_share, point, late, estimate):
+    """The estimate and the losses are of the same slots, those that are known; nothing known is no estimate."""
+    key = "consumer.tax-office"
+    block = blocks_of(api.register)[key]
+    portal = replace(
+        block.indicators[0],
+        kind=IndicatorKind.ENDPOINT,
+        id="portal",
+        window_days=28,
+        point=point,
+        known_share=known_share,
+        losses=Losses(late=late),
+        strict=None,
+    )
+    api.take(key, replace(block, indicators=(*block.indicators, portal)))
+    answer = await explained(api, kind=IndicatorKind.ENDPOINT, id="portal")
+    assert answer.indicator.HasField("point") == (point is not None)
+    assert answer.estimate == pytest.approx(estimate, abs=1e-12)
+    assert total(answer.losses) == late

@@ -71,7 +71,7 @@ class EvidenceReader:
             _add_window(findings, window, target.id)
             _add_exchanges(findings, window, target.id, window_days)
             findings.objections.extend(map(objection_message, view.objections.get(target.id, ())))
-        _add_reasons(findings, view, registered, map(decode_slot_block, slots.values()))
+        _add_reasons(findings, view, registered, _slot_blocks(view, slots.values()))
         for block in map(decode_recent, recent.values()):
             if target in block.targets:
                 _add_recent(findings, block, registered)
@@ -81,7 +81,7 @@ class EvidenceReader:
     async def states(self, view: RegisterView, agency: str, links: Iterable[str]) -> dict[str, messages.LinkState]:
         """Return the state of each link that has a slot in force, by the agency's newest slots. Raises RequestError."""
         (values,) = await self._read_all(agency, slot_key(agency, "*"))
-        blocks = sorted(map(decode_slot_block, values.values()), key=lambda block: block.first_slot)
+        blocks = _slot_blocks(view, values.values())
         found = ((link, _state(view, _RegisteredTarget.of(view, Target(link)), blocks)) for link in links)
         return {link: state for link, state in found if state is not None}
 
@@ -96,6 +96,15 @@ class EvidenceReader:
                 f"the evidence of `{entity}` cannot be read as the bus does not answer: retry",
                 id=entity,
             ) from error
+
+
+def _slot_blocks(view: RegisterView, values: Iterable[bytes]) -> list[SlotBlock]:
+    """Return the blocks of the policy's slots, in order of time.
+
+    The bucket keeps blocks of another slot length for two days after a change. Their slots are numbered by that length.
+    """
+    blocks = (block for block in map(decode_slot_block, values) if block.slot_seconds == view.calendar.slot_seconds)
+    return sorted(blocks, key=lambda block: block.first_slot)
 
 
 def _state(view: RegisterView, registered: _RegisteredTarget, blocks: Iterable[SlotBlock]) -> messages.LinkState | None:

@@ -8,6 +8,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.blocks.target_blocks import encode_slot_blocks
 from services.core.codec.units import to_timestamp
@@ -245,6 +246,23 @@ async def test_states_say_since_when_a_link_is_as_it_is(api, refusal):
     request = messages.ListLinksRequest(service="title-deed", states=True)
     code, info, _ = await refusal(api.indicators.ListLinks(request))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNREACHABLE")
+
+
+async def test_slots_of_another_length_are_left_out(api):
+    """For two days after a change of slot_seconds the bucket still has slots of the former length, numbered otherwise."""
+    chunk = NOW // 64 - 1
+    hold(api, "land-registry", chunk, {("deed-tax", chunk * 64, "north"): (Outcome.OK, Reason.OK)})
+    former = AS_OF // 20 // 64 - 1
+    cells = {("deed-tax", slot, "north"): (Outcome.LATE, Reason.LATE) for slot in range(former * 64, former * 64 + 64)}
+    block = replace(slot_block_of(api.register, "land-registry", former, cells), slot_seconds=20)
+    api.bucket.values[f"slot.land-registry.{former}"] = encode_slot_blocks([block])[0]
+    _, tax = (await api.indicators.ListLinks(messages.ListLinksRequest(service="title-deed", states=True))).links
+    assert tax.state.verdict == Outcome.UNKNOWN
+    assert tax.state.since.seconds == (chunk * 64 + 1) * SLOT
+    request = messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="deed-tax")
+    found = (await api.indicators.ExplainIndicator(request)).findings
+    assert (found.reasons_known, len(found.reasons)) == (1, 0)
+    assert found.reasons_to.seconds == (chunk + 1) * 64 * SLOT
 
 
 async def test_a_link_says_when_its_certificate_expires_soon(api):

@@ -30,6 +30,7 @@ ROLE_KEY = "peyvand-role"
 
 _ERRORS = {
     grpc.StatusCode.UNAVAILABLE: ApiUnavailableError,
+    grpc.StatusCode.CANCELLED: ApiUnavailableError,
     grpc.StatusCode.DEADLINE_EXCEEDED: ApiUnavailableError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ApiUnavailableError,
     grpc.StatusCode.NOT_FOUND: ApiNotFoundError,
@@ -38,8 +39,21 @@ _ERRORS = {
     grpc.StatusCode.UNAUTHENTICATED: ApiForbiddenError,
 }
 
-# The codes with which a watch ends when the api drains, restarts, is cut off or has too many calls from this caller.
-_INTERRUPTED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.RESOURCE_EXHAUSTED)
+# The codes with which a watch ends when the api drains, restarts, is cut off or has too many calls. The server cancels a call
+# that arrives while it ends, or when too many wait.
+_INTERRUPTED = (
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+)
+
+# What gRPC's own refusals mean, which have no sentence of the api.
+_SENTENCES = {
+    grpc.StatusCode.CANCELLED: "ended the call: try again, or ask another",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "takes no more calls at the moment: try again later",
+    grpc.StatusCode.UNAVAILABLE: "does not answer: start it, or ask another",
+}
 
 
 def _pause() -> float:
@@ -115,6 +129,6 @@ class Calls:
             return kind(f"api at {self.address}: {status.message}", info.reason if known else "")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return kind(f"api at {self.address} did not answer within {self.timeout:g} s: try again, or ask another")
-        if code is grpc.StatusCode.UNAVAILABLE:
-            return kind(f"api at {self.address} does not answer: start it, or ask another")
+        if code in _SENTENCES:
+            return kind(f"api at {self.address} {_SENTENCES[code]}")
         return ApiError(f"what answers at {self.address} is no api of ours ({code.name}): ask another")

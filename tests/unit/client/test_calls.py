@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
+from itertools import count
 
 import grpc.aio
 import pytest
 from prometheus_client import CollectorRegistry
 
+from peyvand.v1 import indicator_pb2
+from services.api import server
+from services.api.access.roles import Caller, Role
 from services.api.component import ServerState
 from services.api.model.register_view import RegisterView
+from services.api.server import SHARES
 from services.client import Client, IndicatorKind, connect
 from services.client.calls import Calls
 from services.client.connection import OPTIONS
@@ -108,6 +113,45 @@ async def test_a_watch_goes_on_after_the_api_was_away(register, port):
             assert (await following).evidence_sequence == 9
         await watch.aclose()
     assert pauses
+
+
+async def test_what_the_server_cancels_may_succeed_later(api, monkeypatch):
+    """A call that the server has no room for is cancelled, like one that arrives as it ends. A watch begins again."""
+    monkeypatch.setattr(server, "_PENDING_STREAMS", 1)
+    async with (
+        served(api.state) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}", OPTIONS) as channel,
+    ):
+        client = Client(channel, Calls("", DEADLINE, pause=lambda: 0.0))
+        calls = (client.indicator(IndicatorKind.GOVERNMENT) for _ in range(90))
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(one) for one in outcomes} <= {ApiUnavailableError, indicator_pb2.Indicator}
+        cancelled = [one for one in outcomes if isinstance(one, ApiUnavailableError)]
+        assert all(str(one).endswith(" ended the call: try again, or ask another") for one in cancelled)
+        watches = [client.watch(IndicatorKind.GOVERNMENT) for _ in range(50)]
+        async with asyncio.timeout(DEADLINE):
+            assert {one.evidence_sequence for one in await asyncio.gather(*map(anext, watches))} == {7}
+        for watch in watches:
+            await watch.aclose()
+
+
+async def test_an_api_that_is_full_may_answer_later(api):
+    """Beyond the calls that all callers may have, gRPC refuses a call without a reason of ours."""
+    peers = count()
+    identify = lambda _: Caller(Role.AUDITOR, peer=str(next(peers)))  # noqa: E731
+    async with served(api.state, peer_calls=1, identify=identify) as port, AsyncExitStack() as stack:
+        options = (
+            *OPTIONS,
+            ("grpc.use_local_subchannel_pool", 1),
+        )  # on a shared connection a client waits for its turn
+        for _ in range(SHARES):
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}", options))
+            watch = Client(channel, Calls("", DEADLINE)).watch(IndicatorKind.GOVERNMENT)
+            await stack.enter_async_context(aclosing(watch))
+            await anext(watch)
+        client = await stack.enter_async_context(connect(f"127.0.0.1:{port}", timeout=DEADLINE))
+        with pytest.raises(ApiUnavailableError, match=r"takes no more calls at the moment: try again later$"):
+            await client.register()
 
 
 async def test_a_watch_that_is_refused_is_an_error(client):

@@ -25,6 +25,9 @@ from services.core.errors import (
 PAGE_SIZE = 1000
 """The most entries that the api returns at once."""
 
+MAX_REQUEST_BYTES = 64 << 10
+"""The longest request that the api takes."""
+
 ROLE_KEY = "peyvand-role"
 """The metadata key of the role that a call is made for."""
 
@@ -86,6 +89,7 @@ class Calls:
 
     async def unary(self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Answer], request: Request) -> Answer:
         """Return the answer to one request. Raises ApiError."""
+        self._check_length(request)
         try:
             return await method(request, timeout=self.timeout, metadata=self._metadata())
         except grpc.aio.AioRpcError as error:
@@ -105,6 +109,7 @@ class Calls:
         self, method: grpc.aio.UnaryStreamMultiCallable[Request, Answer], request: Request
     ) -> AsyncGenerator[Answer, None]:
         """Yield the answers of a stream for ever, and restart it after interruptions. Raises ApiError when refused."""
+        self._check_length(request)
         while True:
             call = method(request, metadata=self._metadata(), wait_for_ready=True)
             try:
@@ -116,6 +121,14 @@ class Calls:
             finally:
                 call.cancel()
             await asyncio.sleep(self.pause())
+
+    def _check_length(self, request: Message) -> None:
+        """Raise ApiError if the api would refuse the request for its length, with the same code as one call too many."""
+        if request.ByteSize() > MAX_REQUEST_BYTES:
+            raise ApiError(
+                f"the request to the api at {self.address} has {request.ByteSize()} bytes, and an api takes "
+                f"{MAX_REQUEST_BYTES}: name fewer ids at once"
+            )
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         return ((ROLE_KEY, self.role),) if self.role else ()

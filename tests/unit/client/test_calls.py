@@ -19,7 +19,7 @@ from services.api.component import ServerState
 from services.api.model.register_view import RegisterView
 from services.api.server import SHARES
 from services.client import Client, IndicatorKind, connect
-from services.client.calls import Calls
+from services.client.calls import MAX_REQUEST_BYTES, Calls
 from services.client.connection import OPTIONS
 from services.core.blocks.read import BlockReader
 from services.core.errors import ApiError, ApiNotApplicableError, ApiNotFoundError, ApiUnavailableError
@@ -152,6 +152,21 @@ async def test_an_api_that_is_full_may_answer_later(api):
         client = await stack.enter_async_context(connect(f"127.0.0.1:{port}", timeout=DEADLINE))
         with pytest.raises(ApiUnavailableError, match=r"takes no more calls at the moment: try again later$"):
             await client.register()
+
+
+async def test_a_request_that_is_too_long_is_not_sent(client):
+    """The api refuses a longer request as it refuses one call too many, which a watch would make again for ever."""
+    ids = [f"{number:063}" for number in range(1100)]
+    assert server.MAX_REQUEST_BYTES == MAX_REQUEST_BYTES
+    for answers in (client.links(links=ids), client.watch(IndicatorKind.CONSUMER, ids)):
+        with pytest.raises(
+            ApiError, match=r"has \d+ bytes, and an api takes 65536: name fewer ids at once$"
+        ) as refused:
+            async with asyncio.timeout(DEADLINE):
+                await anext(answers)
+        assert type(refused.value) is ApiError
+    with pytest.raises(ApiNotFoundError):
+        await anext(client.watch(IndicatorKind.CONSUMER, ids[:1000]))
 
 
 async def test_a_watch_that_is_refused_is_an_error(client):

@@ -94,12 +94,12 @@ def _links(view: RegisterView, words: Sequence[str], caller: Caller) -> Iterator
         link
         for link in register.links.values()
         # Most links do not have the first word, so it is looked for by itself.
-        if (first in link.id or first in link.data_item)
-        and all(word in link.id or word in link.data_item for word in rest)
+        if (first in link.id or first in link.data_item.casefold())
+        and all(word in link.id or word in link.data_item.casefold() for word in rest)
         and caller.sees(IndicatorKind.LINK, link.id, register)
     )
     # The data item is not a name of the link, so a match at its beginning counts only as the beginning of a word.
-    return ((link.id, f"{_folded(link.id)}\n {link.data_item}") for link in islice(found, MOST_LINKS))
+    return ((link.id, f"{_folded(link.id)}\n {link.data_item.casefold()}") for link in islice(found, MOST_LINKS))
 
 
 def _distance(texts: str, query: str, words: Sequence[str]) -> int:

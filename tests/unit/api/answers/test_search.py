@@ -55,6 +55,14 @@ async def test_what_a_link_asks_for_is_no_closer_than_a_word_of_a_name(api, tmp_
     assert await search(api, "office") == [("agency", "tax-office"), ("link", "transfer-customs")]
 
 
+@pytest.mark.parametrize("query", ["GetPersonData", "getpersondata", "v2 getperson"])
+async def test_what_a_link_asks_for_is_found_in_any_case(api, tmp_path, query):
+    """A data item is kept as the register writes it, and found however it is typed."""
+    links = LINKS.format(base="http://127.0.0.1:7500").replace(",liens,", ",GetPersonData-v2,")
+    api.take_register(load_register(write_register(tmp_path / "items", links_csv=links)))
+    assert await search(api, query) == [("link", "transfer-customs")]
+
+
 async def test_closer_results_come_first(api):
     """Texts that begin with the query come first, then words that do, then other matches; then kinds, then ids."""
     assert await search(api, "tit") == [

@@ -116,7 +116,8 @@ class FindingAnswers:
         """Return every finding by its key, in the order of keys."""
         view, block = self._model.view, self._model.blocks.get(GOVERNMENT_KEY)
         if self._source[0] is not view or self._source[1] is not block:
-            found = [_attribute(message, view) for message in (() if block is None else block.findings)]
+            published = () if block is None else block.findings
+            found = [one for message in published if (one := _attribute(message, view)) is not None]
             self._attributed = {one.key: one for one in sorted(found, key=lambda one: one.key)}
             self._source = view, block
         return self._attributed
@@ -137,14 +138,19 @@ def _matches(request: messages.ListFindingsRequest, message: finding_pb2.Finding
     )
 
 
-def _attribute(found: finding_pb2.Finding, view: RegisterView) -> _Attributed:
+def _attribute(found: finding_pb2.Finding, view: RegisterView) -> _Attributed | None:
+    """Return a finding with its agencies, links and sentences; None if only a newer version knows its kind or scope."""
+    try:
+        finding = finding_from_message(found)
+    except (KeyError, ValueError):
+        return None
     register, flows = view.register, _attributions(found, view)
     links = {flow: view.attributor.links(*split_flow(flow)[1:]) for flow in found.flows}
     message = finding_pb2.Finding()
     message.CopyFrom(found)
     message.agencies.extend(sorted(_agencies(found, flows, register)))
     message.links.extend(sorted(frozenset().union(*links.values())))
-    finding, zone = finding_from_message(found), ZoneInfo(register.policy.timezone)
+    zone = ZoneInfo(register.policy.timezone)
     for language in ("en", "fa"):
         sentence = finding_sentences(finding, _parties(found, flows, register, language), zone, language)
         setattr(message, f"sentence_{language}", sentence)

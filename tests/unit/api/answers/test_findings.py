@@ -7,11 +7,14 @@ from dataclasses import replace
 import grpc
 import pytest
 
-from peyvand.v1 import finding_pb2
+from peyvand.v1 import block_pb2, finding_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.access.roles import ROLE_KEY
+from services.core.blocks.compression import parse_block
+from services.core.blocks.read import BlockReader
 from services.core.model import FindingKind, FindingScope, Review
 from tests.support.cases.api.blocks import AS_OF, blocks_of
+from tests.support.values.block_columns import encoded
 from tests.support.values.findings import FLOW, SINCE, finding
 from tests.support.values.reconciliations import traffic
 
@@ -89,6 +92,20 @@ async def test_a_link_and_the_traffic_have_what_goes_on(found):
     assert [one.id for one in link.findings] == [SILENT.id]
     carried = await found.indicators.GetTraffic(messages.GetTrafficRequest())
     assert [one.id for one in carried.findings] == [AT_PROVIDER.id, SILENT.id]
+
+
+@pytest.mark.parametrize("field", ["kind", "scope", "probes", "review"])
+async def test_a_finding_of_a_newer_scorer_is_left_out(found, field):
+    """A value that this version does not know hides one finding, and none of the answers that it would be in."""
+    block = replace(blocks_of(found.register)["government"], findings=(SILENT, AT_PROVIDER), traffic=(traffic(28),))
+    message = parse_block(block_pb2.IndicatorBlock, encoded(block))
+    setattr(message.findings[0], field, 99)
+    found.state.model.replace_block("government", BlockReader.of(message.SerializeToString()))
+    assert await _ids(found) == [AT_PROVIDER.id]
+    link = await found.indicators.GetLink(messages.GetLinkRequest(link="deed-civil"))
+    assert (link.link.link.id, len(link.findings)) == ("deed-civil", 0)
+    agency = await found.indicators.GetAgency(messages.GetAgencyRequest(agency="land-registry"))
+    assert [one.id for one in agency.findings] == [AT_PROVIDER.id]
 
 
 async def test_the_public_sees_agencies_and_no_system(found):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -63,7 +63,7 @@ class LinkAnswers:
             ),
         )
         return messages.ListLinksResponse(
-            links=[self._status(view, view.register.links[link], days) for link in page.ids],
+            links=self._statuses(view, page.ids, days),
             next_page_token=page.next_token,
         )
 
@@ -76,11 +76,12 @@ class LinkAnswers:
         filters = {"consumer": agency} if kind is IndicatorKind.CONSUMER else {"provider": agency}
         found = [link for link in view.links(**filters) if caller.sees(IndicatorKind.LINK, link, view.register)]
         expiring = [link for link in found if self._expires(view, link)] if kind is IndicatorKind.PROVIDER else []
-        found.sort(key=lambda link: (self._lower(link, window_days), link))
+        lower = {link: self._lower(link, window_days) for link in _by_consumer(view, found)} if most else {}
+        worst = sorted(lower, key=lambda link: (lower[link], link))[:most]
         return messages.AgencyRole(
-            links=[self._status(view, view.register.links[link], window_days) for link in found[:most]],
+            links=self._statuses(view, worst, window_days),
             link_count=len(found),
-            expiring=[self._status(view, view.register.links[link], window_days) for link in expiring[:MAX_SIZE]],
+            expiring=self._statuses(view, expiring[:MAX_SIZE], window_days),
         )
 
     def _lower(self, link: str, days: int) -> float:
@@ -104,6 +105,11 @@ class LinkAnswers:
         elif request.HasField("slots_to"):
             raise _bad_range("slots_to is given without slots_from")
         return answer
+
+    def _statuses(self, view: RegisterView, links: Sequence[str], days: int) -> list[messages.LinkStatus]:
+        """Return links as they are published, in the order given."""
+        found = {link: self._status(view, view.register.links[link], days) for link in _by_consumer(view, links)}
+        return [found[link] for link in links]
 
     def _status(self, view: RegisterView, link: Link, days: int) -> messages.LinkStatus:
         published = self._model.find(IndicatorKind.LINK, link.id, days)
@@ -156,6 +162,11 @@ class LinkAnswers:
                 link=link.id,
             ) from error
         return blocks
+
+
+def _by_consumer(view: RegisterView, links: Iterable[str]) -> list[str]:
+    """Sort links by consumer: a block that does not stay parsed is then parsed once, and not again for each link."""
+    return sorted(links, key=lambda link: view.register.consumer(view.register.links[link]))
 
 
 def _bad_range(why: str) -> InvalidRequestError:

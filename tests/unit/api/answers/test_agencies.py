@@ -7,7 +7,13 @@ import pytest
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc, register_service_pb2, register_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.model import read_model
+from services.core.blocks import read
+from services.core.blocks.compression import parse_block
+from services.register.directory.load import load_register
+from tests.support.cases.api.blocks import blocks_of
 from tests.support.cases.api.secured import OF_TAX
+from tests.support.registers import write_register
 from tests.support.waiting import DEADLINE
 
 _KINDS = {
@@ -43,6 +49,36 @@ async def test_as_many_links_are_listed_as_are_asked_for(api):
     for links in (0, 1, 2):
         whole = await api.indicators.GetAgency(messages.GetAgencyRequest(agency="tax-office", links=links))
         assert (len(whole.provider.links), whole.provider.link_count) == (links, 3)
+
+
+async def test_a_block_is_parsed_once_for_many_links(empty_api, tmp_path, monkeypatch):
+    """Where few blocks stay parsed, links whose ids alternate between consumers are read one consumer after the other."""
+    services = "title-deed", "import-permit", "birth-certificate"
+    rows = [f"ask-{n:02},{services[n % 3]},tax-office,item-{n},always,page,http://127.0.0.1/" for n in range(60)]
+    table = "\n".join(["id,service,provider,data_item,live_from,probe,target", *rows])
+    register = load_register(write_register(tmp_path / "alternating", links_csv=f"{table}\n"))
+    api = empty_api
+    api.take_register(register)
+    for key, block in blocks_of(register).items():
+        api.take(key, block)
+    parsed: list[object] = []
+
+    def counted(*given):
+        parsed.append(given)
+        return parse_block(*given)
+
+    monkeypatch.setattr(read_model, "_PARSED_ROWS", 1)
+    monkeypatch.setattr(read, "parse_block", counted)
+    for block in api.state.model.blocks.values():
+        block.forget()
+    listed = (await api.indicators.ListLinks(messages.ListLinksRequest(provider="tax-office"))).links
+    assert [one.link.id for one in listed] == sorted(register.links)
+    assert len(parsed) == len(services)
+    parsed.clear()
+    api.take_register(register)
+    role = (await api.indicators.GetAgency(messages.GetAgencyRequest(agency="tax-office", links=9))).provider
+    assert (len(role.links), role.link_count) == (9, 60)
+    assert 0 < len(parsed) < 60
 
 
 @pytest.mark.parametrize(

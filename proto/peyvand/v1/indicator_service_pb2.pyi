@@ -1253,7 +1253,9 @@ Global___AgencyRole: _TypeAlias = AgencyRole  # noqa: Y015
 
 @_typing.final
 class GetAgencyResponse(_message.Message):
-    """GetAgencyResponse has what one agency is, of one refresh but for history."""
+    """GetAgencyResponse has what one agency is. While a refresh is published, explanations may still be of the one before: each
+    indicator has its as_of.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

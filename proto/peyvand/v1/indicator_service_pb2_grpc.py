@@ -135,8 +135,9 @@ class IndicatorServiceServicer:
 
     def GetHistory(self, request, context):
         """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
-        services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, which have no history: ExplainIndicator has
-        their last failures, GetLink a link's slots of the last 48 hours.
+        services daily, for 400 days; of links and endpoints at the end of each sealed day. FAILED_PRECONDITION for links and
+        endpoints where the api reads no archive: ExplainIndicator has their last failures, GetLink a link's slots of the last 48
+        hours.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,8 +43,9 @@ class IndicatorServiceStub:
     """Why the number is what it is: losses by stage and by provider, and the links whose repair would raise it most."""
     GetHistory: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetHistoryRequest, _indicator_service_pb2.GetHistoryResponse]
     """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
-    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, which have no history: ExplainIndicator has
-    their last failures, GetLink a link's slots of the last 48 hours.
+    services daily, for 400 days; of links and endpoints at the end of each sealed day. FAILED_PRECONDITION for links and
+    endpoints where the api reads no archive: ExplainIndicator has their last failures, GetLink a link's slots of the last 48
+    hours.
     """
     WatchIndicators: _grpc.UnaryStreamMultiCallable[_indicator_service_pb2.WatchIndicatorsRequest, _indicator_service_pb2.WatchIndicatorsResponse]
     """The current indicators at once, then each one when it changes."""
@@ -90,8 +91,9 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     """Why the number is what it is: losses by stage and by provider, and the links whose repair would raise it most."""
     GetHistory: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetHistoryRequest, _indicator_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
     """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
-    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, which have no history: ExplainIndicator has
-    their last failures, GetLink a link's slots of the last 48 hours.
+    services daily, for 400 days; of links and endpoints at the end of each sealed day. FAILED_PRECONDITION for links and
+    endpoints where the api reads no archive: ExplainIndicator has their last failures, GetLink a link's slots of the last 48
+    hours.
     """
     WatchIndicators: _aio.UnaryStreamMultiCallable[_indicator_service_pb2.WatchIndicatorsRequest, _indicator_service_pb2.WatchIndicatorsResponse]  # type: ignore[assignment]
     """The current indicators at once, then each one when it changes."""
@@ -158,8 +160,9 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.GetHistoryResponse, _abc.Awaitable[_indicator_service_pb2.GetHistoryResponse]]:
         """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
-        services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, which have no history: ExplainIndicator has
-        their last failures, GetLink a link's slots of the last 48 hours.
+        services daily, for 400 days; of links and endpoints at the end of each sealed day. FAILED_PRECONDITION for links and
+        endpoints where the api reads no archive: ExplainIndicator has their last failures, GetLink a link's slots of the last 48
+        hours.
         """
 
     @_abc_1.abstractmethod

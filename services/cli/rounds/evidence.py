@@ -106,7 +106,7 @@ def read_manifests(
         except (StateError, ValueError) as error:
             faults.append(Fault(name, 0, 0, str(error)))
             continue
-        if not isinstance(manifest, Manifest) or manifest.day != day:
+        if manifest.day != day:
             faults.append(Fault(name, 0, 0, f"it is not the manifest of {day}"))
             continue
         unproven = [] if key is None else list(proof.faults(leaf, [key]))

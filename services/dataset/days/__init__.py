@@ -3,7 +3,7 @@
 from services.dataset.days.batches import run_faults
 from services.dataset.days.days import EvidenceDays, SealedMessages
 from services.dataset.days.history import LogFiles, manifests
-from services.dataset.days.manifest import BatchRun, KeyChange, Manifest, SealedFile, StreamSpan, read_leaf
+from services.dataset.days.manifest import BatchRun, Manifest, SealedFile, StreamSpan, read_leaf
 from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import SealedDay, Sealer, SealingContext
 from services.dataset.days.segments import (
@@ -27,7 +27,6 @@ __all__ = [
     "BatchRun",
     "DamagedSegmentError",
     "EvidenceDays",
-    "KeyChange",
     "LogFiles",
     "Manifest",
     "SealedDay",

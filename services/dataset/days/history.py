@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.core.errors import StateError
-from services.dataset.days.manifest import KeyChange, Manifest, read_leaf
-from services.dataset.log import Checkpoint, LogProof, SigningKey, VerifierKey, inclusion_proof, leaf_hash, root
+from services.dataset.days.manifest import Manifest, read_leaf
+from services.dataset.log import Checkpoint, LogProof, SigningKey, inclusion_proof, leaf_hash, root
 from services.dataset.storage import Storage
 
 _LEAVES: Final = "log/entries"
@@ -36,7 +36,7 @@ class LogFiles:
         except ValueError as error:
             raise StateError(f"{_CHECKPOINT} in {self._storage.address} is damaged: {error}") from error
 
-    def append(self, leaf: bytes, key: SigningKey, *others: SigningKey) -> Checkpoint:
+    def append(self, leaf: bytes, key: SigningKey) -> Checkpoint:
         """Add a leaf and sign all of them. The leaf is written before the checkpoint that covers it.
 
         Signing is refused if the leaves do not begin with those of the existing checkpoint.
@@ -44,7 +44,7 @@ class LogFiles:
         self.sign(key)
         leaves = self.leaves()
         self._storage.write(_leaf_name(len(leaves)), leaf)
-        return self._sign([*leaves, leaf], key, *others)
+        return self._sign([*leaves, leaf], key)
 
     def sign(self, key: SigningKey) -> Checkpoint | None:
         """Sign a leaf that a crash left without a checkpoint; return the checkpoint over all leaves."""
@@ -69,27 +69,15 @@ class LogFiles:
         hashes = [leaf_hash(leaf) for leaf in leaves[: checkpoint.size]]
         return LogProof(index, tuple(inclusion_proof(hashes, index)), checkpoint)
 
-    def _sign(self, leaves: Sequence[bytes], *keys: SigningKey) -> Checkpoint:
-        checkpoint = Checkpoint(keys[0].name, len(leaves), root([leaf_hash(leaf) for leaf in leaves]))
-        for key in keys:
-            checkpoint = checkpoint.signed(key)
+    def _sign(self, leaves: Sequence[bytes], key: SigningKey) -> Checkpoint:
+        checkpoint = Checkpoint(key.name, len(leaves), root([leaf_hash(leaf) for leaf in leaves])).signed(key)
         self._storage.write(_CHECKPOINT, str(checkpoint).encode())
         return checkpoint
 
 
 def manifests(leaves: Sequence[bytes]) -> list[tuple[int, Manifest]]:
-    """Return the manifests among leaves, each with its place. Raises ValueError for an item that is not a leaf."""
-    found = ((number, read_leaf(leaf)) for number, leaf in enumerate(leaves))
-    return [(number, leaf) for number, leaf in found if isinstance(leaf, Manifest)]
-
-
-def keys_of(leaves: Sequence[bytes], first: VerifierKey) -> list[tuple[int, VerifierKey]]:
-    """Return each key of the log with the size from which it signs. Raises ValueError."""
-    keys = [(0, first)]
-    for number, leaf in enumerate(map(read_leaf, leaves)):
-        if isinstance(leaf, KeyChange):
-            keys.append((number + 1, VerifierKey.parse(leaf.key)))
-    return keys
+    """Return the manifests of a log's leaves, each with its place. Raises ValueError for an item that is not a leaf."""
+    return [(number, read_leaf(leaf)) for number, leaf in enumerate(leaves)]
 
 
 def _leaf_name(number: int) -> str:

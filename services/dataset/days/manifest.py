@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final, Literal
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -110,7 +110,7 @@ class Manifest:
     more_runs: int = 0
     late: bool = False
     format: int = FORMAT
-    type: str = "day"
+    type: Literal["day"] = "day"
 
     def leaf(self) -> bytes:
         """Return the leaf of the log: the manifest as canonical JSON (sorted keys, no spaces, UTF-8)."""
@@ -120,28 +120,14 @@ class Manifest:
         return canonical_json(fields)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyChange:
-    """A leaf that names the key that signs from here on; the first checkpoint that covers it is signed by both keys."""
-
-    key: str
-    format: int = FORMAT
-    type: str = "key"
-
-    def leaf(self) -> bytes:
-        """Return the leaf of the log as canonical JSON."""
-        return canonical_json(asdict(self))
+_ADAPTER: Final = TypeAdapter(Manifest)
 
 
-_ADAPTERS: Final[dict[str, TypeAdapter[Any]]] = {"day": TypeAdapter(Manifest), "key": TypeAdapter(KeyChange)}
-
-
-def read_leaf(leaf: bytes) -> Manifest | KeyChange:
+def read_leaf(leaf: bytes) -> Manifest:
     """Parse a leaf. Raises ValueError when it is not one, or not canonical."""
     try:
-        fields = orjson.loads(leaf)
-        value: Manifest | KeyChange = _ADAPTERS[fields["type"]].validate_python(fields)
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValidationError) as error:
+        value = _ADAPTER.validate_python(orjson.loads(leaf))
+    except (orjson.JSONDecodeError, ValidationError) as error:
         raise ValueError("not a leaf of the log") from error
     if value.leaf() != leaf:
         raise ValueError("a leaf that is not canonical JSON")

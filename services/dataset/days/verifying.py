@@ -8,8 +8,8 @@ from hashlib import sha256
 import pyarrow as pa
 
 from services.core.errors import Fault, StateError
-from services.dataset.days.history import LogFiles, keys_of
-from services.dataset.days.manifest import Manifest, SealedFile, read_leaf
+from services.dataset.days.history import LogFiles
+from services.dataset.days.manifest import SealedFile, read_leaf
 from services.dataset.log import Checkpoint, VerifierKey, leaf_hash, root
 from services.dataset.storage import Storage
 from services.dataset.tables import KINDS, content_hash, read
@@ -20,8 +20,8 @@ def verify(
 ) -> list[Fault]:
     """Return all faults; none if everything is as it was sealed.
 
-    ``key`` is the first key of the log. Without it, signatures are not verified and only contradictions within the
-    dataset are found. ``progress`` is called with each day before its files are read.
+    ``key`` is the key of the log. Without it, the signature is not verified and only contradictions within the dataset
+    are found. ``progress`` is called with each day before its files are read.
     """
     log = LogFiles(storage)
     try:
@@ -31,7 +31,7 @@ def verify(
     return sorted({*_log_faults(leaves, checkpoint, key), *_day_faults(storage, leaves, progress)})
 
 
-def _log_faults(leaves: Sequence[bytes], checkpoint: Checkpoint | None, first: VerifierKey | None) -> Iterator[Fault]:
+def _log_faults(leaves: Sequence[bytes], checkpoint: Checkpoint | None, key: VerifierKey | None) -> Iterator[Fault]:
     where = "log/checkpoint"
     if checkpoint is None:
         if leaves:
@@ -41,10 +41,9 @@ def _log_faults(leaves: Sequence[bytes], checkpoint: Checkpoint | None, first: V
         yield Fault(where, 0, 0, f"it is of {checkpoint.size} leaves, and the log has {len(leaves)}")
     elif checkpoint.root != root([leaf_hash(leaf) for leaf in leaves]):
         yield Fault(where, 0, 0, "its root is not that of the leaves: a leaf was changed")
-    if first is None:
+    if key is None:
         return
     try:
-        *_, (_, key) = keys_of(leaves, first)
         if not checkpoint.is_signed_by(key):
             yield Fault(where, 0, 0, f"the key of {key.name} with id {key.id.hex()} has not signed it")
     except ValueError as error:
@@ -60,13 +59,12 @@ def _day_faults(storage: Storage, leaves: Sequence[bytes], progress: Callable[[s
         except ValueError as error:
             yield Fault(where, 0, 0, str(error))
             continue
-        if isinstance(manifest, Manifest):
-            progress(manifest.day)
-            for file in manifest.files:
-                if file.path in named:
-                    yield Fault(where, 0, 0, f"{file.path} is of an earlier leaf")
-                named.add(file.path)
-                yield from _verify_file(storage, file)
+        progress(manifest.day)
+        for file in manifest.files:
+            if file.path in named:
+                yield Fault(where, 0, 0, f"{file.path} is of an earlier leaf")
+            named.add(file.path)
+            yield from _verify_file(storage, file)
     for name in storage.names("sealed"):
         if name not in named:
             yield Fault(name, 0, 0, "no leaf of the log names it")

@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 
 from services.cli.__main__ import app
 from services.core.errors import InputError, PeyvandError, SettingsError
-from services.dataset.days import EvidenceDays, KeyChange, LogFiles, Manifest, read_leaf
+from services.dataset.days import EvidenceDays, LogFiles, Manifest, read_leaf
 from services.dataset.log import Checkpoint, LogProof, SigningKey, VerifierKey
 from services.dataset.storage import LocalStorage
 from tests.support.cases.datasets.rows import START, seal_a_day
 from tests.support.console.pages import block
 
 DAY = EvidenceDays("Asia/Tehran", 3600.0, 300).day_of(START)
+EMPTY_DAY = Manifest("2030-01-01", "UTC", 0, 0, ()).leaf()
 
 
 def run(*words: object) -> str:
@@ -80,7 +81,6 @@ def test_a_day_is_proven(dataset: Path, key_file: Path, tmp_path: Path) -> None:
     proof = LogProof.parse((tmp_path / f"{DAY}.tlog-proof").read_text("utf-8"))
     assert proof.faults(manifest, [public(key_file)]) == []
     leaf = read_leaf(manifest)
-    assert isinstance(leaf, Manifest)
     assert leaf.day == DAY
     with pytest.raises(SettingsError, match="2020-01-01 is not sealed"):
         run("prove", "2020-01-01", dataset)
@@ -101,14 +101,14 @@ def test_a_witness_refuses_a_rewritten_day(dataset: Path, key_file: Path, tmp_pa
     )
     assert "cosigned 1 leaves of archive.example" in run(*words)
     log = LogFiles(LocalStorage(dataset))
-    log.append(KeyChange(str(public(key_file))).leaf(), SigningKey.read(key_file))
+    log.append(EMPTY_DAY, SigningKey.read(key_file))
     run(*words)
     seen = Checkpoint.parse((tmp_path / "seen").read_text("utf-8"))
     assert (seen.size, seen.is_signed_by(public(tmp_path / "witness.key"))) == (2, True)
     for name in ("log", "sealed"):
         (dataset / name).rename(tmp_path / f"former-{name}")
     seal_a_day(dataset, SigningKey.read(key_file), sequence=2)
-    log.append(KeyChange(str(public(key_file))).leaf(), SigningKey.read(key_file))
+    log.append(EMPTY_DAY, SigningKey.read(key_file))
     run("verify", dataset, "--key", public(key_file))
     with pytest.raises(InputError) as caught:
         run(*words)
@@ -148,7 +148,7 @@ def test_a_log_that_was_cut_is_refused(dataset: Path, key_file: Path, tmp_path: 
         tmp_path / "seen",
     )
     former = str(log.checkpoint())
-    log.append(KeyChange(str(signing.public)).leaf(), signing)
+    log.append(EMPTY_DAY, signing)
     run(*words)
     (dataset / "log" / "entries" / "000001.json").unlink()
     (dataset / "log" / "checkpoint").write_text(former, "utf-8")

@@ -10,7 +10,6 @@ import pytest
 from services.core.errors import StateError
 from services.dataset.days import (
     EvidenceDays,
-    KeyChange,
     LogFiles,
     SealedMessages,
     Sealer,
@@ -241,16 +240,6 @@ def test_a_log_that_was_rewritten_is_not_signed_again(tmp_path: Path, key: Signi
         LogFiles(storage).append(b"{}", key)
 
 
-def test_keys_change_by_a_signed_leaf(tmp_path: Path, key: SigningKey) -> None:
-    """After a leaf that names another key, the log still verifies with the first key, which may sign no more."""
-    storage = sealed(tmp_path, key)
-    following = SigningKey.generate("archive.example")
-    LogFiles(storage).append(KeyChange(str(following.public)).leaf(), key, following)
-    assert verify(storage, key.public) == []
-    LogFiles(storage).append(LogFiles(storage).leaves()[0].replace(DAY.encode(), b"2030-01-01"), key)
-    assert any("has not signed it" in fault.reason for fault in verify(storage, key.public))
-
-
 def test_a_proof_shows_one_day(tmp_path: Path, key: SigningKey) -> None:
     """The proof of a day needs only its manifest and the key. There is no proof of a future leaf."""
     storage = sealed(tmp_path, key)
@@ -260,9 +249,7 @@ def test_a_proof_shows_one_day(tmp_path: Path, key: SigningKey) -> None:
         log.prove(log.leaves(), 1)
 
 
-@pytest.mark.parametrize(
-    "leaf", [b"", b"{}", b'{"type":"day"}', b'{"type":"other"}', b'{"format":1,"key":"a","type": "key"}']
-)
+@pytest.mark.parametrize("leaf", [b"", b"{}", b'{"type":"day"}', b'{"type":"other"}'])
 def test_what_is_no_leaf_is_refused(leaf: bytes) -> None:
     """Leaves are canonical JSON of a known type."""
     with pytest.raises(ValueError, match="leaf"):

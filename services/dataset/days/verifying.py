@@ -52,6 +52,7 @@ def _log_faults(leaves: Sequence[bytes], checkpoint: Checkpoint | None, key: Ver
 
 def _day_faults(storage: Storage, leaves: Sequence[bytes], progress: Callable[[str], None]) -> Iterator[Fault]:
     named: set[str] = set()
+    before = ""
     for number, leaf in enumerate(leaves):
         where = f"log/entries/{number:06}.json"
         try:
@@ -60,6 +61,9 @@ def _day_faults(storage: Storage, leaves: Sequence[bytes], progress: Callable[[s
             yield Fault(where, 0, 0, str(error))
             continue
         progress(manifest.day)
+        if manifest.day <= before:
+            yield Fault(where, 0, 0, "its day is not after that of the leaf before")
+        before = max(before, manifest.day)
         for file in manifest.files:
             if file.path in named:
                 yield Fault(where, 0, 0, f"{file.path} is of an earlier leaf")

@@ -154,12 +154,12 @@ def test_late_rows_are_sealed_apart(tmp_path: Path, key: SigningKey) -> None:
     storage = sealed(tmp_path, key)
     before = contents(storage)
     late = _with(measured(20, sequence=20), "stored", CLOSED)
-    early = _with(measured(21, sequence=21), "stored", START - 3 * 86_400)
+    early = _with(_with(measured(21, sequence=21), "slot_start", START + 9 * 86_400), "stored", CLOSED + 86_400)
     write_segments(storage, MEASUREMENT, [late, early], 20, 21, DAYS)
     segments = list_segments(storage, MEASUREMENT)
     assert [(segment.late, segment.day) for segment in segments] == [
-        (True, DAYS.day_of(START - 3 * 86_400)),
         (True, DAYS.day_of(CLOSED)),
+        (True, DAYS.day_of(CLOSED + 86_400)),
     ]
     sealer = Sealer(storage, key, DAYS)
     for day in sealer.due(CLOSED + 3 * 86_400):

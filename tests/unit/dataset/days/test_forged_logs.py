@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.core.canonical_json import canonical_json
-from services.dataset.days import LogFiles, verify, witness_faults
+from services.core.errors import StateError
+from services.dataset.days import LogFiles, Manifest, verify, witness_faults
 from services.dataset.log import Checkpoint, SigningKey, leaf_hash, root
 from services.dataset.storage import LocalStorage
 from tests.support.cases.datasets.rows import seal_a_day
+
+EMPTY_DAY = Manifest("2030-01-01", "UTC", 0, 0, ()).leaf()
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +49,33 @@ def test_no_leaf_names_another_key(dataset: LocalStorage, key: SigningKey) -> No
         for last in (None, seen):
             found = witness_faults(leaves, checkpoint, log_key=key.public, seen=last)
             assert any("has not signed the checkpoint" in fault for fault in found)
+
+
+def test_the_archive_signs_no_history_of_another(dataset: LocalStorage, key: SigningKey) -> None:
+    """Who may write to the dataset, without its key, cannot have a changed history signed with the next leaf."""
+    log, genuine = LogFiles(dataset), LogFiles(dataset).leaves()
+    forged = [leaf.replace(b'"gaps":[]', b'"gaps":["x"]') for leaf in genuine]
+    checkpoint = forge(dataset, forged, SigningKey.generate(key.name))
+    with pytest.raises(StateError, match=r"is not signed by this key of archive\.example with id"):
+        log.sign(key)
+    dataset.write("log/checkpoint", str(replace(checkpoint.signed(key), root=checkpoint.root[::-1])).encode())
+    with pytest.raises(StateError, match=r"the signature of archive\.example is wrong"):
+        log.sign(key)
+    dataset.remove("log/checkpoint")
+    dataset.write("log/entries/000001.json", EMPTY_DAY)
+    with pytest.raises(StateError, match="has 2 leaves after its checkpoint of 0"):
+        log.sign(key)
+    assert "log/checkpoint" not in dataset.names()
+
+
+def test_a_day_has_one_leaf(dataset: LocalStorage, key: SigningKey) -> None:
+    """A second manifest would replace the first one of its day. It is neither signed nor verified."""
+    log = LogFiles(dataset)
+    again = log.leaves()[0].replace(b"shard=00", b"shard=01")
+    dataset.write("log/entries/000001.json", again)
+    with pytest.raises(StateError, match=r"log/entries/000001\.json in .* is not of a day after"):
+        log.sign(key)
+    forge(dataset, log.leaves(), key)
+    assert ("log/entries/000001.json", "its day is not after that of the leaf before") in {
+        (fault.file, fault.reason) for fault in verify(dataset, key.public)
+    }

@@ -102,9 +102,10 @@ def check_proof(leaf: bytes, text: str, key: Key) -> None:
         raise ValueError("it does not lead to the root of the log")
 
 
-def faults_of_day(folder: Path, day: str, key: Key) -> Iterator[str]:
-    """Yield what is wrong with the evidence of one day."""
+def faults_of_day(folder: Path, day: str, key: Key, named: set[str]) -> Iterator[str]:
+    """Yield what is wrong with the evidence of one day; add to ``named`` the files that belong to it."""
     days = folder / "evidence" / "days"
+    named |= {f"evidence/days/{day}.json", f"evidence/days/{day}.tlog-proof"}
     leaf = (days / f"{day}.json").read_bytes()
     try:
         check_proof(leaf, (days / f"{day}.tlog-proof").read_text("utf-8"), key)
@@ -115,6 +116,7 @@ def faults_of_day(folder: Path, day: str, key: Key) -> Iterator[str]:
     if manifest["day"] != day:
         yield f"evidence/days/{day}.json: the manifest of {manifest['day']}"
     for file in manifest["files"]:
+        named.add(f"evidence/{file['path']}")
         path_of_file = folder / "evidence" / file["path"]
         if not path_of_file.is_file() or hashlib.sha256(path_of_file.read_bytes()).hexdigest() != file["sha256"]:
             yield f"evidence/{file['path']}: not what was sealed"
@@ -124,8 +126,12 @@ def faults(folder: Path, key: Key) -> Iterator[str]:
     """Yield everything that is wrong with a round."""
     yield from faults_of_sums(folder, key)
     described = json.loads((folder / "round.json").read_bytes())
-    for day in described["days"]:
-        yield from faults_of_day(folder, day, key)
+    named: set[str] = set()
+    of_days = [fault for day in described["days"] for fault in faults_of_day(folder, day, key, named)]
+    yield from of_days
+    if not of_days:
+        evidence = {str(path.relative_to(folder)) for path in (folder / "evidence").rglob("*") if path.is_file()}
+        yield from (f"{name}: no manifest of a day of the round names it" for name in sorted(evidence - named))
 
 
 def main(arguments: list[str]) -> int:

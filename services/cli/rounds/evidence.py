@@ -24,8 +24,10 @@ from services.dataset.rounds import FrozenRound
 from services.dataset.storage import Storage
 from services.dataset.tables import BATCH, STREAM_KINDS
 
-_FOLDER = "evidence"
-_DAYS = f"{_FOLDER}/days"
+EVIDENCE = "evidence"
+"""The folder of a round's evidence."""
+
+_DAYS = f"{EVIDENCE}/days"
 
 
 def copy_sealed(source: Storage, target: Storage, days: Sequence[str], key: VerifierKey) -> list[Manifest]:
@@ -44,7 +46,7 @@ def copy_sealed(source: Storage, target: Storage, days: Sequence[str], key: Veri
                 content = source.read(file.path)
                 if sha256(content).hexdigest() != file.sha256:
                     raise StateError(f"{file.path} in {source.address} has bytes that are not those that were sealed")
-                target.write(f"{_FOLDER}/{file.path}", content)
+                target.write(f"{EVIDENCE}/{file.path}", content)
             _write_proof(target, manifest.day, leaves[place], proof)
             copied.append(manifest)
     return copied
@@ -94,9 +96,11 @@ def read_manifests(
 ) -> list[Manifest]:
     """Return the manifests of a round's days that are proven.
 
-    Add to ``faults`` what is wrong with manifests, with their proofs by this key, or with the files of proven days.
+    Add to ``faults`` what is wrong with manifests, with their proofs by this key, or with the files of proven days. So is
+    evidence that no manifest names: rows of a day that looks as if it were not sealed would count.
     """
     found = []
+    named = {f"{_DAYS}/{day}{suffix}" for day in frozen.days for suffix in (".json", ".tlog-proof")}
     for day in frozen.days:
         name = f"{_DAYS}/{day}.json"
         try:
@@ -115,12 +119,16 @@ def read_manifests(
             continue
         faults += [fault for file in manifest.files for fault in _differs(storage, file)]
         found.append(manifest)
+    if len(found) == len(frozen.days):
+        named |= {f"{EVIDENCE}/{file.path}" for manifest in found for file in manifest.files}
+        unnamed = sorted({*storage.names(EVIDENCE)} - named)
+        faults += [Fault(name, 0, 0, "no manifest of a day of the round names it") for name in unnamed]
     return found
 
 
 def _differs(storage: Storage, file: SealedFile) -> Iterator[Fault]:
     """Yield what is wrong with a sealed file. Its rows follow from its bytes, and are counted later."""
-    path = f"{_FOLDER}/{file.path}"
+    path = f"{EVIDENCE}/{file.path}"
     try:
         if sha256(storage.read(path)).hexdigest() != file.sha256:
             yield Fault(path, 0, 0, "its bytes are not those that were sealed")
@@ -138,25 +146,25 @@ class EvidenceFolder:
     """The folder of a round's evidence, as a storage."""
 
     def __init__(self, storage: Storage) -> None:
-        self.address = f"{storage.address}/{_FOLDER}"
+        self.address = f"{storage.address}/{EVIDENCE}"
         self._storage = storage
 
     def names(self, folder: str = "") -> list[str]:
         """Return the names of all files below a folder, sorted."""
-        names = self._storage.names(f"{_FOLDER}/{folder}".rstrip("/"))
-        return [name.removeprefix(f"{_FOLDER}/") for name in names]
+        names = self._storage.names(f"{EVIDENCE}/{folder}".rstrip("/"))
+        return [name.removeprefix(f"{EVIDENCE}/") for name in names]
 
     def read(self, name: str) -> bytes:
         """Return a file's content."""
-        return self._storage.read(f"{_FOLDER}/{name}")
+        return self._storage.read(f"{EVIDENCE}/{name}")
 
     def write(self, name: str, content: bytes) -> None:
         """Write a whole file, or replace one."""
-        self._storage.write(f"{_FOLDER}/{name}", content)
+        self._storage.write(f"{EVIDENCE}/{name}", content)
 
     def remove(self, name: str) -> None:
         """Remove a file."""
-        self._storage.remove(f"{_FOLDER}/{name}")
+        self._storage.remove(f"{EVIDENCE}/{name}")
 
 
 def _check_proof(source: Storage, day: str, leaf: bytes, proof: LogProof, key: VerifierKey) -> None:

@@ -23,6 +23,8 @@ from services.dataset.rounds import FrozenRound
 from services.register.rounds import INTEGRATION
 
 LANGUAGES: Final = ("en", "fa")
+REPORTS: Final = tuple(f"report.{code}.pdf" for code in LANGUAGES)
+"""The names of the reports of a round."""
 _FONTS: Final = Path("/usr/share/fonts/truetype/vazirmatn")
 _DASH: Final = "\N{EN DASH}"
 _ISOLATE, _END_ISOLATE = "\N{LEFT-TO-RIGHT ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
@@ -47,14 +49,14 @@ def report_files(frozen: FrozenRound, numbers: RoundNumbers, moves: Moves | None
     import typst  # noqa: PLC0415  # it takes long to load
 
     files = {}
-    for code in LANGUAGES:
+    for name, code in zip(REPORTS, LANGUAGES, strict=True):
         texts = texts_of(code, ZoneInfo(frozen.timezone))
         with tempfile.TemporaryDirectory(prefix="peyvand-report-") as folder:
             root = Path(folder)
             (root / "data.json").write_bytes(orjson.dumps(_data(texts, frozen, numbers, moves)))
             (root / "report.typ").write_bytes((_TEMPLATES / "report.typ").read_bytes())
             try:
-                files[f"report.{code}.pdf"] = typst.compile(
+                files[name] = typst.compile(
                     root / "report.typ",
                     root=root,
                     font_paths=[_FONTS],

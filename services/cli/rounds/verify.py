@@ -9,9 +9,9 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from services.cli.rounds.derived import compute_round, derived_files
-from services.cli.rounds.evidence import EvidenceFolder, read_manifests
-from services.cli.rounds.reading import moves_since, register_in, round_in
-from services.cli.rounds.report import report_files, tools
+from services.cli.rounds.evidence import EVIDENCE, EvidenceFolder, read_manifests
+from services.cli.rounds.reading import PREVIOUS_FILE, moves_since, register_in, round_in
+from services.cli.rounds.report import REPORTS, report_files, tools
 from services.core.errors import Fault, SettingsError, StateError
 from services.core.files import PART
 from services.dataset.log import VerifierKey
@@ -70,7 +70,17 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
                 for name, content in files.items()
                 if storage.read(name) != content
             ]
+            faults += [
+                Fault(name, 0, 0, "it is no file of a round")
+                for name in storage.names()
+                if name not in files and name not in _others(frozen) and not name.startswith(f"{EVIDENCE}/")
+            ]
     return Verified(frozen, tuple(sorted(set(faults))), computed, reports)
+
+
+def _others(frozen: FrozenRound) -> set[str]:
+    """Return the files of a round that are neither evidence nor computed in every verification."""
+    return {SUMS, SIGNED_SUMS, ROUND_FILE, *REPORTS, *([PREVIOUS_FILE] if frozen.previous else [])}
 
 
 def _strays(folder: Path) -> Iterator[Fault]:

@@ -1,0 +1,88 @@
+"""A round whose owner left out, added or exchanged evidence is refused, although all of it is signed again."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+
+from services.cli.rounds.derived import compute_round, derived_files
+from services.cli.rounds.evidence import EvidenceFolder, read_manifests
+from services.cli.rounds.reading import register_in, round_in
+from services.cli.rounds.report import report_files
+from services.cli.rounds.verify import verify_round
+from services.dataset.days import EvidenceDays, read_sealed, write_segments
+from services.dataset.log import SigningKey
+from services.dataset.storage import LocalStorage
+from services.dataset.tables import MEASUREMENT
+from services.scorer.archived import ArchivedEvidence
+from tests import independent_round_verifier
+from tests.support.cases.datasets.round_folders import dataset, directory, frozen, key, sign_again
+from tests.support.cases.scoring import register_of_long_slots as register
+
+__all__ = ["dataset", "directory", "frozen", "key", "register"]
+
+
+@pytest.fixture
+def folder(frozen: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(frozen, tmp_path / "forged")
+
+
+def freeze_again(folder: Path, key: SigningKey, **changes: object) -> float:
+    """Compute and sign a round again from what is in its folder, as its owner can; return the index of the government."""
+    storage = LocalStorage(folder)
+    described = replace(round_in(storage), **changes)  # type: ignore[arg-type]  # the values of a test
+    manifests = read_manifests(storage, described, key.public, [])
+    evidence = ArchivedEvidence(EvidenceFolder(storage), manifests)
+    described = replace(described, evidence_sequence=evidence.last_sequence)
+    numbers = compute_round(
+        evidence, register_in(storage, described), as_of=described.as_of, window_days=described.window_days
+    )
+    for name, content in {**derived_files(described, numbers), **report_files(described, numbers, None)}.items():
+        storage.write(name, content)
+    storage.write("round.json", described.content())
+    sign_again(folder, key)
+    assert numbers.government.point is not None
+    return numbers.government.point
+
+
+def drop_day(folder: Path, day: str) -> None:
+    for path in [*folder.glob(f"evidence/days/{day}.*"), *folder.glob(f"evidence/sealed/**/day={day}/*.parquet")]:
+        path.unlink()
+
+
+def refusals(folder: Path, key: SigningKey) -> tuple[list[str], list[str]]:
+    """Return what our verifier and the other one find."""
+    other = list(independent_round_verifier.faults(folder, independent_round_verifier.Key(str(key.public))))
+    return [f"{fault.file}: {fault.reason}" for fault in verify_round(folder, key.public).faults], other
+
+
+def test_rows_that_no_manifest_names_do_not_count(folder: Path, key: SigningKey) -> None:
+    """A day in whose place the owner puts rows of their choice, as if it were not sealed, makes no round."""
+    storage = LocalStorage(folder)
+    described = round_in(storage)
+    day = described.days[-1]
+    (manifest,) = read_manifests(storage, replace(described, days=(day,)), key.public, [])
+    inside = EvidenceFolder(storage)
+    (file,) = (one for one in manifest.files if one.path.startswith("sealed/kind=measurement"))
+    rows = read_sealed(inside, file)
+    good = rows.filter(pc.equal(rows["outcome"].cast("string"), "OK"))
+    before = freeze_again(folder, key)
+    drop_day(folder, day)
+    write_segments(inside, MEASUREMENT, [good], 1, 2, EvidenceDays(described.timezone, 1e9, 3600))
+    assert freeze_again(folder, key, days=described.days[:-1]) > before
+    (name,) = (name for name in storage.names() if "/open/" in name)
+    ours, others = refusals(folder, key)
+    assert ours == others == [f"{name}: no manifest of a day of the round names it"]
+
+
+def test_a_round_has_no_file_of_its_owner_s_choice(folder: Path, key: SigningKey) -> None:
+    """A table beside the others, or a previous round that round.json does not name, could show any figure."""
+    for name in ("indicators.final.csv", "previous.parquet", "register/other.json"):
+        (folder / name).write_bytes((folder / "indicators.parquet").read_bytes())
+        sign_again(folder, key)
+        assert refusals(folder, key)[0] == [f"{name}: it is no file of a round"]
+        (folder / name).unlink()

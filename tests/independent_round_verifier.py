@@ -3,8 +3,8 @@
 Usage: python independent_round_verifier.py FOLDER KEY
 
 KEY is the public key as its owner publishes it, name+id+key, or a file with it. It checks that the folder holds what SHA256SUMS names and nothing
-else, who signed that, that a log has the manifest of each day, and that the evidence is what the manifests describe. What is
-wrong is printed, a line each, and the exit code is 1; it is 2 where FOLDER is no round or KEY no key.
+else, who signed that, that a log has the manifest of each day and none between them, and that the evidence is what the manifests
+describe. What is wrong is printed, a line each, and the exit code is 1; it is 2 where FOLDER is no round or KEY no key.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ import base64
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -90,8 +93,11 @@ def faults_of_sums(folder: Path, key: Key) -> Iterator[str]:
             yield f"{name}: other bytes than were frozen"
 
 
-def check_proof(leaf: bytes, text: str, key: Key) -> None:
-    """Raise ValueError or InvalidSignature where a proof (c2sp.org/tlog-proof) does not show that the key's log has the leaf."""
+def place_in_log(leaf: bytes, text: str, key: Key) -> tuple[int, str]:
+    """Return the place that a proof (c2sp.org/tlog-proof) gives a leaf, and the size and root of the log.
+
+    Raises ValueError or InvalidSignature where the proof does not show that the key's log has the leaf.
+    """
     head, _, note = text.partition("\n\n")
     magic, index, *path = head.splitlines()
     if magic != "c2sp.org/tlog-proof@v1":
@@ -100,26 +106,55 @@ def check_proof(leaf: bytes, text: str, key: Key) -> None:
     found = root_of(leaf, int(index.removeprefix("index ")), int(size), [base64.b64decode(one) for one in path])
     if base64.b64encode(found).decode() != root:
         raise ValueError("it does not lead to the root of the log")
+    return int(index.removeprefix("index ")), f"{size} {root}"
 
 
-def faults_of_day(folder: Path, day: str, key: Key, named: set[str]) -> Iterator[str]:
-    """Yield what is wrong with the evidence of one day; add to ``named`` the files that belong to it."""
+def faults_of_day(
+    folder: Path, day: str, key: Key, *, files: bool, named: set[str], places: dict[str, tuple[int, str]]
+) -> Iterator[str]:
+    """Yield what is wrong with one day, and with its ``files``.
+
+    Add the files that belong to it to ``named``, and its place in the log to ``places``.
+    """
     days = folder / "evidence" / "days"
     named |= {f"evidence/days/{day}.json", f"evidence/days/{day}.tlog-proof"}
     leaf = (days / f"{day}.json").read_bytes()
     try:
-        check_proof(leaf, (days / f"{day}.tlog-proof").read_text("utf-8"), key)
+        places[day] = place_in_log(leaf, (days / f"{day}.tlog-proof").read_text("utf-8"), key)
     except (InvalidSignature, ValueError) as error:
         yield f"evidence/days/{day}.tlog-proof: {error or 'the signature is wrong'}"
         return  # nothing that the manifest says counts
     manifest = json.loads(leaf)
     if manifest["day"] != day:
         yield f"evidence/days/{day}.json: the manifest of {manifest['day']}"
-    for file in manifest["files"]:
+    for file in manifest["files"] if files else ():
         named.add(f"evidence/{file['path']}")
         path_of_file = folder / "evidence" / file["path"]
         if not path_of_file.is_file() or hashlib.sha256(path_of_file.read_bytes()).hexdigest() != file["sha256"]:
             yield f"evidence/{file['path']}: not what was sealed"
+
+
+def faults_of_log(described: Any, places: Mapping[str, tuple[int, str]]) -> Iterator[str]:
+    """Yield where days may have been left out: the leaves of the log must follow one another, from end to end.
+
+    A provisional round has days of a log of its own after those of the archive's.
+    """
+    days, logs, provisional = sorted(places), 1, described["provisional"]
+    for former, later in pairwise(days):
+        (index, log), (next_index, next_log) = places[former], places[later]
+        if (next_index, next_log) != (index + 1, log):
+            logs += 1
+            if not (provisional and logs == 2 and next_index == 0):
+                yield f"evidence/days/{later}.tlog-proof: it does not follow {former} in one log"
+    final = (date.fromisoformat(described["end"]) - timedelta(days=1)).isoformat()
+    if places[days[0]][0] and days[0] > described["record"]:
+        yield f"round.json: nothing shows that the log has no day from {described['record']} to {days[0]}"
+    if days[-1] < final and not provisional:
+        yield f"round.json: nothing shows that the log has no day after {days[-1]} up to {final}"
+    for day in days:
+        within = described["record"] <= day <= (described["end"] if provisional else final)
+        if (day in described["days"]) is not within:
+            yield f"round.json: {day} is in the wrong place"
 
 
 def faults(folder: Path, key: Key) -> Iterator[str]:
@@ -127,9 +162,16 @@ def faults(folder: Path, key: Key) -> Iterator[str]:
     yield from faults_of_sums(folder, key)
     described = json.loads((folder / "round.json").read_bytes())
     named: set[str] = set()
-    of_days = [fault for day in described["days"] for fault in faults_of_day(folder, day, key, named)]
-    yield from of_days
-    if not of_days:
+    places: dict[str, tuple[int, str]] = {}
+    of_days = [
+        fault
+        for group in ("days", "around")
+        for day in described[group]
+        for fault in faults_of_day(folder, day, key, files=group == "days", named=named, places=places)
+    ]
+    yield from of_days or ([] if places else ["round.json: it names no day with evidence"])
+    if places and not of_days:
+        yield from faults_of_log(described, places)
         evidence = {str(path.relative_to(folder)) for path in (folder / "evidence").rglob("*") if path.is_file()}
         yield from (f"{name}: no manifest of a day of the round names it" for name in sorted(evidence - named))
 

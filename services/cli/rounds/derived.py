@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date, timedelta
 from hashlib import sha256
 
 from services.cli.csv_tables import csv_parts
 from services.core import codec
 from services.core.canonical_json import canonical_json
-from services.core.model import Indicator, IndicatorKind, Register, Structure
+from services.core.model import Indicator, IndicatorKind, Policy, Register, Structure
 from services.dataset.rounds import FrozenRound
 from services.dataset.tables import INDICATOR, indicator_table, sorted_rows, write
-from services.indicator.calendar import Calendar, record_span
+from services.indicator.calendar import RECORD_DAYS, Calendar, record_span
 from services.indicator.evidence import Evidence
 from services.indicator.index import Explanation, Imputation, Snapshot, explain_index
 from services.indicator.register_arrays import RegisterArrays
@@ -80,6 +81,21 @@ def compute_round(
             arrays, shares, Imputation.of(shares), IndicatorKind.GOVERNMENT, government, limit=10
         ),
     )
+
+
+def record_of(end: date, window_days: int) -> date:
+    """Return the first day of the record of a round, on which its intervals are based."""
+    return end - timedelta(days=max(RECORD_DAYS, window_days))
+
+
+def end_of_round(archive: ArchivedEvidence, policy: Policy, end: date, *, provisional: bool) -> int:
+    """Return the moment up to which a round counts, in epoch seconds: where the day ``end`` begins.
+
+    A ``provisional`` round counts up to the newest slot measured at most.
+    """
+    calendar = Calendar.of(policy)
+    moment = calendar.start_of(calendar.first_slot(end))
+    return min(moment, archive.measured_up_to(policy)) if provisional else moment
 
 
 def derived_files(frozen: FrozenRound, numbers: RoundNumbers) -> dict[str, bytes]:

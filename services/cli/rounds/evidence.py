@@ -1,4 +1,4 @@
-"""Writes and reads the evidence of a round: sealed days with their manifests and proofs (docs/rounds.md §2)."""
+"""Writes the evidence of a round: sealed days with their manifests and proofs (docs/rounds.md §2)."""
 
 from __future__ import annotations
 
@@ -6,50 +6,64 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from hashlib import sha256
 
-from services.core.errors import Fault, SettingsError, StateError
+from services.core.errors import SettingsError, StateError
 from services.core.model import Policy
 from services.dataset.days import (
     EvidenceDays,
     LogFiles,
     Manifest,
-    SealedFile,
     Sealer,
     SealingContext,
     list_segments,
     manifests,
-    read_leaf,
 )
 from services.dataset.log import LogProof, SigningKey, VerifierKey
-from services.dataset.rounds import FrozenRound
 from services.dataset.storage import Storage
 from services.dataset.tables import BATCH, STREAM_KINDS
 
 EVIDENCE = "evidence"
 """The folder of a round's evidence."""
 
-_DAYS = f"{EVIDENCE}/days"
+DAYS = f"{EVIDENCE}/days"
+"""The folder of the manifests and proofs of days."""
 
 
-def copy_sealed(source: Storage, target: Storage, days: Sequence[str], key: VerifierKey) -> list[Manifest]:
+def copy_sealed(
+    source: Storage, target: Storage, days: Sequence[str], key: VerifierKey
+) -> tuple[list[Manifest], tuple[str, ...]]:
     """Copy those of some days that are sealed, with their manifests and proofs; return their manifests.
 
-    Raises SettingsError for a key that did not sign the log, and StateError for what is not as it was sealed.
+    If the first or the last of the days is not sealed, also write the manifest and the proof of the sealed day before or
+    after them, which show that no day was left out. Return the days of these. Raises SettingsError for a key that did not
+    sign the log, and StateError for what is not as it was sealed.
     """
     log = LogFiles(source)
     leaves = log.leaves()
-    copied = []
-    for place, manifest in manifests(leaves):
-        if manifest.day in days:
-            proof = log.prove(leaves, place)
-            _check_proof(source, manifest.day, leaves[place], proof, key)
-            for file in manifest.files:
-                content = source.read(file.path)
-                if sha256(content).hexdigest() != file.sha256:
-                    raise StateError(f"{file.path} in {source.address} has bytes that are not those that were sealed")
-                target.write(f"{EVIDENCE}/{file.path}", content)
-            _write_proof(target, manifest.day, leaves[place], proof)
-            copied.append(manifest)
-    return copied
+    sealed = manifests(leaves)
+    copied = [(place, manifest) for place, manifest in sealed if manifest.day in days]
+    around = _around(sealed, copied, days)
+    for place, manifest in sorted([*copied, *around], key=lambda one: one[0]):
+        proof = log.prove(leaves, place)
+        _check_proof(source, manifest.day, leaves[place], proof, key)
+        for file in manifest.files if manifest.day in days else ():
+            content = source.read(file.path)
+            if sha256(content).hexdigest() != file.sha256:
+                raise StateError(f"{file.path} in {source.address} has bytes that are not those that were sealed")
+            target.write(f"{EVIDENCE}/{file.path}", content)
+        _write_proof(target, manifest.day, leaves[place], proof)
+    return [manifest for _, manifest in copied], tuple(manifest.day for _, manifest in around)
+
+
+def _around(
+    sealed: Sequence[tuple[int, Manifest]], copied: Sequence[tuple[int, Manifest]], days: Sequence[str]
+) -> list[tuple[int, Manifest]]:
+    """Return the leaves beside those of some ``days``, where the first or the last of these has none."""
+    if not copied:
+        return []
+    (first, earliest), (last, latest) = copied[0], copied[-1]
+    before = sealed[max(first - 1, 0) : first] if earliest.day > days[0] else []
+    after = sealed[last + 1 : last + 2] if latest.day < days[-1] else []
+    return [*before, *after]
 
 
 def newest_sealed_day(source: Storage) -> str:
@@ -89,51 +103,6 @@ def seal_open(
     for name in (*inside.names("log"), *inside.names("open")):
         inside.remove(name)
     return [manifest for _, manifest in found]
-
-
-def read_manifests(
-    storage: Storage, frozen: FrozenRound, key: VerifierKey | None, faults: list[Fault]
-) -> list[Manifest]:
-    """Return the manifests of a round's days that are proven.
-
-    Add to ``faults`` what is wrong with manifests, with their proofs by this key, or with the files of proven days. So is
-    evidence that no manifest names: rows of a day that looks as if it were not sealed would count.
-    """
-    found = []
-    named = {f"{_DAYS}/{day}{suffix}" for day in frozen.days for suffix in (".json", ".tlog-proof")}
-    for day in frozen.days:
-        name = f"{_DAYS}/{day}.json"
-        try:
-            leaf = storage.read(name)
-            manifest = read_leaf(leaf)
-            proof = LogProof.parse(storage.read(f"{_DAYS}/{day}.tlog-proof").decode())
-        except (StateError, ValueError) as error:
-            faults.append(Fault(name, 0, 0, str(error)))
-            continue
-        if manifest.day != day:
-            faults.append(Fault(name, 0, 0, f"it is not the manifest of {day}"))
-            continue
-        unproven = [] if key is None else list(proof.faults(leaf, [key]))
-        if unproven:
-            faults += [Fault(f"{_DAYS}/{day}.tlog-proof", 0, 0, fault) for fault in unproven]
-            continue
-        faults += [fault for file in manifest.files for fault in _differs(storage, file)]
-        found.append(manifest)
-    if len(found) == len(frozen.days):
-        named |= {f"{EVIDENCE}/{file.path}" for manifest in found for file in manifest.files}
-        unnamed = sorted({*storage.names(EVIDENCE)} - named)
-        faults += [Fault(name, 0, 0, "no manifest of a day of the round names it") for name in unnamed]
-    return found
-
-
-def _differs(storage: Storage, file: SealedFile) -> Iterator[Fault]:
-    """Yield what is wrong with a sealed file. Its rows follow from its bytes, and are counted later."""
-    path = f"{EVIDENCE}/{file.path}"
-    try:
-        if sha256(storage.read(path)).hexdigest() != file.sha256:
-            yield Fault(path, 0, 0, "its bytes are not those that were sealed")
-    except StateError as error:
-        yield Fault(path, 0, 0, str(error))
 
 
 def days_between(first: date, last: date) -> Iterator[str]:
@@ -182,7 +151,7 @@ def _check_proof(source: Storage, day: str, leaf: bytes, proof: LogProof, key: V
 
 
 def _write_proof(target: Storage, day: str, leaf: bytes, proof: LogProof) -> None:
-    if f"{_DAYS}/{day}.json" in target.names(_DAYS):
+    if f"{DAYS}/{day}.json" in target.names(DAYS):
         raise SettingsError(f"the log has two manifests of {day}")
-    target.write(f"{_DAYS}/{day}.json", leaf)
-    target.write(f"{_DAYS}/{day}.tlog-proof", str(proof).encode())
+    target.write(f"{DAYS}/{day}.json", leaf)
+    target.write(f"{DAYS}/{day}.tlog-proof", str(proof).encode())

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from services.cli.rounds.derived import compute_round, derived_files
+from services.cli.rounds.derived import compute_round, derived_files, end_of_round, record_of
 from services.cli.rounds.evidence import (
     EvidenceFolder,
     copy_sealed,
@@ -37,7 +37,6 @@ from services.dataset.rounds import (
     sums_of,
 )
 from services.dataset.storage import LocalStorage, open_storage
-from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.method_version import METHOD_VERSION
 from services.register.directory import load_register
 from services.scorer.archived import ArchivedEvidence
@@ -77,7 +76,7 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
     begun = out / f".{request.id}.part"
     shutil.rmtree(begun, ignore_errors=True)
     target = LocalStorage(begun)
-    record = request.last - timedelta(days=max(RECORD_DAYS, (request.last - request.first).days))
+    record = record_of(request.last, (request.last - request.first).days)
     days = list(days_between(record, request.last + timedelta(days=request.provisional)))
     unsealed = open_days(source, days)
     if unsealed and not request.provisional:
@@ -93,12 +92,12 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
             "from then on is sealed, or freeze a round that says it is --provisional"
         )
     try:
-        sealed = copy_sealed(source, target, days, key.public)
+        sealed, around = copy_sealed(source, target, days, key.public)
         if unsealed:
             sealed += seal_open(source, target, unsealed, key, policy, sealed)
         if not sealed:
             raise SettingsError(f"{address} holds no evidence of {request.first} to {request.last}")
-        _write(target, key, request, register, sealed)
+        _write(target, key, request, register, sealed, around)
         _name(begun, folder)
     finally:
         shutil.rmtree(begun, ignore_errors=True)
@@ -106,16 +105,20 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
 
 
 def _write(
-    target: LocalStorage, key: SigningKey, request: RoundRequest, register: Register, sealed: Sequence[Manifest]
+    target: LocalStorage,
+    key: SigningKey,
+    request: RoundRequest,
+    register: Register,
+    sealed: Sequence[Manifest],
+    around: tuple[str, ...],
 ) -> None:
     """Write everything that follows from the evidence of a round, which is in its folder already, and sign it."""
     former = LocalStorage(request.previous) if request.previous else None
     previous = round_in(former).id if former else ""  # a folder without a round is refused before numbers are computed
-    policy, calendar = register.policy, Calendar.of(register.policy)
+    policy = register.policy
     window_days = (request.last - request.first).days
     evidence = ArchivedEvidence(EvidenceFolder(target), sealed)
-    end = calendar.start_of(calendar.first_slot(request.last))
-    as_of = min(end, evidence.measured_up_to(policy)) if request.provisional else end
+    as_of = end_of_round(evidence, policy, request.last, provisional=request.provisional)
     numbers = compute_round(evidence, register, as_of=as_of, window_days=window_days)
     frozen = FrozenRound(
         id=request.id,
@@ -129,8 +132,11 @@ def _write(
         probe_version=register.probe_version,
         method_version=METHOD_VERSION,
         software=version("peyvand"),
+        record=record_of(request.last, window_days).isoformat(),
+        end=request.last.isoformat(),
         days=tuple(sorted(manifest.day for manifest in sealed)),
         key=str(key.public),
+        around=around,
         provisional=request.provisional,
         corrects=request.corrects,
         why=request.why,

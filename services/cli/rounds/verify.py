@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
-from services.cli.rounds.derived import compute_round, derived_files
-from services.cli.rounds.evidence import EVIDENCE, EvidenceFolder, read_manifests
+from services.cli.rounds.derived import compute_round, derived_files, end_of_round, record_of
+from services.cli.rounds.evidence import EVIDENCE, EvidenceFolder
+from services.cli.rounds.proven_days import read_manifests
 from services.cli.rounds.reading import PREVIOUS_FILE, moves_since, register_in, round_in
 from services.cli.rounds.report import REPORTS, report_files, tools
 from services.core.errors import Fault, SettingsError, StateError
 from services.core.files import PART
+from services.core.model import Register
 from services.dataset.log import VerifierKey
 from services.dataset.rounds import ROUND_FILE, SIGNED_SUMS, SUMS, FrozenRound, named_sums, wrong_sums
 from services.dataset.storage import LocalStorage
@@ -56,6 +59,7 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
         try:
             register = register_in(storage, frozen)
             archive = ArchivedEvidence(EvidenceFolder(storage), manifests)
+            faults += _wrong_description(frozen, archive, register)
             numbers = compute_round(
                 archive, register, as_of=frozen.as_of, window_days=frozen.window_days, engine=engine
             )
@@ -76,6 +80,20 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
                 if name not in files and name not in _others(frozen) and not name.startswith(f"{EVIDENCE}/")
             ]
     return Verified(frozen, tuple(sorted(set(faults))), computed, reports)
+
+
+def _wrong_description(frozen: FrozenRound, archive: ArchivedEvidence, register: Register) -> Iterator[Fault]:
+    """Yield a fault for each field of round.json that says other than what follows from its days, evidence and register."""
+    end, policy = date.fromisoformat(frozen.end), register.policy
+    follows: dict[str, object] = {
+        "as_of": end_of_round(archive, policy, end, provisional=frozen.provisional),
+        "evidence_sequence": archive.last_sequence,
+        "record": record_of(end, frozen.window_days).isoformat(),
+        "timezone": policy.timezone,
+    }
+    for name, value in follows.items():
+        if (said := getattr(frozen, name)) != value:
+            yield Fault(ROUND_FILE, 0, 0, f"{name} is {said}, and {value} follows from the rest of the round")
 
 
 def _others(frozen: FrozenRound) -> set[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Final
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from services.core.canonical_json import canonical_json
 
@@ -23,8 +24,9 @@ FORMAT: Final = 1
 class FrozenRound:
     """One round: the ``window_days`` days up to ``as_of`` (epoch seconds), by one register and one method.
 
-    ``days`` are those with evidence in the round: of the window, and of the record before it. A ``provisional`` round
-    holds days that were not sealed yet. ``corrects`` names the round that this one replaces, and ``why`` says why.
+    ``record`` is the first day of its record, and ``end`` the day after its last; ``days`` are those between them with
+    evidence. Of the days ``around`` them it has only the manifests. A ``provisional`` round holds days that were not
+    sealed yet. ``corrects`` names the round that this one replaces, and ``why`` says why.
     ``tools`` are the versions of the tools that drew the reports; ``key`` is the public key that signed the sums.
     """
 
@@ -39,8 +41,11 @@ class FrozenRound:
     probe_version: str
     method_version: str
     software: str
+    record: str
+    end: str
     days: tuple[str, ...]
     key: str
+    around: tuple[str, ...] = ()
     provisional: bool = False
     corrects: str = ""
     why: str = ""
@@ -60,8 +65,9 @@ def read_round(content: bytes) -> FrozenRound:
     """Parse round.json. Raises ValueError when it does not describe a round, or is not canonical."""
     try:
         found = _ADAPTER.validate_python(orjson.loads(content))
-    except (orjson.JSONDecodeError, ValidationError) as error:
+        canonical = all(date.fromisoformat(day).isoformat() == day for day in (found.record, found.end))
+    except ValueError as error:  # those of orjson, pydantic and dates
         raise ValueError("it does not describe a round") from error
-    if found.content() != content:
+    if not canonical or found.content() != content:
         raise ValueError("it is not canonical JSON")
     return found

@@ -61,6 +61,8 @@ def write_round(out: Path, name: str, *, more: dict[str, bytes] | None = None, *
         probe_version="p" * 64,
         method_version="2.0",
         software="0.3.0",
+        record="2025-12-09",
+        end="2026-03-09",
         days=("2026-03-01",),
         key=str(KEY.public),
     )

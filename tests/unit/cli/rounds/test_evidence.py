@@ -39,7 +39,7 @@ def test_open_days_are_accounted_for_as_sealed_ones(register: Register, tmp_path
     Sealer(source, key, days).seal(yesterday, SealingContext())
     take(range(4, 6), begins + 3600)
     take(range(7, 9), begins + 3660)
-    sealed = copy_sealed(source, target, [yesterday], key.public)
+    sealed, _ = copy_sealed(source, target, [yesterday], key.public)
     (manifest,) = seal_open(source, target, [today], key, policy, sealed)
     assert manifest.runs is not None
     (run,) = manifest.runs

@@ -92,12 +92,12 @@ def prove(
     from services.dataset.storage import open_storage
 
     log = LogFiles(open_storage(dataset))
-    leaves = log.leaves()
+    leaves, checkpoint = log.read()
     places = [number for number, manifest in manifests(leaves) if manifest.day == day]
     if not places:
         raise SettingsError(f"{day} is not sealed in {dataset}")
     for name, content in (
-        (f"{day}.tlog-proof", str(log.prove(leaves, places[-1])).encode()),
+        (f"{day}.tlog-proof", str(log.prove(leaves, checkpoint, places[-1])).encode()),
         (f"{day}.json", leaves[places[-1]]),
     ):
         try:

@@ -38,12 +38,12 @@ def copy_sealed(
     sign the log, and StateError for what is not as it was sealed.
     """
     log = LogFiles(source)
-    leaves = log.leaves()
-    sealed = manifests(leaves)
+    leaves, checkpoint = log.read()
+    sealed = manifests(leaves[: checkpoint.size if checkpoint else 0])
     copied = [(place, manifest) for place, manifest in sealed if manifest.day in days]
     around = _around(sealed, copied, days)
     for place, manifest in sorted([*copied, *around], key=lambda one: one[0]):
-        proof = log.prove(leaves, place)
+        proof = log.prove(leaves, checkpoint, place)
         _check_proof(source, manifest.day, leaves[place], proof, key)
         for file in manifest.files if manifest.day in days else ():
             content = source.read(file.path)
@@ -96,10 +96,10 @@ def seal_open(
     sealer, log = Sealer(inside, key, evidence_days, earlier=sealed), LogFiles(inside)
     for day in days:
         sealer.seal(day, SealingContext())
-    leaves = log.leaves()
+    leaves, checkpoint = log.read()
     found = manifests(leaves)
     for place, manifest in found:
-        _write_proof(target, manifest.day, leaves[place], log.prove(leaves, place))
+        _write_proof(target, manifest.day, leaves[place], log.prove(leaves, checkpoint, place))
     for name in (*inside.names("log"), *inside.names("open")):
         inside.remove(name)
     return [manifest for _, manifest in found]

@@ -36,6 +36,15 @@ class LogFiles:
         except ValueError as error:
             raise StateError(f"{_CHECKPOINT} in {self._storage.address} is damaged: {error}") from error
 
+    def read(self) -> tuple[list[bytes], Checkpoint | None]:
+        """Return every leaf, and the checkpoint of the same moment, also while the archive seals a day."""
+        before = self.checkpoint()
+        while True:
+            leaves, checkpoint = self.leaves(), self.checkpoint()
+            if checkpoint == before:
+                return leaves, checkpoint
+            before = checkpoint  # leaves that it covers may have been written after they were listed
+
     def append(self, leaf: bytes, key: SigningKey) -> Checkpoint:
         """Add a leaf and sign all of them. The leaf is written before the checkpoint that covers it.
 
@@ -71,9 +80,8 @@ class LogFiles:
         self._check_order(leaves)
         return self._sign(leaves, key)
 
-    def prove(self, leaves: Sequence[bytes], index: int) -> LogProof:
-        """Return the proof of one of the log's ``leaves``. Raises StateError when no checkpoint covers it."""
-        checkpoint = self.checkpoint()
+    def prove(self, leaves: Sequence[bytes], checkpoint: Checkpoint | None, index: int) -> LogProof:
+        """Return the proof of one of the ``leaves``, as ``read`` returns them. Raises StateError when the checkpoint has it not."""
         if checkpoint is None or index >= checkpoint.size:
             raise StateError(f"no checkpoint in {self._storage.address} has leaf {index}")
         hashes = [leaf_hash(leaf) for leaf in leaves[: checkpoint.size]]

@@ -25,7 +25,7 @@ def verify(
     """
     log = LogFiles(storage)
     try:
-        leaves, checkpoint = log.leaves(), log.checkpoint()
+        leaves, checkpoint = log.read()
     except StateError as error:
         return [Fault("log", 0, 0, str(error))]
     return sorted({*_log_faults(leaves, checkpoint, key), *_day_faults(storage, leaves, progress)})

@@ -120,7 +120,7 @@ def test_days_of_another_log_do_not_count(folder: Path, key: SigningKey) -> None
     day = round_in(storage).days[-1]
     leaf = storage.read(f"evidence/days/{day}.json")
     log.append(leaf, key)
-    storage.write(f"evidence/days/{day}.tlog-proof", str(log.prove([leaf], 0)).encode())
+    storage.write(f"evidence/days/{day}.tlog-proof", str(log.prove(*log.read(), 0)).encode())
     freeze_again(folder, key)
     for found in refusals(folder, key):
         assert [fault.startswith(f"evidence/days/{day}.tlog-proof: it does not follow") for fault in found] == [True]

@@ -35,7 +35,7 @@ def test_nothing_outside_of_a_round_is_read(
     if proven:
         log = LogFiles(LocalStorage(tmp_path / "log"))
         log.append(leaf, key)
-        name.with_suffix(".tlog-proof").write_text(str(log.prove([leaf], 0)))
+        name.with_suffix(".tlog-proof").write_text(str(log.prove(*log.read(), 0)))
     sign_again(folder, key)
     read: list[Path] = []
     read_bytes = Path.read_bytes

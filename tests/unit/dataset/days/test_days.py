@@ -244,9 +244,10 @@ def test_a_proof_shows_one_day(tmp_path: Path, key: SigningKey) -> None:
     """The proof of a day needs only its manifest and the key. There is no proof of a future leaf."""
     storage = sealed(tmp_path, key)
     log = LogFiles(storage)
-    assert log.prove(log.leaves(), 0).faults(log.leaves()[0], [key.public]) == []
+    leaves, checkpoint = log.read()
+    assert log.prove(leaves, checkpoint, 0).faults(leaves[0], [key.public]) == []
     with pytest.raises(StateError, match="no checkpoint"):
-        log.prove(log.leaves(), 1)
+        log.prove(leaves, checkpoint, 1)
 
 
 @pytest.mark.parametrize("leaf", [b"", b"{}", b'{"type":"day"}', b'{"type":"other"}'])

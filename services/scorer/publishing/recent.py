@@ -32,9 +32,11 @@ def recent_keys(members: Mapping[str, AgencyMembers]) -> set[str]:
 def recent_blocks(
     recent: RecentMeasurements, burns: BurnCounter, arrays: RegisterArrays, members: Mapping[str, AgencyMembers]
 ) -> Iterator[tuple[str, RecentBlock]]:
-    """Yield each agency's targets in blocks of PART, with the key of the block and what was last measured of them."""
+    """Yield each agency's targets in blocks of PART, with the key of the block and what was last measured of them.
+
+    More rows may be ingested between two blocks.
+    """
     columns = recent.columns_of(arrays.targets)
-    vantages = tuple(recent.vantages)
     parts = ((agency, own, start) for agency, own in members.items() for start in range(0, len(own.target_rows), PART))
     for group in grouped(parts, lambda part: min(PART, len(part[1].target_rows) - part[2]), ENCODED_TARGETS):
         rows = [own.target_rows[start : start + PART] for _, own, start in group]
@@ -43,6 +45,7 @@ def recent_blocks(
         measured = zip(
             _split(recent.latest(columns_read), ends), _split(recent.failures(columns_read), ends), strict=True
         )
+        vantages = tuple(recent.vantages)  # as of these rows, which may be the first ones of a vantage
         for (agency, own, start), (latest, failures) in zip(group, measured, strict=True):
             links, counted = len(own.links), own.rows[IndicatorKind.LINK][start : start + PART]
             yield (

@@ -7,14 +7,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import MeasurementColumns, Policy
+from services.core.model import OTHER_REASON, MeasurementColumns, Outcome, Policy, Reason
 
 _EARLY_PROBE_SECONDS = 1.0
 """How long before its slot a probe may begin: timers fire early, and clocks are corrected."""
+
+_NUMBERS: Final = 256
+"""Outcomes and reasons are bytes."""
+
+_OUTCOMES: Final = np.array(
+    [number if number in list(Outcome) else Outcome.UNKNOWN for number in range(_NUMBERS)], dtype=np.uint8
+)
+_REASONS: Final = np.array(
+    [
+        [number if number in list(Reason) else OTHER_REASON[outcome] for number in range(_NUMBERS)]
+        for outcome in map(Outcome, _OUTCOMES[: max(Outcome) + 1].tolist())
+    ],
+    dtype=np.uint8,
+)
+"""The outcome of each number, and by outcome the reason of each number. Only a newer prober sends other numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +52,7 @@ def admit(columns: MeasurementColumns, *, stored: float | NDArray[np.float64], p
 
     ``stored`` is in epoch seconds, one value for all rows or one for each. Rows may be stored up to one slot early,
     because a prober's clock may be ahead of the bus's. Rows stored after their slot must have settled are marked as
-    delayed.
+    delayed. Outcomes and reasons that only a newer prober knows become UNKNOWN, and another reason of the same outcome.
     """
     late = columns.slot_start + policy.slot_seconds + policy.grace_seconds < stored
     early = columns.slot_start > stored + policy.slot_seconds
@@ -66,7 +82,15 @@ def _without(
     left_out = late | early | misplaced
     if left_out.any():
         columns = columns.rows(np.flatnonzero(~left_out))
-    return Admission(columns, int(late.sum()), int(early.sum()), int(misplaced.sum()))
+    return Admission(_with_known_numbers(columns), int(late.sum()), int(early.sum()), int(misplaced.sum()))
+
+
+def _with_known_numbers(columns: MeasurementColumns) -> MeasurementColumns:
+    outcome = _OUTCOMES[columns.outcome]
+    reason = _REASONS[outcome, columns.reason]
+    if (outcome == columns.outcome).all() and (reason == columns.reason).all():
+        return columns
+    return replace(columns, outcome=outcome, reason=reason)
 
 
 def probe_times(slot_seconds: int) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from services.core.codec.units import (
 from services.core.model import (
     FACTS,
     MOMENTS,
+    OTHER_REASON,
     PHASES,
     FactColumns,
     Measurement,
@@ -193,7 +194,7 @@ def _outcome(number: int) -> Outcome:
 
 
 def _reason(number: int, outcome: Outcome) -> Reason:
-    return Reason(number) if number in _REASONS else next(reason for reason in Reason if reason.outcome is outcome)
+    return Reason(number) if number in _REASONS else OTHER_REASON[outcome]
 
 
 def measurement_to_json(row: Measurement) -> str:

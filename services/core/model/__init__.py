@@ -52,7 +52,7 @@ from services.core.model.notices import (
     Objection,
     ObjectionState,
 )
-from services.core.model.outcome import LOSS_STAGES, STAGES, Outcome, Reason, Stage
+from services.core.model.outcome import LOSS_STAGES, OTHER_REASON, STAGES, Outcome, Reason, Stage
 from services.core.model.probe import (
     BUS_KINDS,
     PROBE_KINDS,
@@ -126,6 +126,7 @@ __all__ = [
     "LOSS_STAGES",
     "MOMENTS",
     "MOST_FLOWS",
+    "OTHER_REASON",
     "OWN_REASONS",
     "PHASES",
     "PROBE_KINDS",

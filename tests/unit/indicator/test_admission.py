@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from services.core.model.measurement import MeasurementColumns, Target
+from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.model.register import Government, Policy
 from services.indicator.admission import admit, closable
 
@@ -68,3 +69,19 @@ def test_no_row_of_a_closed_slot_is_admitted() -> None:
         rows = columns((before - 1) * SLOT, before * SLOT)
         admitted = admit(rows, stored=moment, policy=POLICY)
         assert admitted.columns.slot_start.tolist() == [before * SLOT]
+
+
+def test_numbers_of_a_newer_prober_become_known_ones() -> None:
+    """An outcome that only a newer prober knows is UNKNOWN, and such a reason is another one of the same outcome."""
+    known = {(outcome, reason) for reason, outcome in OUTCOME_OF.items()}
+    for outcome, reason in ((2, 39), (4, 200), (7, 2), (5, 0), (1, 255), (9, 61), (0, 0), *sorted(known)):
+        rows = columns(900)
+        rows.outcome[:], rows.reason[:] = outcome, reason
+        read = admit(rows, stored=1000.0, policy=POLICY).columns
+        (judged,), (why,) = map(Outcome, read.outcome.tolist()), map(Reason, read.reason.tolist())
+        assert judged == (outcome if outcome in list(Outcome) else Outcome.UNKNOWN)
+        if reason in list(Reason):
+            assert why == reason
+        else:
+            assert why.outcome is judged
+            assert why not in (Reason.NO_MEASUREMENT, Reason.ABSENT)

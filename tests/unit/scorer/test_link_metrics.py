@@ -216,3 +216,24 @@ def test_links_that_are_not_ok_have_a_reason(register: Register, registry: Colle
 
     assert found == {series(late, "late"), series(unmeasured, "no_measurement")}
     assert set(names) < set(register.links)  # some are on paper
+
+
+def test_a_reason_of_a_newer_prober_is_shown_as_another_of_its_outcome(
+    register: Register, registry: CollectorRegistry
+) -> None:
+    """A prober of a newer version may send reasons that this version does not know."""
+    rows = measured({"birth-tax": Reason.STALE, "deed-tax": Reason.STATUS})
+    newer = replace(rows, reason=np.array([95, 200], np.uint8))
+    scoring = Scoring(
+        CompiledRegister.of(register),
+        LoadedState(None, Evidence(Calendar.of(register.policy)), ()),
+        StreamPosition("M", "", 0),
+    )
+    scoring.take(newer, stored=EPOCH + 310.0, sequence=1)
+    slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
+    ScorerMetrics(registry).links(scoring.compiled, scoring.evidence.detail(scoring.arrays, slot))
+    found = "\n".join(series for series in samples(registry) if series.startswith("peyvand_link_reason"))
+    assert re.findall('link="(birth-tax|deed-tax)".*reason="(.+)"', found) == [
+        ("birth-tax", "stale"),
+        ("deed-tax", "status"),
+    ]

@@ -21,7 +21,10 @@ A prober begins a few a day; a thief of its seed can begin any number.
 """
 
 _AHEAD: Final = 256
-"""How many batches of a run are kept behind a gap until it is given up. A prober sends some dozens at once."""
+"""How many batches of a run are kept behind a gap until the run is followed from there. A prober sends some dozens at once."""
+
+_HOLES: Final = 256
+"""How many gaps of a run are kept that batches sent again may fill, the latest ones."""
 
 _RUN_SECONDS: Final = 26 * 3600.0
 """How long a run is watched after its last batch: as long as a prober keeps what was acknowledged."""
@@ -29,7 +32,7 @@ _RUN_SECONDS: Final = 26 * 3600.0
 
 @dataclass(slots=True)
 class _Run:
-    """A run whose batches up to ``last`` came or were given up.
+    """A run whose batches up to ``last`` came, except those in ``holes`` and the ``lost`` ones.
 
     ``digest`` is the hash of batch ``last``, empty if unknown.
     """
@@ -38,13 +41,16 @@ class _Run:
     digest: bytes = b""
     ahead: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     """Batches after a gap, by number: their own hash and that of the batch before."""
-    given_up: int = 0
+    holes: list[range] = field(default_factory=list)
+    """The numbers that are missing up to ``last``, ascending."""
+    lost: int = 0
     stored: float = 0.0
 
     @property
     def missing(self) -> int:
         """The number of batches that have not come although a later one has."""
-        return self.given_up + (max(self.ahead) - self.last - len(self.ahead) if self.ahead else 0)
+        ahead = max(self.ahead) - self.last - len(self.ahead) if self.ahead else 0
+        return self.lost + sum(map(len, self.holes)) + ahead
 
     def take(self, place: ChainPlace, digest: bytes) -> int:
         """Take a batch; return how many faults it shows.
@@ -52,19 +58,35 @@ class _Run:
         A fault is a number that comes again with other content, or a batch that names another one before it than came.
         """
         if place.number <= self.last:
+            self._fill(place.number)
             return int(place.number == self.last and bool(self.digest) and digest != self.digest)
         if place.number in self.ahead:
             return int(digest != self.ahead[place.number][0])
         self.ahead[place.number] = digest, place.previous
         if len(self.ahead) > _AHEAD:
             first = min(self.ahead)
-            self.given_up += first - 1 - self.last
+            self.holes.append(range(self.last + 1, first))
             self.last, self.digest = first - 1, b""
+            self._forget()
         faults = 0
         while (following := self.ahead.pop(self.last + 1, None)) is not None:
             faults += bool(self.digest) and following[1] != self.digest
             self.last, self.digest = self.last + 1, following[0]
         return faults
+
+    def _fill(self, number: int) -> None:
+        """Take a batch out of the hole that it is missing in, if it is. What it follows is left to the archive."""
+        for position, hole in enumerate(self.holes):
+            if number in hole:
+                parts = range(hole.start, number), range(number + 1, hole.stop)
+                self.holes[position : position + 1] = filter(None, parts)
+                self._forget()
+                return
+
+    def _forget(self) -> None:
+        """Only count the first hole if there are too many."""
+        if len(self.holes) > _HOLES:
+            self.lost += len(self.holes.pop(0))
 
 
 class BatchWatch:

@@ -60,6 +60,22 @@ def test_holes_are_counted_until_they_close() -> None:
         assert watch.broken["main"] == 0
 
 
+def test_a_hole_closes_however_much_came_after_it() -> None:
+    """The prober is asked to send again what it keeps long after the loss, and may do so in any order."""
+    batches, chance = chain(1000), random.Random(3)
+    lost = set(chance.sample(range(1, 400), 50))
+    watch = BatchWatch()
+    for place, batch in enumerate(batches):
+        if place not in lost:
+            watch.take(batch, 0.0)
+    assert watch.missing() == {"main": 50}
+    for left, place in enumerate(chance.sample(range(999), 999)):
+        lost.discard(place)
+        watch.take(batches[place], 0.0)
+        assert watch.missing() == {"main": len(lost)}, left
+    assert watch.broken["main"] == 0
+
+
 def test_replaced_and_forked_batches_are_out_of_place() -> None:
     """A replaced batch breaks what follows it. The last number with other content is a fork."""
     batches, others = chain(10), chain(10, content=1000)
@@ -88,11 +104,16 @@ def test_runs_and_holes_are_forgotten_in_time() -> None:
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only some batches are kept behind a hole, and some runs for a vantage. A hole that is given up stays counted."""
+    """Only some batches are kept behind a hole, some holes of a run, and some runs for a vantage.
+
+    A hole that is no longer kept stays counted.
+    """
     monkeypatch.setattr(batch_watch, "_AHEAD", 3)
-    batches = chain(10)
+    monkeypatch.setattr(batch_watch, "_HOLES", 1)
+    batches = chain(20)
     assert watched([batches[0], *batches[3:]]) == (2, 0)
-    assert watched([batches[0], *batches[3:], batches[2]]) == (2, 0)
+    assert watched([batches[0], *batches[3:8], *batches[9:]]) == (3, 0)
+    assert watched([batches[0], *batches[3:8], *batches[9:], *batches]) == (2, 0)
     monkeypatch.setattr(batch_watch, "_RUNS", 2)
     runs = [chain(3, bytes([run]) * 16) for run in range(4)]
     assert watched([batch for run in runs for batch in (run[0], run[2])]) == (2, 0)

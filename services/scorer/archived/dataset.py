@@ -52,7 +52,7 @@ from services.indicator.sensitivity import LinkLimits, MarkedDay, mark_day
 from services.register.versions import from_rows, with_versions
 from services.scorer.archived.day_files import DayFile, OtherSlotsError, count_file, counting_rows, elsewhere, mark_file
 from services.scorer.archived.engines import Engine, here
-from services.scorer.archived.message_limits import ALL, PUBLISHED, MessageLimit, message_limit
+from services.scorer.archived.message_limits import ALL, MessageLimit, message_limit
 
 _SUMMARIES_AT_ONCE: Final = 2_000
 
@@ -185,9 +185,7 @@ class ArchivedEvidence:
         days = [day for day, _ in calendar.days(span) if day not in closed]
         # No day may be closed after one that has open slots.
         end = span.stop if evidence.last_slot is None else evidence.closed_before
-        whole = 0
-        while whole < len(days) and self._is_whole(days[whole], calendar, end, limit):
-            whole += 1
+        whole = next((at for at, day in enumerate(days) if not self._is_whole(day, calendar, end, limit)), len(days))
         files = [file for day in days[:whole] for file in self._files_to_count(day, policy, again=again)]
         try:
             for _, parts in groupby(engine(count_file, files), key=attrgetter("day")):
@@ -255,9 +253,11 @@ class ArchivedEvidence:
 
     def _limit(self, calendar: Calendar, span: range, sequence: int) -> MessageLimit:
         """Return the limit for the numbers as of the end of a span that count messages up to ``sequence``."""
-        days = self._days(INDICATOR, calendar.start_of(span.stop))
-        tables = (table for day in days for table in self._tables(INDICATOR, day, names=PUBLISHED))
-        return message_limit(self._storage, self._sealed.values(), sequence, tables, calendar, span.stop)
+        return message_limit(self._storage, self._sealed.values(), sequence, self._near, calendar, span.stop)
+
+    def _near(self, kind: Kind, at: int, names: Sequence[str]) -> Iterator[pa.Table]:
+        parts = ((day, late) for day in self._days(kind, at) for late in (False, True))
+        return (table for day, late in parts for table in self._tables(kind, day, late=late, names=names))
 
     def _is_whole(self, day: date, calendar: Calendar, end_slot: int, limit: MessageLimit) -> bool:
         """Return whether a day that ended by ``end_slot`` counts as a whole. Its rows must be in no other day's files.
@@ -275,8 +275,7 @@ class ArchivedEvidence:
         manifest = self._sealed.get(day.isoformat())
         if manifest is None:
             return []
-        counted = [] if again else _files(manifest, LINK_DAY)
-        files = counted or _files(manifest, MEASUREMENT)
+        files = ([] if again else _files(manifest, LINK_DAY)) or _files(manifest, MEASUREMENT)
         return [DayFile(self._storage.address, manifest.day, file, policy) for file in files]
 
     def _days(self, kind: Kind, at: int | None = None) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
@@ -16,13 +16,16 @@ import pyarrow.compute as pc
 from services.dataset.days import Manifest, StreamSpan
 from services.dataset.positions import read_position
 from services.dataset.storage import Storage
-from services.dataset.tables import MEASUREMENT, MICROS
+from services.dataset.tables import INDICATOR, MEASUREMENT, MICROS, Kind
 from services.indicator.calendar import Calendar
 
-PUBLISHED: Final = ("as_of", "evidence_sequence", "stored")
-"""The columns of indicators that say when they were published, and up to which message they count."""
-
 ALL: Final = int(np.iinfo(np.int64).max)
+
+_NOTICED_SECONDS: Final = 600.0
+"""The scorer notices a recreated stream within this time. Until then it publishes numbers of the former stream."""
+
+ReadNear = Callable[[Kind, int, Sequence[str]], Iterator[pa.Table]]
+"""Reads some columns of a kind of rows, of the days around a moment (epoch seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +62,15 @@ def message_limit(
     storage: Storage,
     sealed: Iterable[Manifest],
     sequence: int,
-    tables: Iterable[pa.Table],
+    near: ReadNear,
     calendar: Calendar,
     end_slot: int,
 ) -> MessageLimit:
     """Return the limit for the numbers as of the start of ``end_slot`` that count messages up to ``sequence``.
 
-    The sequence is that of the newest stream when the numbers were published. Their rows in ``tables`` say when that
-    was; without any, it is taken to be a slot later. Raises StateError when the storage cannot be read.
+    The sequence is that of the newest stream when the numbers were published, or of the one before if the newest was
+    made shortly before and had no such message yet. Rows that are read ``near`` say when that was; without any, it is
+    taken to be a slot later. Raises StateError when the storage cannot be read.
     """
     if sequence == ALL:
         return MessageLimit()
@@ -78,13 +82,27 @@ def message_limit(
     if len(moments) < 2:
         return MessageLimit(sequence, *moments)
     at, later = calendar.start_of(end_slot), calendar.start_of(end_slot + 1)
-    following = max(1, bisect_left(moments, min(_published(tables, sequence, at), default=later)))
+    published = min(_published(near, sequence, at), default=later)
+    following = max(1, bisect_left(moments, published))
+    newest = moments[following - 1]
+    doubtful = following > 1 and published < newest + _NOTICED_SECONDS
+    if doubtful and sequence and not _has_come(near, sequence, newest, published):
+        following -= 1
     return MessageLimit(sequence, moments[following - 1], *moments[following : following + 1])
 
 
-def _published(tables: Iterable[pa.Table], sequence: int, at: int) -> Iterator[float]:
+def _has_come(near: ReadNear, sequence: int, since: float, until: float) -> bool:
+    """Return whether a message with this sequence or a later one was stored between two moments (epoch seconds)."""
+    for table in near(MEASUREMENT, int(until), ("sequence", "stored")):
+        stored = table["stored"].cast(pa.int64()).to_numpy() / MICROS
+        if ((stored >= since) & (stored <= until) & (table["sequence"].to_numpy() >= sequence)).any():
+            return True
+    return False
+
+
+def _published(near: ReadNear, sequence: int, at: int) -> Iterator[float]:
     """Yield when numbers as of a moment that count messages up to ``sequence`` were stored, in epoch seconds."""
-    for table in tables:
+    for table in near(INDICATOR, at, ("as_of", "evidence_sequence", "stored")):
         is_of = pc.equal(table["as_of"].cast(pa.int64()), at * MICROS)
         rows = table.filter(pc.and_(is_of, pc.equal(table["evidence_sequence"], sequence)))
         yield from rows["stored"].cast(pa.int64()).to_numpy() / MICROS

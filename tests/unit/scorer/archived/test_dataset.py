@@ -115,20 +115,29 @@ def test_a_stream_made_anew_takes_nothing_from_the_one_before(
             assert list(differences(limited, scored(storage, register, limited, again=again))) == []
 
 
-@pytest.mark.parametrize("seconds", [-1, 1])
-def test_a_number_is_of_the_stream_that_was_there_when_it_was_published(
-    register: Register, messages: list[Stored], published: dict[int, Snapshot], tmp_path: Path, seconds: int
+@pytest.mark.parametrize(("seconds", "after", "of_new"), [(-1, 0.5, 1), (1, 0.5, None), (1, 1.5, None), (1, 1.5, 0)])
+def test_a_number_is_of_the_stream_whose_messages_it_counts(
+    register: Register,
+    messages: list[Stored],
+    published: dict[int, Snapshot],
+    tmp_path: Path,
+    seconds: int,
+    after: float,
+    of_new: int | None,
 ) -> None:
-    """A number comes out again if its stream was recreated a moment before its last message came, or a moment after."""
+    """A number comes out again if its stream was recreated a moment before its last message came, or a moment after.
+
+    The scorer may publish it before it notices that the stream was recreated, and before the new one has a message.
+    """
     compared = 0
     for sequence, expected in published.items():
         last = sequence - (seconds < 0)  # of the former stream
         if last == len(messages) or messages[last].time - messages[last - 1].time < 2:
             continue
         storage, moment = LocalStorage(tmp_path / str(sequence)), messages[sequence - 1].time
-        counted = sequence if seconds > 0 else 1
+        counted = sequence if of_new is None else of_new
         number = replace(published_number(1, as_of=expected.as_of), evidence_sequence=counted)
-        table = indicator_table([number], stored=moment + 0.5, sequence=1)
+        table = indicator_table([number], stored=moment + after, sequence=1)
         write_segments(storage, INDICATOR, [table], 1, 1, _days(register))
         _make_anew(storage, register, messages, last, moment + seconds)
         limited = replace(expected, evidence_sequence=counted)

@@ -14,7 +14,7 @@ from typing import Final, Generic, TypeVar
 
 from services.core.model import Outcome, Reason, unfrozen
 from services.prober.checks import Judgement
-from services.prober.observation import Observation
+from services.prober.observation import Failure, Observation
 
 # A timeout is the target's own unless we used more than this share of its time.
 _OUR_SHARE: Final = 0.1
@@ -105,9 +105,14 @@ def _last(observation: Observation) -> Observation:
     return observation.steps[-1].observation if observation.steps else observation
 
 
+def last_failure(observation: Observation) -> Failure | None:
+    """Return the failure of a probe, for a journey that of its last step."""
+    return _last(observation).failure
+
+
 def _timed_out(judgement: Judgement, observation: Observation) -> bool:
     """Return whether the deadline decided the judgement."""
-    failure = _last(observation).failure
+    failure = last_failure(observation)
     return failure is not None and failure.timed_out and judgement.outcome is not Outcome.UNKNOWN
 
 

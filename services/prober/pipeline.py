@@ -11,14 +11,17 @@ from services.core.model import Measurement, Reason
 from services.prober.assignments import ProbingPlan
 from services.prober.attempt import ProbeRunner
 from services.prober.checks import Judgement
-from services.prober.excuses import Bracket, Circumstances, VantageFaults, excused
+from services.prober.excuses import Bracket, Circumstances, VantageFaults, excused, last_failure
 from services.prober.metrics import ProberMetrics
-from services.prober.observation import Observation
+from services.prober.observation import Failure, Observation
 from services.prober.publishing import MeasurementPublisher, measured, unmeasured
 from services.prober.scheduling import Launch
 
-HeldMeasurement: TypeAlias = tuple[Measurement, int, float]
-"""A measurement, the status of the answer (0 without one) and the seconds that the probe took."""
+HeldMeasurement: TypeAlias = tuple[Measurement, int, float, Failure | None]
+"""A measurement, the status of the answer (0 without one), the seconds that the probe took, and its failure.
+
+The observation itself is not held, because its body may be large.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class Pipeline:
             raise
         observation = result.observation
         row = measured(launch.target, slot_start, observation, result.judgement, plan.origin)
-        self.bracket.hold(began, monotonic(), (row, observation.status, observation.duration))
+        held = row, observation.status, observation.duration, last_failure(observation)
+        self.bracket.hold(began, monotonic(), held)
 
     def publish_unmeasured(self, launch: Launch, plan: ProbingPlan, reason: Reason, detail: str) -> None:
         """Publish that nothing was measured for a launch, and why."""
@@ -53,9 +57,9 @@ class Pipeline:
 
     def release(self, held: HeldMeasurement, faults: VantageFaults) -> None:
         """Publish a held measurement, as UNKNOWN if the vantage was at fault."""
-        row, status, duration = held
+        row, status, duration, failure = held
         if faults.blind or faults.unresolved:
-            seen = Observation(0.0, duration, phases=row.phases)
+            seen = Observation(0.0, duration, phases=row.phases, failure=failure)
             circumstances = Circumstances(blind=faults.blind, unresolved=faults.unresolved)
             judgement = excused(Judgement(row.reason, row.detail), seen, circumstances)
             row = replace(row, outcome=judgement.outcome, reason=judgement.reason, detail=judgement.detail)

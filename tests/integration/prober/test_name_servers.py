@@ -10,7 +10,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.core.model import Egress, Measurement, Outcome, Probe, Proxy, Reason, Target
+from services.core.model import Egress, Measurement, Outcome, Probe, Proxy, Reason, Step, Target
 from services.prober.assignments import Assignment, Origin, ProbingPlan
 from services.prober.attempt import ProbeRunner
 from services.prober.control import ControlLoop, ControlNames, ControlTargets
@@ -20,7 +20,7 @@ from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import HeldMeasurement, Pipeline
 from services.prober.scheduling import Launch, Rendezvous, ScheduleEntry
 from services.prober.transport import EgressRules, Outbound
-from tests.support.servers.http_server import says, serving
+from tests.support.servers.http_server import forever, says, serving
 from tests.support.servers.name_server import NameServer, name_server
 
 NAMES = {name: ["127.0.0.1"] for name in ("tax.test", "land.test")}
@@ -51,8 +51,12 @@ class Vantage:
 
     async def measure(self, url: str) -> Measurement:
         """Probe a URL between two control rounds, and return what is published."""
+        return await self.measure_by(Probe("x", "http"), url)
+
+    async def measure_by(self, probe: Probe, url: str) -> Measurement:
+        """Probe by a definition between two control rounds, and return what is published."""
         target = Target("x")
-        assigned = Assignment(ScheduleEntry(target, 1.0), Probe("x", "http"), "a", "b", url, ({},), 60.0, None)
+        assigned = Assignment(ScheduleEntry(target, 1.0), probe, "a", "b", url, ({},), 60.0, None)
         plan = ProbingPlan(
             Origin("north", "p", "r", "p"), 300, {target: assigned}, Rendezvous(), (), (), Proxy(), 1.0, 1
         )
@@ -127,6 +131,28 @@ async def test_a_name_server_that_never_answered() -> None:
             vantage = Vantage(Outbound(egress=ALLOWED, resolver=resolver), *names)
             assert (await vantage.measure(site.url(host="tax.test"))).reason is Reason.RESOLVER_FAILED
             await vantage.environment.close()
+
+
+def _journey(probe: Probe) -> Probe:
+    return Probe("x", "journey", timeout=probe.timeout, steps=(Step(probe, "${target}"),))
+
+
+@pytest.mark.parametrize("define", [lambda probe: probe, _journey], ids=["a probe", "a journey"])
+@pytest.mark.parametrize(
+    ("delay", "reason"),
+    [(0.3, Reason.RESOLVER_FAILED), (0.0, Reason.ANSWER_TIMEOUT)],
+    ids=["slow", "quick"],
+)
+async def test_a_timeout_after_a_long_wait_for_a_name_is_no_target_s(
+    define: Callable[[Probe], Probe], delay: float, reason: Reason
+) -> None:
+    """While no name of the policy resolves, a timeout counts unless its name came within a tenth of its time."""
+    async with name_server({"tax.test": ["127.0.0.1"]}) as (server, resolver), serving(forever) as site:
+        vantage = Vantage(Outbound(egress=ALLOWED, resolver=resolver), "land.test")
+        server.delay = delay
+        probe = define(Probe("x", "http", timeout=1.0))
+        assert (await vantage.measure_by(probe, site.url(host="tax.test"))).reason is reason
+        await vantage.environment.close()
 
 
 @pytest.mark.parametrize("place", [0, 3], ids=["before", "after"])

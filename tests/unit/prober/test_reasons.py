@@ -159,7 +159,7 @@ def released(observation: Observation, faults: VantageFaults) -> Case:
         kept, environment, metrics = _Kept(), ProbeEnvironment(), ProberMetrics(CollectorRegistry())
         judgement = judge(observation, compile_expectations(Probe("x", "http"), {}, latency=None, max_age=None))
         row = measured(Target("x"), 1000, observation, judgement, ORIGIN)
-        _pipeline(kept, environment, metrics).release((row, 200, 0.1), faults)
+        _pipeline(kept, environment, metrics).release((row, 200, 0.1, observation.failure), faults)
         await environment.close()
         return kept.rows[0].reason
 

@@ -17,9 +17,14 @@ from services.prober.scheduling import Launch, Membership, Schedule, Share
 
 # The wall clock may be set while we wait, so look again at least this often.
 _LOOK_SECONDS = 1.0
-# Probes started in one turn of the loop. With more, the answers of probes under way would wait to be read. A prober
-# that cannot keep up must launch late, which shows, rather than measure long latencies.
+# Probes started in one turn of the loop: at first, and at most. With more, the answers of probes under way would wait to
+# be read. A prober that cannot keep up must launch late, which shows, rather than measure long latencies.
+_LAUNCHES_AT_FIRST = 4
 _LAUNCHES_AT_ONCE = 20
+# If a turn takes longer than this, half as many are started in the next, since the cost of a probe is not known
+# beforehand: one over TLS costs more than ten times as much as one without. While more is due and turns are shorter,
+# each starts one more.
+_TURN_SECONDS = 0.02
 # The share of a slot by which a launch may be late while more is due than can be launched. Which launches are later
 # than that is up to chance, not to the phase of a target.
 _LATE_SHARE = 0.05
@@ -47,6 +52,8 @@ class Launcher:
     _peers: dict[str, int] = field(default_factory=dict, init=False)
     _inflight: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
+    _planned: float | None = field(default=None, init=False)
+    _at_once: int = field(default=_LAUNCHES_AT_FIRST, init=False)
     _behind_since: float | None = field(default=None, init=False)
     _stopped: bool = field(default=False, init=False)
 
@@ -132,12 +139,16 @@ class Launcher:
         """
         if self._timer is not None:
             self._timer.cancel()
-        self.stalls.tick(monotonic())
+        now = monotonic()
+        self.stalls.tick(now)
+        if self._planned is not None and now - self._planned > _TURN_SECONDS:
+            self._at_once = max(1, self._at_once // 2)
         delay = _LOOK_SECONDS if self._stopped else min(_LOOK_SECONDS, self._launch_due(plan))
         if self._inflight:
             delay = min(delay, TICK_SECONDS)
         else:
             self.stalls.rest()
+        self._planned = now + delay
         self._timer = asyncio.get_running_loop().call_later(delay, self._wake, plan)
 
     def _launch_due(self, plan: ProbingPlan) -> float:
@@ -145,7 +156,7 @@ class Launcher:
         now = self.clock()
         if self.share_from is not None and self.share_from - now > plan.slot_seconds:
             self._take_share(plan)  # the clock was set back, so the former next slot is far ahead
-        room = _LAUNCHES_AT_ONCE
+        room = self._at_once
         while room and (launches := self._schedule.take(now, room)):
             room -= sum(self._launch(launch, plan) for launch in launches)
         leapt, self._schedule.leapt = self._schedule.leapt, 0
@@ -154,7 +165,10 @@ class Launcher:
             self.log.warning("slots_leapt", slots=leapt)
         now = self.clock()
         due = self._schedule.next_due(now)
-        self._behind_since = (self._behind_since or now) if due is not None and due <= now else None
+        behind = due is not None and due <= now
+        self._behind_since = (self._behind_since or now) if behind else None
+        if behind:
+            self._at_once = min(_LAUNCHES_AT_ONCE, self._at_once + 1)
         return _LOOK_SECONDS if due is None else max(0.0, due - now)
 
     def _launch(self, launch: Launch, plan: ProbingPlan) -> bool:

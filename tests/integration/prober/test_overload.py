@@ -12,6 +12,7 @@ from services.core.model.measurement import Target
 from services.core.model.outcome import Reason
 from services.prober import launcher
 from services.prober.scheduling.schedule import target_phase
+from services.prober.transport.connection import FreshConnection
 from tests.support.cases.probing import register, running
 from tests.support.patient_loop import monotonic
 from tests.support.servers.http_server import says, serving
@@ -68,3 +69,24 @@ async def test_34_falling_behind_once_sheds_nothing(tmp_path: Path, monkeypatch:
     # On a busy machine the loop also stands still by itself, which is not the target's fault.
     assert {row.reason for row in rows if row.slot_start == slot} <= {Reason.OK, Reason.PROBER_ERROR}
     assert Counter(row.slot_start for row in rows)[slot] == 100
+
+
+async def test_34_costly_probes_do_not_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If each probe takes much time of the loop, as a handshake does, few are under way at once, and others are shed."""
+    connection_made, under_way = FreshConnection.connection_made, []
+
+    def shake_hands(connection: FreshConnection, transport: asyncio.BaseTransport) -> None:
+        under_way.append(prober.launcher.inflight)
+        _stand_still(0.01)
+        connection_made(connection, transport)
+
+    monkeypatch.setattr(FreshConnection, "connection_made", shake_hands)
+    async with serving(says()) as server:
+        urls = {f"link-{number}": server.url() for number in range(LINKS)}
+        async with running(tmp_path, register(urls, slot=2, timeout=0.5)) as prober:
+            rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) > 2)
+    slot = sorted({row.slot_start for row in rows})[1]
+    assert Reason.SHED in {row.reason for row in rows if row.slot_start == slot}
+    assert Counter(row.slot_start for row in rows)[slot] == LINKS
+    assert max(under_way) < 40  # those of a few turns; if twenty started in each turn, 80
+    assert len(under_way) > 100  # a slot has time for 140 in its launches alone

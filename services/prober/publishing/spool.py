@@ -128,6 +128,7 @@ class Spool:
             files.clear_parts(self._folder)
             self.damaged = files.count_damaged(self._folder)
             self.next = self.kept.open()
+            self.kept.prune(time() if self._keeps else float("inf"))
             for path in sorted(self._folder.glob(f"{'[0-9]' * _DIGITS}{_SUFFIX}")):
                 self.next = max(self.next, int(path.stem) + 1)
                 if (found := _read(path)) is None:

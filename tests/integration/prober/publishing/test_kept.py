@@ -134,6 +134,16 @@ async def test_what_a_crash_left_is_sent_again_once(tmp_path: Path) -> None:
     spool.close()
 
 
+async def test_a_start_that_keeps_nothing_removes_what_was_kept(tmp_path: Path) -> None:
+    """A prober that is told to keep nothing removes what an earlier run kept, and does not send it again."""
+    (await kept(tmp_path)).close()
+    spool = opened(tmp_path, keep=0)
+    assert (spool.kept.size, spool.kept.sequence, list(tmp_path.glob("*.kept"))) == (0, 0, [])
+    assert await rows_again(spool, 0) == []
+    assert spool.next == 3
+    spool.close()
+
+
 async def test_what_is_kept_has_a_bound_and_an_age(tmp_path: Path) -> None:
     """The oldest files are removed first when there is too much, all when they are too old; 0 hours keep nothing."""
     spool = await kept(tmp_path / "bounded", count=9, limit=1000)

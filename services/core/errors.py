@@ -67,6 +67,14 @@ class NoStreamError(BusError):
     """No stream takes a request: none was created, or it is gone."""
 
 
+class NotLastError(BusError):
+    """A message was not stored, because another one is the last on its subject: ``last`` (None if that is not known)."""
+
+    def __init__(self, message: str, last: int | None) -> None:
+        super().__init__(message)
+        self.last = last
+
+
 class TornValueError(BusError):
     """Parts of a value too large for one message are missing or damaged."""
 

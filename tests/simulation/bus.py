@@ -140,7 +140,9 @@ class Client:
         """Whether the bus can be reached."""
         return self._name not in self._bus.down
 
-    async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:
+    async def publish(
+        self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0, **_: int | None
+    ) -> int:
         """Store a message and return its sequence. Raises BusError when that is not acknowledged."""
         bus, name = self._bus, "MEASUREMENTS"
         await self._reach(timeout)

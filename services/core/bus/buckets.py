@@ -22,6 +22,7 @@ from nats.aio.client import Client
 
 from services.core.bus.client import ReplyInbox
 from services.core.bus.messages import (
+    LAST_HEADER,
     MAX_VALUE_BYTES,
     PARTS_HEADER,
     PARTS_PATTERN,
@@ -32,6 +33,7 @@ from services.core.bus.messages import (
     key_of_part,
     message_of,
     message_of_leader,
+    not_last,
     split_value,
     status_of,
 )
@@ -49,7 +51,6 @@ MAX_ATOMIC_PUTS = 100
 _CONCURRENT_PARTS = 8
 _DELETION = {"KV-Operation": "DEL"}
 _NO_MESSAGE = 10037  # the code of "no message found"
-_ANOTHER_WAS_FASTER = 10071, 10164  # codes of "wrong last sequence" (nats-server, server/errors.json)
 _ATTEMPTS = 10  # to read missing parts: a replica may lag behind
 _TOMBSTONE_SECONDS = 60.0  # of a deleted part; nobody follows parts
 _EXTRA_SECONDS = 60.0  # by which a part outlives the entry that names it
@@ -120,14 +121,14 @@ class Bus(Streams):
 
         A value is kept for ``ttl`` seconds if given. Raises BusError.
         """
-        headers = {"Nats-Expected-Last-Subject-Sequence": str(0 if last is None else last.sequence)}
+        headers = {LAST_HEADER: str(0 if last is None else last.sequence)}
         if value is None:
             headers |= _DELETION
         what = f"replacing {key} in bucket {bucket}"
         try:
             await self._store(kv_subject(bucket, key), value or b"", headers, what, ttl=ttl)
         except BusError as error:
-            if getattr(error.__cause__, "err_code", None) not in _ANOTHER_WAS_FASTER:
+            if not_last(error) is None:
                 raise
             return False
         return True

@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 from nats.js.api import RawStreamMsg
 
 from services.core.bus.names import kv_subject
+from services.core.errors import BusError, NotLastError
 
 MAX_VALUE_BYTES = 1_000_000
 """Bytes of the largest value stored as one message, and of a part: a message may have 1 MiB with its headers."""
@@ -27,6 +28,11 @@ PARTS_HEADER = "Peyvand-Parts"
 PARTS_PATTERN = "part.>"
 """Matches every key of a part."""
 
+LAST_HEADER = "Nats-Expected-Last-Subject-Sequence"
+"""The header of a message that is stored only if the last one on its subject has this sequence, 0 for none."""
+
+_NOT_LAST = 10071, 10164  # codes of "wrong last sequence" (nats-server, server/errors.json)
+_LAST = re.compile(r"wrong last sequence: ([0-9]+)")
 _SEQUENCE = "Nats-Sequence"
 _HEADER = re.compile(r"([0-9]{1,4})-([0-9]{1,12})-([0-9a-f]{64})", re.ASCII)
 _GENERATION_DIGITS = 32  # of the hash: enough that two values of one key never share a generation
@@ -131,6 +137,14 @@ def status_of(reply: Msg) -> str | None:
 def status_text(reply: Msg) -> str:
     """Return the server's description of a status."""
     return (reply.headers or {}).get("Description", "no reason given")
+
+
+def not_last(error: BusError) -> NotLastError | None:
+    """Return the error of a message that was refused because of its LAST_HEADER, None for any other error."""
+    if getattr(error.__cause__, "err_code", None) not in _NOT_LAST:
+        return None
+    found = _LAST.search(str(error.__cause__))
+    return NotLastError(str(error), None if found is None else int(found[1]))
 
 
 def moment_of(text: str) -> float:

@@ -19,7 +19,16 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from services.core.bus.client import ReplyInbox
-from services.core.bus.messages import StoredMessage, StreamState, message_of, moment_of, status_of, status_text
+from services.core.bus.messages import (
+    LAST_HEADER,
+    StoredMessage,
+    StreamState,
+    message_of,
+    moment_of,
+    not_last,
+    status_of,
+    status_text,
+)
 from services.core.errors import BusError, NoStreamError
 from services.core.log import logger
 from services.core.tasks import propagate_cancellation
@@ -60,13 +69,21 @@ class Streams:
         for signal in self._signals:
             signal.set()
 
-    async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:
+    async def publish(
+        self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0, follows: int | None = None
+    ) -> int:
         """Publish to a stream and return the sequence of the message once it is on disk.
 
-        The same ``message_id`` within two minutes is stored once. Raises BusError when not acknowledged in time.
+        The same ``message_id`` within two minutes is stored once. Raises NotLastError unless ``follows``, if given, is
+        the sequence of the last message on the subject, and BusError when not acknowledged in time.
         """
         headers = {"Nats-Msg-Id": message_id} if message_id else {}
-        return await self._store(subject, payload, headers, f"publishing on {subject}", timeout=timeout)
+        if follows is not None:
+            headers[LAST_HEADER] = str(follows)
+        try:
+            return await self._store(subject, payload, headers, f"publishing on {subject}", timeout=timeout)
+        except BusError as error:
+            raise not_last(error) or error from error.__cause__
 
     async def _store(
         self,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from time import perf_counter
+from math import inf
+from time import monotonic, perf_counter
 from typing import Protocol
 
 from services.core.bus import measurement_subject, shard_of
 from services.core.codec import ChainPlace, encode_measurements
-from services.core.errors import BusError
+from services.core.errors import BusError, NotLastError
 from services.core.files import DAMAGED
 from services.core.log import Logger
 from services.core.model import Measurement
@@ -19,6 +20,8 @@ from services.prober.metrics import ProberMetrics
 from services.prober.publishing.spool import Spool, SpoolBatch, SpooledMessage
 
 _RETRY_SECONDS = 0.2
+# In less time, others cannot fill a new stream with as many messages as the former one had.
+_LOOK_AFTER_SECONDS = 10.0
 # A message may hold 1 MiB; a row takes at most 150 bytes and its detail.
 _ROWS_PER_MESSAGE = 2500
 
@@ -31,8 +34,13 @@ class MeasurementSink(Protocol):
         """Whether the bus is connected at this moment."""
         ...
 
-    async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:
-        """Store a message and return its sequence. Raises BusError when that is not acknowledged."""
+    async def publish(
+        self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0, follows: int | None = None
+    ) -> int:
+        """Store a message and return its sequence. Raises BusError when that is not acknowledged.
+
+        Raises NotLastError unless ``follows``, if given, is the sequence of the last message on the subject.
+        """
         ...
 
 
@@ -74,6 +82,7 @@ class MeasurementPublisher:
         self._reported_drops = 0
         self._highest = spool.kept.sequence
         self._failed: SpoolBatch | None = None
+        self._acknowledged_at = -inf
         self._again: tuple[int, int] | None = None
 
     def add(self, row: Measurement) -> None:
@@ -150,6 +159,10 @@ class MeasurementPublisher:
             self._log.warning("spool_read_failed", reason=error.strerror, pending=len(self._spool.pending))
             return False
         began = perf_counter()
+        try:
+            await self._look_for_loss(messages)
+        except BusError as error:
+            return self._refused(batch, error)
         results = await asyncio.gather(
             *(
                 self._sink.publish(message.subject, message.payload, message_id=message.message_id)
@@ -159,15 +172,42 @@ class MeasurementPublisher:
         )
         for result in results:
             if isinstance(result, BusError):
-                self._failed = batch
-                self._log.warning("publish_failed", reason=str(result), pending=len(self._spool.pending))
-                return False
+                return self._refused(batch, result)
             if isinstance(result, BaseException):
                 raise result
         self._metrics.publish_seconds.observe(perf_counter() - began)
         await self._acknowledge(batch, [result for result in results if not isinstance(result, BaseException)])
         self._report()
         return True
+
+    def _refused(self, batch: SpoolBatch, error: BusError) -> bool:
+        self._failed = batch
+        self._log.warning("publish_failed", reason=str(error), pending=len(self._spool.pending))
+        return False
+
+    async def _look_for_loss(self, messages: Sequence[SpooledMessage]) -> None:
+        """Find out whether the bus still has the last message of this prober, unless it just acknowledged one.
+
+        While the prober was away, others may have filled a recreated stream beyond that message, so that its next
+        sequence shows nothing. A prober may read nothing of the bus. So it publishes its next message on the condition
+        that its last one is the last on the subject, which other probers of the vantage may share. Raises BusError.
+        """
+        kept = self._spool.keeps and self._highest
+        if not messages or not kept or monotonic() - self._acknowledged_at < _LOOK_AFTER_SECONDS:
+            return
+        first = messages[0]
+        try:
+            await self._sink.publish(first.subject, first.payload, message_id=first.message_id, follows=self._highest)
+        except NotLastError as error:
+            if error.last is not None and error.last < self._highest:
+                self._lost(error.last, 0)
+        self._acknowledged_at = monotonic()
+
+    def _lost(self, found: int, since: int) -> None:
+        """Have the batches sent again that got the sequence ``since`` or a later one."""
+        self._log.error("stream_lost_messages", sequence=found, acknowledged=self._highest)
+        self._highest = 0
+        self.publish_again(since)
 
     async def _acknowledge(self, batch: SpoolBatch, sequences: list[int]) -> None:
         """Keep a batch that the bus has. If the bus gives out a sequence twice, have kept batches sent again.
@@ -176,10 +216,9 @@ class MeasurementPublisher:
         """
         lowest, highest = min(sequences, default=0), max(sequences, default=0)
         if sequences and not batch.again and batch is not self._failed and lowest <= self._highest:
-            self._log.error("stream_lost_messages", sequence=lowest, acknowledged=self._highest)
-            self._highest = 0
-            self.publish_again(lowest)
+            self._lost(lowest, lowest)
         self._highest = max(self._highest, highest)
+        self._acknowledged_at = monotonic()
         await self._spool.acknowledged(batch, highest)
 
     def _report(self) -> None:

@@ -99,7 +99,7 @@ def _lacks_descriptors(error: Exception) -> TypeGuard[OSError]:
 class Spool:
     """The batches of one prober, oldest first. Beyond ``limit`` bytes, the oldest are dropped and counted.
 
-    Acknowledged batches are kept for ``keep`` seconds, 0 for not at all, up to another ``limit`` bytes.
+    Acknowledged batches are kept (``keeps``) for ``keep`` seconds, 0 for not at all, up to another ``limit`` bytes.
     ``newly_damaged`` are the files that were set aside since the publisher last looked. ``damaged`` is the number of
     such files in the folder; their contents are not sent. ``next`` is the number of the next batch.
     """
@@ -111,7 +111,7 @@ class Spool:
         self._lock: BinaryIO | None = None
         self.next = 0
         self._in_memory = 0
-        self._keeps = keep > 0
+        self.keeps = keep > 0
         self._acknowledged: list[tuple[Path, int, int]] = []  # with rows and sequence
         self.kept = KeptFiles(folder, limit, keep)
         self.pending: deque[SpoolBatch] = deque()
@@ -128,7 +128,7 @@ class Spool:
             files.clear_parts(self._folder)
             self.damaged = files.count_damaged(self._folder)
             self.next = self.kept.open()
-            self.kept.prune(time() if self._keeps else float("inf"))
+            self.kept.prune(time() if self.keeps else float("inf"))
             for path in sorted(self._folder.glob(f"{'[0-9]' * _DIGITS}{_SUFFIX}")):
                 self.next = max(self.next, int(path.stem) + 1)
                 if (found := _read(path)) is None:
@@ -185,7 +185,7 @@ class Spool:
         """Keep a batch that the bus has, up to ``sequence`` of its stream, or forget it."""
         if batch not in self.pending:
             return
-        if not self._keeps or batch.path is None:
+        if not self.keeps or batch.path is None:
             self._remove(batch)
             return
         self._forget(batch)

@@ -40,7 +40,15 @@ class Sink:
         self.messages: dict[str, tuple[str, bytes]] = {}
         self.news = asyncio.Condition()
 
-    async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:  # noqa: ARG002 - as the bus has it
+    async def publish(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        message_id: str,
+        timeout: float = 5.0,  # noqa: ARG002 - as the bus has it
+        **_: int | None,
+    ) -> int:
         if not self.connected:
             raise BusError("the bus is down")
         async with self.news:

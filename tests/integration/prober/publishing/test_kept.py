@@ -1,28 +1,22 @@
-"""Acknowledged batches are kept, and sent again when a real bus has lost them."""
+"""Acknowledged batches are kept, up to a size and an age, and can be sent again."""
 
 from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.core.bus import initialise_streams
-from services.core.bus.names import MEASUREMENTS
-from services.core.codec import decode_measurements
-from services.core.model import Reason, Target
 from services.prober.assignments import Origin
 from services.prober.metrics import ProberMetrics
-from services.prober.publishing.measurements import unmeasured
 from services.prober.publishing.publisher import MeasurementPublisher
 from services.prober.publishing.spool import Spool, SpooledMessage
 from tests.support.cases.probing import Sink
-from tests.support.nats import Nats
 from tests.support.waiting import eventually
 
 HOUR = 3600.0
@@ -170,71 +164,6 @@ async def test_a_damaged_kept_file_is_set_aside(tmp_path: Path) -> None:
     spool.close()
 
 
-@asynccontextmanager
-async def publishing(nats: Nats, folder: Path) -> AsyncIterator[MeasurementPublisher]:
-    spool = opened(folder)
-    async with nats.connect("prober") as bus:
-        metrics = ProberMetrics(CollectorRegistry())
-        publisher = MeasurementPublisher(spool, bus, metrics, structlog.get_logger(), run=bytes(16))
-        sending = asyncio.create_task(publisher.send())
-        yield publisher
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
-        await publisher.drain(1.0)
-    spool.close()
-
-
-async def slots(nats: Nats) -> list[int]:
-    """Return the slots of all measurements in the stream, in order."""
-    async with nats.connect("dump") as dump:
-        messages = await dump.read(MEASUREMENTS, 1)
-    return sorted(row.slot_start for message in messages for row in decode_measurements(message.data))
-
-
-@pytest.mark.parametrize("restarted", [False, True])
-async def test_a_stream_made_anew_gets_everything_again(nats: Nats, tmp_path: Path, restarted: bool) -> None:
-    """A recreated stream holds all measurements, each once, after the next one is published."""
-
-    async def publish(publisher: MeasurementPublisher, numbers: range) -> None:
-        for number in numbers:
-            publisher.add(unmeasured(Target("link"), 300 * number, Reason.SHED, "", ORIGIN))
-            await publisher.flush()
-        last = numbers[-1] * 300
-        await eventually(lambda: _has(nats, last), "the last measurement arrived")
-
-    async def everything_arrives(publisher: MeasurementPublisher) -> None:
-        await _made_anew(nats)
-        assert await slots(nats) == []
-        await publish(publisher, range(6, 7))
-        await eventually(lambda: _is_idle(publisher), "everything was sent again")
-        assert await slots(nats) == [300 * number for number in range(1, 7)]
-
-    async with publishing(nats, tmp_path) as publisher:
-        await publish(publisher, range(1, 6))
-        if not restarted:
-            await everything_arrives(publisher)
-    if restarted:
-        async with publishing(nats, tmp_path) as publisher:
-            await everything_arrives(publisher)
-
-
-async def test_all_is_sent_again_on_demand(nats: Nats, tmp_path: Path) -> None:
-    """On demand everything is sent again; if the bus has it, nothing changes, because repeated messages are stored
-    once.
-    """
-    async with publishing(nats, tmp_path) as publisher:
-        publisher.add(unmeasured(Target("link"), 300, Reason.SHED, "", ORIGIN))
-        await publisher.flush()
-        await eventually(lambda: _has(nats, 300), "it arrived")
-        publisher.publish_again()
-        await eventually(lambda: _is_idle(publisher), "it was sent again")
-        assert await slots(nats) == [300]
-        await _made_anew(nats)
-        publisher.publish_again()
-        await eventually(lambda: _is_idle(publisher), "it was sent again")
-        assert await slots(nats) == [300]
-
-
 async def test_a_noticed_loss_does_not_cut_a_demand_short(tmp_path: Path) -> None:
     """Everything that is kept is sent again on demand, even if the loss of some of it is noticed meanwhile."""
     spool, sink = await kept(tmp_path), Sink()
@@ -244,23 +173,8 @@ async def test_a_noticed_loss_does_not_cut_a_demand_short(tmp_path: Path) -> Non
     publisher.publish_again()
     publisher.publish_again(30)
     sending = asyncio.create_task(publisher.send())
-    await eventually(lambda: _is_idle(publisher), "it was sent again")
+    await eventually(lambda: publisher._again is None and not spool.pending, "it was sent again")
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
     assert {payload[0] for _, payload in sink.messages.values()} == {1, 2, 3}
     spool.close()
-
-
-async def _has(nats: Nats, slot: int) -> bool:
-    return slot in await slots(nats)
-
-
-def _is_idle(publisher: MeasurementPublisher) -> bool:
-    """Return whether nothing has to be sent, for the first time or again."""
-    return publisher._again is None and not publisher._spool.pending
-
-
-async def _made_anew(nats: Nats) -> None:
-    async with nats.connect("admin") as admin:
-        await admin.jetstream.delete_stream(MEASUREMENTS)
-        await initialise_streams(admin)

@@ -39,7 +39,9 @@ class Sink:
     def __init__(self) -> None:
         self.sent: list[SpooledMessage] = []
 
-    async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:
+    async def publish(
+        self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0, **_: int | None
+    ) -> int:
         assert timeout > 0
         self.sent.append(SpooledMessage(subject, message_id, payload))
         return len(self.sent)

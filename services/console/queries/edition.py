@@ -17,6 +17,9 @@ from services.core.log import Logger
 _POLL_SECONDS = 1.0
 _WITHOUT_INDEX_SECONDS = 5.0  # an index then comes with another register, or with a day
 
+_STILL_TO_COME = frozenset({"REGISTER_UNPUBLISHED", "INDICATOR_UNPUBLISHED"})
+"""What an api says that answers, but has no figures yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edition:
@@ -48,7 +51,10 @@ class EditionFeed:
         self._log = log
         self._clock = clock
         self._lost_since: float | None = clock()
+        self._told: set[tuple[type[ApiError], str]] = set()  # kinds of failure that the log has since the api was lost
         self._window = 0  # that had an index last
+        self.awaits_figures = True
+        """Whether there was no figure yet, and not because the api does not answer or refuses."""
         self.edition: Edition | None = None
         self.names: Names | None = None
 
@@ -74,9 +80,15 @@ class EditionFeed:
         except ApiError as error:
             if self._lost_since is None:
                 self._lost_since = self._clock()
+            self.awaits_figures = self.edition is None and error.reason in _STILL_TO_COME
+            kind = (type(error), error.reason)
+            if not self.awaits_figures and kind not in self._told:
+                self._told.add(kind)
                 self._log.warning("api_lost", reason=str(error))
             raise
         self._lost_since = None
+        self.awaits_figures = False
+        self._told.clear()
 
     async def _refresh(self) -> None:
         register = await self._api.register()

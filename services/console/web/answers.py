@@ -110,7 +110,7 @@ class Pages:
         """
         self._metrics.served("error", status)
         frame = replace(frame, renew_seconds=_RETRY_SECONDS if status == 503 else 0)
-        body = render(frame, "error", status=status, unlisted=unlisted, waiting=self._feed.edition is None, view=None)
+        body = render(frame, "error", status=status, unlisted=unlisted, waiting=self._feed.awaits_figures, view=None)
         headers = {**security_headers(encrypted=self._site.encrypted), "cache-control": "no-store", **(more or {})}
         if status == 503:
             headers["retry-after"] = "5"

@@ -62,12 +62,14 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
 
 
 def test_a_console_waits_for_its_api(launch: Callable[..., Launched]) -> None:
-    """A console without its api answers at once, says that there are no figures yet, and exits with 0 when terminated."""
+    """A console without its api says so at once, on its page and in its log, and exits with 0 when terminated."""
     port, metrics = free_port(), free_port()
     api = f"127.0.0.1:{free_port()}"
-    process = launch(console=f"127.0.0.1:{port}", api=api, metrics=f"127.0.0.1:{metrics}").process
-    until(lambda: _fetch(f"http://127.0.0.1:{port}/en/")[0] == 503, "the console answers")
-    assert "The first figures are not there yet" in _fetch(f"http://127.0.0.1:{port}/en/")[1]
+    started = launch(console=f"127.0.0.1:{port}", api=api, metrics=f"127.0.0.1:{metrics}")
+    process = started.process
+    until(lambda: "api_lost" in started.log.read_text(), "the console missed its api")
+    status, page = _fetch(f"http://127.0.0.1:{port}/en/")
+    assert (status, "The figures cannot be read at the moment" in page) == (503, True)
     assert _fetch(f"http://127.0.0.1:{metrics}/health")[1].startswith("NOT_SERVING")
     assert "peyvand_console_api_connected 0.0" in _fetch(f"http://127.0.0.1:{metrics}/metrics")[1]
     process.terminate()

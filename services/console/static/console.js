@@ -1,4 +1,5 @@
 // A page in view renews itself when the figures have changed, without losing place, focus or what is open.
+// Where the console says that there is no such page any more, the page says so too.
 "use strict";
 (() => {
   const seconds = Number(document.body.dataset.renew || 0);
@@ -7,11 +8,31 @@
   const renew = async () => {
     if (document.hidden) return;
     const headers = etag ? { "If-None-Match": etag } : {};
-    const answer = await fetch(location.href, { headers, cache: "no-store", credentials: "same-origin" });
-    if (answer.status !== 200 || !(answer.headers.get("content-type") || "").startsWith("text/html")) return;
-    if ("error" in document.body.dataset) { location.reload(); return; }
+    const answer = await fetch(location.href, { headers, cache: "no-store", credentials: "same-origin" }).catch(() => null);
+    if (answer && answer.status === 304) { tell(false); return; }
+    const text = answer ? await answer.text().catch(() => "") : "";
+    const fresh = new DOMParser().parseFromString(text, "text/html");
+    const failed = "error" in fresh.body.dataset;
+    // A proxy in front of a console that is gone answers with pages of its own.
+    if (!fresh.querySelector("main") || !(failed ? [401, 404, 503].includes(answer.status) : answer.ok)) { tell(true); return; }
+    if ("error" in document.body.dataset) {
+      if (!failed) location.reload();
+      return;
+    }
+    tell(false);
     etag = answer.headers.get("etag");
-    replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (failed) { document.body.dataset.error = ""; document.title = fresh.title; }
+    replace(fresh);
+  };
+
+  // The console itself says how old its figures are, but not while it cannot be asked.
+  const tell = (unreached) => {
+    const note = document.querySelector("[data-unreached]");
+    if (unreached === note.hasChildNodes() || "error" in document.body.dataset) return;
+    const said = document.createElement("p");
+    said.className = "notice";
+    said.textContent = note.dataset.unreached;
+    note.replaceChildren(...(unreached ? [said] : []));
   };
 
   const replace = (fresh) => {
@@ -72,5 +93,5 @@
   };
 
   document.querySelectorAll("[data-strip]").forEach(strip);
-  if (seconds) setInterval(() => renew().catch(() => {}), seconds * 1000);
+  if (seconds) setInterval(renew, seconds * 1000);
 })();

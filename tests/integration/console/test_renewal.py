@@ -1,0 +1,76 @@
+"""A page that stays open in a real browser: what it shows while the console or its api is gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, Route
+
+from tests.support.console.browser import serving
+from tests.support.console.case import Console
+
+_HURRIED = "const real = setInterval; window.setInterval = (run, ms) => real(run, ms / 120);"
+"""A minute of the page takes half a second."""
+
+_PATIENCE = 120_000
+
+
+async def _opened(browser: Browser, address: str) -> Page:
+    page = await browser.new_page()
+    await page.add_init_script(_HURRIED)
+    await page.goto(address)
+    return page
+
+
+async def _shows(page: Page, text: str) -> None:
+    await page.get_by_text(text).first.wait_for(timeout=_PATIENCE)
+
+
+async def test_an_open_page_does_not_outlast_its_figures(console: Console, browser: Browser) -> None:
+    """Five minutes after the api is gone an open page says what any other says, and it opens again with the figures."""
+    async with serving(console) as base:
+        page = await _opened(browser, f"{base}/en/")
+        assert await page.locator("[data-part=answer]").count() == 1
+        console.feed._lost_since = console.clock[0]
+        console.clock[0] += 301
+        await _shows(page, "The figures cannot be read at the moment")
+        assert await page.locator("[data-part=answer]").count() == 0
+        assert (await page.title()).startswith("Not available")
+        await console.refresh()
+        await _shows(page, "of 100")
+        assert (await page.title()).startswith("Overview")
+
+
+async def test_an_open_page_that_is_gone_says_so(console: Console, browser: Browser, monkeypatch: Any) -> None:
+    """A page whose agency has left the register does not go on to show its figures."""
+    async with serving(console) as base:
+        page = await _opened(browser, f"{base}/en/agency/customs")
+        assert console.feed.names is not None
+        monkeypatch.delitem(console.feed.names.agencies, "customs")
+        console.api.take_blocks(sequence=8)
+        await console.refresh()
+        await _shows(page, "There is no such page")
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_an_open_page_says_that_it_cannot_be_renewed(
+    console: Console, browser: Browser, *, proxied: bool
+) -> None:
+    """While the console does not answer, or a proxy answers in its place, an open page says that it stands still."""
+
+    async def away(route: Route) -> None:
+        if proxied:
+            await route.fulfill(status=502, content_type="text/html", body="<h1>Bad Gateway</h1>")
+        else:
+            await route.abort()
+
+    async with serving(console) as base:
+        page = await _opened(browser, f"{base}/fa/")
+        await page.route("**/fa/", away)
+        note = page.locator("[data-unreached]")
+        await note.locator(".notice").wait_for(timeout=_PATIENCE)
+        assert await note.inner_text() == await note.get_attribute("data-unreached")
+        assert await page.locator("[data-part=answer]").count() == 1
+        await page.unroute("**/fa/", away)
+        await note.locator(".notice").wait_for(state="detached", timeout=_PATIENCE)

@@ -53,6 +53,7 @@ def strip_chart(texts: Texts, title: str, runs: Sequence[VerdictRun]) -> Markup:
             y="0",
             height=_BAR,
             class_=f"slot {run.verdict}",
+            data_start=run.start,
         )
         for run in runs
     ]

@@ -48,29 +48,44 @@
     swap(document.querySelector("footer"), fresh.querySelector("footer"));
   };
 
+  // Each element by what it is about, as lists change their order: the part with an id that it is in, and where it leads.
+  const keyed = (elements) => {
+    const found = new Map(), seen = new Map();
+    for (const one of elements) {
+      const about = JSON.stringify([(one.closest("[id]") || {}).id, one.tagName, one.getAttribute("href")]);
+      seen.set(about, (seen.get(about) || 0) + 1);
+      found.set(`${about} ${seen.get(about)}`, one);
+    }
+    return found;
+  };
+
   const swap = (old, part) => {
     if (old.innerHTML === part.innerHTML) return;
-    const open = [...old.querySelectorAll("details")].map((one) => one.open);
+    const open = keyed(old.querySelectorAll("details"));
     const scrolled = [...old.querySelectorAll(".scroll")].map((one) => [one.scrollLeft, one.scrollTop]);
     const places = "a[href], button, input, summary, [tabindex]";
-    const focused = old.contains(document.activeElement) ? [...old.querySelectorAll(places)].indexOf(document.activeElement) : -1;
-    const kept = document.activeElement && document.activeElement.id;
+    const before = [...keyed(old.querySelectorAll(places))], focused = before.findIndex(([, one]) => one === document.activeElement);
     old.innerHTML = part.innerHTML;
-    old.querySelectorAll("details").forEach((one, at) => { one.open = Boolean(open[at]); });
+    for (const [key, one] of keyed(old.querySelectorAll("details"))) if (open.has(key)) one.open = open.get(key).open;
     old.querySelectorAll(".scroll").forEach((one, at) => { if (scrolled[at]) [one.scrollLeft, one.scrollTop] = scrolled[at]; });
     old.querySelectorAll("[data-strip]").forEach(strip);
     if (focused >= 0) {
-      const again = (kept && document.getElementById(kept)) || old.querySelectorAll(places)[focused];
+      const after = keyed(old.querySelectorAll(places));
+      const again = after.get(before[focused][0]) || [...after.values()][focused];
       if (again) again.focus({ preventScroll: true });
     }
   };
 
   // The strip of slots is one stop of the keyboard: arrows move along its pieces, and each names itself.
+  const chosen = new Map(); // where the piece begins that a reader chose, by strip; the newest piece is not kept, as time goes on
   const strip = (box) => {
     const pieces = [...box.querySelectorAll(".slot")], said = box.querySelector("[data-said]");
     if (!pieces.length) return;
-    let at = pieces.length - 1;
+    const starts = pieces.map((piece) => Number(piece.dataset.start)), last = pieces.length - 1;
+    let at = chosen.has(box.id) ? Math.max(starts.filter((start) => start <= chosen.get(box.id)).length - 1, 0) : last;
     const show = () => {
+      if (at < last) chosen.set(box.id, starts[at]);
+      else chosen.delete(box.id);
       pieces.forEach((piece, number) => piece.classList.toggle("chosen", number === at));
       const name = pieces[at].querySelector("title").textContent;
       said.textContent = name;
@@ -83,10 +98,10 @@
     box.setAttribute("aria-valuemax", String(pieces.length));
     show();
     box.addEventListener("keydown", (event) => {
-      const to = { ArrowRight: at + 1, ArrowUp: at + 1, ArrowLeft: at - 1, ArrowDown: at - 1, Home: 0, End: pieces.length - 1 }[event.key];
+      const to = { ArrowRight: at + 1, ArrowUp: at + 1, ArrowLeft: at - 1, ArrowDown: at - 1, Home: 0, End: last }[event.key];
       if (to === undefined) return;
       event.preventDefault();
-      at = Math.min(Math.max(to, 0), pieces.length - 1);
+      at = Math.min(Math.max(to, 0), last);
       show();
     });
     pieces.forEach((piece, number) => piece.addEventListener("click", () => { at = number; show(); }));

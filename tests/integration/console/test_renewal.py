@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, Route
 
+from services.core.blocks.target_blocks import encode_slot_blocks
+from services.core.model import Outcome, Reason
+from tests.support.cases.api.blocks import AS_OF, slot_block_of
 from tests.support.console.browser import serving
 from tests.support.console.case import Console
 
@@ -74,3 +77,43 @@ async def test_an_open_page_says_that_it_cannot_be_renewed(
         assert await page.locator("[data-part=answer]").count() == 1
         await page.unroute("**/fa/", away)
         await note.locator(".notice").wait_for(state="detached", timeout=_PATIENCE)
+
+
+async def test_a_renewed_list_keeps_the_link_in_focus(console: Console, browser: Browser) -> None:
+    """When agencies change places, Enter leads to the agency that had the focus before."""
+    async with serving(console) as base:
+        page = await _opened(browser, f"{base}/en/agencies")
+        listed = "[...document.querySelectorAll('tbody th a')].map((link) => link.getAttribute('href'))"
+        before = await page.evaluate(listed)
+        await page.locator("tbody th a").first.focus()
+        console.api.take_blocks(
+            ok={link: 10 if link.endswith("-tax") else 99 for link in console.api.register.links}, sequence=8
+        )
+        await console.refresh()
+        await page.wait_for_function(f"before => String({listed}) !== before", arg=",".join(before), timeout=_PATIENCE)
+        assert (await page.evaluate(listed))[0] != before[0]
+        assert await page.evaluate("document.activeElement.getAttribute('href')") == before[0]
+
+
+async def test_a_renewed_strip_keeps_the_chosen_piece(console: Console, browser: Browser) -> None:
+    """When newer slots come, a reader stays at the piece that they chose, and at the newest one if they chose none."""
+    chunk = AS_OF // 300 // 64
+    verdicts = {0: (Outcome.OK, Reason.OK), 1: (Outcome.LATE, Reason.LATE)}
+    cells = {("deed-tax", slot, "north"): verdicts[slot // 3 % 2] for slot in range(chunk * 64, AS_OF // 300)}
+    block = slot_block_of(console.api.register, "land-registry", chunk, cells)
+    console.api.bucket.values[f"slot.land-registry.{chunk}"] = encode_slot_blocks([block])[0]
+    named = "document.querySelectorAll('[data-strip]')[{}].getAttribute('aria-valuetext')"
+    chosen, newest = named.format(0), named.format(1)
+    console.api.take_blocks(as_of=AS_OF - 300, sequence=6)
+    await console.refresh()
+    async with serving(console) as base:
+        page = await _opened(browser, f"{base}/en/link/deed-tax")
+        await page.locator("[data-strip]").first.focus()
+        await page.keyboard.press("Home")
+        await page.keyboard.press("ArrowRight")
+        before, last = await page.evaluate(chosen), await page.evaluate(newest)
+        console.api.take_blocks()
+        await console.refresh()
+        await page.wait_for_function(f"before => {newest} !== before", arg=last, timeout=_PATIENCE)
+        assert await page.evaluate(chosen) == before
+        assert await page.evaluate("document.activeElement.id") == "strip"

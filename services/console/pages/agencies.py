@@ -36,7 +36,7 @@ async def gather(visit: Visit) -> AgenciesView:
     figures = await figures_of(visit.api.indicators(kind, window_days=visit.window))
     order: dict[str, Callable[[Indicator], Any]] = {
         "lower": lambda one: (one.lower, one.id),
-        "name": lambda one: name_key(visit.agency(one.id)),
+        "name": lambda one: visit.agency_order(one.id),
         "links": lambda one: (-one.links_required, one.id),
     }
     wanted = name_key(text)
@@ -51,7 +51,7 @@ async def gather(visit: Visit) -> AgenciesView:
         sort=sort,
         sector=sector,
         text=text,
-        sectors=visit.names.sectors,
+        sectors=visit.sectors(),
         figures=tuple(sorted(left, key=order[sort])),
         total=len(figures),
     )

@@ -11,7 +11,6 @@ from services.client import PairLevel
 from services.console.charts import Matrix, MatrixCell, arrange_matrix
 from services.console.pages.page import Page, Visit
 from services.core.model import IndicatorKind
-from services.register.reading import name_key
 
 MOST_AGENCIES = 60
 """How many rows can be read at once. A larger matrix is one of sectors, and each of its cells leads to its agencies."""
@@ -87,11 +86,11 @@ async def _order(visit: Visit, sort: str, *, of_sectors: bool) -> dict[str, str]
     """Return all ids in order, each with its group, empty where no groups are drawn."""
     names = visit.names
     ids = list(names.sectors if of_sectors else names.agencies)
-    ids.sort(key=lambda one: one if of_sectors else name_key(visit.agency(one)))
+    ids.sort(key=visit.sector_order if of_sectors else visit.agency_order)
     if sort == "name":
         return dict.fromkeys(ids, "")
     if sort == "sector":
-        ids.sort(key=names.sector_of)
+        ids.sort(key=lambda one: visit.sector_order(names.sector_of(one)))
         return {one: names.sector_of(one) for one in ids}
     if sort == "island":
         structure = (await visit.api.structure(visit.window)).structure

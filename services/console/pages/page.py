@@ -9,6 +9,7 @@ from typing import Any
 
 from services.client import Client
 from services.console.queries import Edition, Names, RoundFiles
+from services.console.texts import alphabetical, texts_of
 
 
 class NoSuchPageError(Exception):
@@ -51,6 +52,18 @@ class Visit:
     def agency(self, agency: str) -> str:
         """Return an agency's name in the reader's language."""
         return self.names.agency(agency, self.language)
+
+    def sectors(self) -> tuple[str, ...]:
+        """Return every sector in the order of their names in the reader's language."""
+        return tuple(sorted(self.names.sectors, key=self.sector_order))
+
+    def sector_order(self, sector: str) -> tuple[str, str]:
+        """Return the key that sorts sectors by name, and those of the same name by id."""
+        return alphabetical(texts_of(self.language).word("sector", sector)), sector
+
+    def agency_order(self, agency: str) -> str:
+        """Return the key that sorts agencies by name."""
+        return alphabetical(self.agency(agency))
 
     def service(self, service: str) -> str:
         """Return a service's name in the reader's language."""

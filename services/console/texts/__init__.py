@@ -1,5 +1,6 @@
 """Writes what a page says in one language: its messages, numbers, times and names."""
 
+from services.console.texts.alphabet import alphabetical
 from services.console.texts.catalogues import LANGUAGES, Language
 from services.console.texts.escaping import escaped
 from services.console.texts.markdown import write_markdown
@@ -13,6 +14,7 @@ __all__ = [
     "Language",
     "Row",
     "Texts",
+    "alphabetical",
     "escaped",
     "figure_row",
     "iso",

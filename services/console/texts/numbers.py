@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from persiantools import digits
 
 MINUS = "\N{MINUS SIGN}"
 LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
+
+_DECIMALS = 2
+_NOTHING = 1e-9
+"""A difference of two shares that is smaller is one of their last bits."""
 
 _PERSIAN = digits.EN_TO_FA_MAP | str.maketrans(",.", "\u066c\u066b")
 """Digits, and the marks that separate thousands and decimals."""
@@ -14,6 +20,13 @@ _PERSIAN = digits.EN_TO_FA_MAP | str.maketrans(",.", "\u066c\u066b")
 def write_digits(text: str, language: str) -> str:
     """Return a text with its digits, and the marks of numbers, as a language writes them."""
     return digits.en_to_fa(text) if language == "fa" else text
+
+
+def telling_decimals(value: float) -> int:
+    """Return how many decimals leave two digits of a small number: one link of a large register gains little."""
+    if abs(value) < _NOTHING:
+        return _DECIMALS
+    return max(_DECIMALS, 1 - math.floor(math.log10(abs(value))))
 
 
 def write_decimal(value: float, decimals: int, language: str) -> str:

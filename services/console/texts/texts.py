@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from services.console.texts.catalogues import LANGUAGES, Language, translations_of
 from services.console.texts.moments import iso, local_day, write_clock, write_day, write_months
-from services.console.texts.numbers import write_decimal, write_digits, write_percent
+from services.console.texts.numbers import telling_decimals, write_decimal, write_digits, write_percent
 from services.console.texts.words import WORDS
 from services.core.model import ENDLESS
 
@@ -92,8 +92,14 @@ class Texts:
         """Return a difference of shares in hundredths, with its sign."""
         if share is None:
             return self.none()
-        sign = "+" if share > 0 else ""
-        return self._data(share, sign + self.plain_number(100 * share, 2))
+        return self._data(share, f"{'+' if share > 0 else ''}{self._plain_points(share)}")
+
+    def gain(self, share: float) -> Markup:
+        """Return what an index gains in hundredths, without a sign."""
+        return self._data(share, self._plain_points(share))
+
+    def _plain_points(self, share: float) -> str:
+        return self.plain_number(100 * share, telling_decimals(100 * share))
 
     def number(self, value: float | None, decimals: int = 0) -> Markup:
         """Return a number with its value."""

@@ -42,6 +42,25 @@ def test_numbers_carry_their_value() -> None:
     assert "no value" in texts_of("en").percent(None)
 
 
+@pytest.mark.parametrize(
+    ("share", "english", "persian"),
+    [
+        (0.0079, "+0.79", "+۰٫۷۹"),
+        (0.25, "+25.00", "+۲۵٫۰۰"),
+        (0.0000123, "+0.0012", "+۰٫۰۰۱۲"),
+        (2.5e-7, "+0.000025", "+۰٫۰۰۰۰۲۵"),
+        (0.0, "0.00", "۰٫۰۰"),
+        (1e-17, "+0.00", "+۰٫۰۰"),
+        (-0.00004, "−0.0040", "\N{LEFT-TO-RIGHT MARK}−۰٫۰۰۴۰"),
+    ],
+)
+def test_a_small_gain_is_told_from_nothing(share: float, english: str, persian: str) -> None:
+    """The gain of one link among a million still has two digits."""
+    assert texts_of("en").points(share).striptags() == english
+    assert texts_of("fa").points(share).striptags() == persian
+    assert texts_of("en").gain(share).striptags() == english.removeprefix("+")
+
+
 def test_sizes_are_in_units_that_are_short() -> None:
     """Large sizes are in gigabytes and smaller ones in megabytes, in either language."""
     assert texts_of("en").size(11_811_160_064).striptags() == "11.8 GB"

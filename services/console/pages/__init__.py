@@ -19,7 +19,7 @@ from services.console.pages import (
     still,
     structure,
 )
-from services.console.pages.page import Content, File, NoSuchPageError, Page, Visit
+from services.console.pages.page import Content, File, NoSuchPageError, Page, Stream, Visit
 
 PAGES: tuple[Page, ...] = (
     government.PAGE,
@@ -43,4 +43,4 @@ PAGES: tuple[Page, ...] = (
 FILES: tuple[File, ...] = (*data.FILES, *feeds.FILES, *badges.FILES)
 """The files that are served as they are: data, feeds, badges."""
 
-__all__ = ["FILES", "PAGES", "Content", "File", "NoSuchPageError", "Page", "Visit"]
+__all__ = ["FILES", "PAGES", "Content", "File", "NoSuchPageError", "Page", "Stream", "Visit"]

@@ -6,11 +6,12 @@ import asyncio
 import csv
 import io
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 
 from services.console.pages.datasets import DATASETS, Dataset
-from services.console.pages.page import Content, File, Page, Visit
+from services.console.pages.page import Content, File, Page, Stream, Visit
 from services.console.queries import Export, read_export
 from services.console.texts import Row, iso
 from services.core.spreadsheets import cell
@@ -31,19 +32,44 @@ async def gather(visit: Visit) -> DataView:
     return DataView(tables, export)
 
 
-async def as_csv(dataset: Dataset, visit: Visit) -> Content:
+async def as_csv(dataset: Dataset, visit: Visit) -> Content | Stream:
     """Return a table as CSV (RFC 4180): a header, then one row per line."""
-    rows = await dataset.rows(visit)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, dataset.columns, lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
-    return Content("text/csv; charset=utf-8; header=present", text.getvalue())
+    return await _body(dataset, "text/csv; charset=utf-8; header=present", _csv(dataset, visit))
 
 
-async def as_json(dataset: Dataset, visit: Visit) -> Content:
+async def as_json(dataset: Dataset, visit: Visit) -> Content | Stream:
     """Return a table as JSON, with its description and the edition that it was made from."""
-    rows: list[Row] = await dataset.rows(visit)
+    return await _body(dataset, "application/json", _json(dataset, visit))
+
+
+async def _body(dataset: Dataset, media_type: str, pieces: AsyncIterator[str]) -> Content | Stream:
+    if dataset.is_long:
+        return Stream(media_type, pieces)
+    return Content(media_type, "".join([piece async for piece in pieces]))
+
+
+async def _batches(dataset: Dataset, visit: Visit) -> AsyncIterator[list[Row]]:
+    found = dataset.rows(visit)
+    if isinstance(found, AsyncIterator):
+        async for batch in found:
+            yield batch
+    else:
+        yield await found
+
+
+async def _csv(dataset: Dataset, visit: Visit) -> AsyncIterator[str]:
+    begun = False
+    async for rows in _batches(dataset, visit):
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, dataset.columns, lineterminator="\r\n")
+        if not begun:
+            writer.writeheader()
+        begun = True
+        writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
+        yield text.getvalue()
+
+
+async def _json(dataset: Dataset, visit: Visit) -> AsyncIterator[str]:
     edition = visit.edition
     document = {
         "name": dataset.name,
@@ -55,15 +81,27 @@ async def as_json(dataset: Dataset, visit: Visit) -> Content:
             "method_version": edition.method_version,
             "evidence_sequence": edition.evidence_sequence,
         },
-        "rows": rows,
     }
-    return Content("application/json", json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False))
+    before = json.dumps(document, ensure_ascii=False, indent=1).removesuffix("\n}") + ',\n "rows": ['
+    async for rows in _batches(dataset, visit):
+        lines = []
+        for row in rows:
+            lines.append(f"{before}\n  {json.dumps(row, ensure_ascii=False, allow_nan=False)}")
+            before = ","
+        yield "".join(lines)
+    yield f"{'' if before == ',' else before}\n ]\n}}\n"
 
 
 PAGE = Page("data", "/data", gather)
 
 FILES = tuple(
-    File(f"{dataset.name}.{suffix}", f"/data/{dataset.name}.{suffix}", partial(made, dataset), dataset.is_public)
+    File(
+        f"{dataset.name}.{suffix}",
+        f"/data/{dataset.name}.{suffix}",
+        partial(made, dataset),
+        dataset.is_public,
+        is_long=dataset.is_long,
+    )
     for dataset in DATASETS
     for suffix, made in (("csv", as_csv), ("json", as_json))
 )

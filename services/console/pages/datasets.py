@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from services.console.pages.page import NoSuchPageError, Visit
 from services.console.pages.trends import SPANS
@@ -14,17 +15,24 @@ from services.core.errors import ApiNotApplicableError
 from services.core.model import IndicatorKind
 
 _DAY = 86400
+_BATCH = 500
+"""Rows that are made without a rest: other pages wait for as long, some ten milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One table of data. ``about`` is a message that explains it; ``query`` lists the parameters of its address."""
+    """One table of data.
+
+    ``about`` is a message that explains it; ``query`` lists the parameters of its address. A table that ``is_long`` may
+    have as many rows as a register has links: it gives them in batches.
+    """
 
     name: str
     about: str
     columns: tuple[str, ...]
-    rows: Callable[[Visit], Awaitable[list[Row]]]
+    rows: Callable[[Visit], Awaitable[list[Row]] | AsyncIterator[list[Row]]]
     is_public: bool = True
+    is_long: bool = False
     query: tuple[str, ...] = ()
 
 
@@ -58,34 +66,48 @@ async def _agencies(visit: Visit) -> list[Row]:
     return rows
 
 
-async def _services(visit: Visit) -> list[Row]:
-    rows = await _kind(visit, IndicatorKind.SERVICE)
-    for row in rows:
-        one = visit.names.services.get(row["id"])
-        row |= {
-            "agency": one.agency if one else "",
-            "name_en": one.name_en if one else "",
-            "name_fa": one.name_fa if one else "",
-        }
-    return rows
+async def _services(visit: Visit) -> AsyncIterator[list[Row]]:
+    async for batch in _batches(visit.api.indicators(IndicatorKind.SERVICE, window_days=visit.window)):
+        yield [_service_row(visit, figure_row(figure_of(one))) for one in batch]
 
 
-async def _links(visit: Visit) -> list[Row]:
-    rows = []
-    async for status in visit.api.links(window_days=visit.window):
-        link = status.link
-        row = figure_row(figure_of(status.indicator)) if status.HasField("indicator") else {"id": link.id}
-        rows.append(
-            {
-                **row,
-                "service": link.service,
-                "consumer": link.consumer,
-                "provider": link.provider,
-                "data_item": link.data_item,
-                "absent": link.absent,
-            }
-        )
-    return rows
+def _service_row(visit: Visit, row: Row) -> Row:
+    one = visit.names.services.get(row["id"])
+    return {
+        **row,
+        "agency": one.agency if one else "",
+        "name_en": one.name_en if one else "",
+        "name_fa": one.name_fa if one else "",
+    }
+
+
+async def _links(visit: Visit) -> AsyncIterator[list[Row]]:
+    async for batch in _batches(visit.api.links(window_days=visit.window)):
+        yield [_link_row(status) for status in batch]
+
+
+def _link_row(status: Any) -> Row:
+    link = status.link
+    row = figure_row(figure_of(status.indicator)) if status.HasField("indicator") else {"id": link.id}
+    return {
+        **row,
+        "service": link.service,
+        "consumer": link.consumer,
+        "provider": link.provider,
+        "data_item": link.data_item,
+        "absent": link.absent,
+    }
+
+
+async def _batches(messages: AsyncIterator[Any]) -> AsyncIterator[list[Any]]:
+    """Yield messages in lists, at least one of them."""
+    batch: list[Any] = []
+    async for one in messages:
+        batch.append(one)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    yield batch
 
 
 async def _pairs(visit: Visit) -> list[Row]:
@@ -256,6 +278,7 @@ DATASETS = (
         (*FIGURE_COLUMNS, "agency", *_NAMES),
         _services,
         is_public=False,
+        is_long=True,
         query=("window",),
     ),
     Dataset(
@@ -264,6 +287,7 @@ DATASETS = (
         (*FIGURE_COLUMNS, "service", "consumer", "provider", "data_item", "absent"),
         _links,
         is_public=False,
+        is_long=True,
         query=("window",),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,14 +92,24 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A body too long to be held whole: its media type and its text in pieces, at least one."""
+
+    type: str
+    pieces: AsyncIterator[str]
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """A file that is served at ``path`` in no language of its own, such as data, a feed or a badge.
 
-    ``is_framed`` says whether pages of other sites may show it.
+    ``is_framed`` says whether pages of other sites may show it. A file that ``is_long`` is gathered as a Stream, and
+    sent as it is made.
     """
 
     name: str
     path: str
-    gather: Callable[[Visit], Awaitable[Content]]
+    gather: Callable[[Visit], Awaitable[Content | Stream]]
     is_public: bool = True
     is_framed: bool = False
+    is_long: bool = False

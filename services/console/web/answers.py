@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.client import Client
-from services.console.pages import Content, File, NoSuchPageError, Page, Visit
+from services.console.pages import Content, File, NoSuchPageError, Page, Stream, Visit
 from services.console.queries import EditionFeed, RoundFiles
 from services.console.texts import LANGUAGES
 from services.console.web.assets import Assets
@@ -25,6 +25,7 @@ from services.console.web.languages import language_of
 from services.console.web.metrics import ConsoleMetrics
 from services.console.web.readers import OPEN, SIGNED, Reader, reader_of
 from services.console.web.rendering import render
+from services.console.web.streaming import streamed
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiNotFoundError, ApiUnavailableError
 from services.core.pages import accepts_gzip
 
@@ -85,13 +86,22 @@ class Pages:
         if request.headers.get("if-none-match") == etag:
             self._metrics.served(page.name, 304)
             return Response(status_code=304, headers=self._headers(page, etag))
+        try:
+            return await self._new(request, page, frame, reader, key, etag)
+        except (NoSuchPageError, ApiNotFoundError, ApiForbiddenError, ApiNotApplicableError, *_LATE) as error:
+            if isinstance(error, _LATE):
+                return self._old(request, failure, page, kept)
+            return self.explain(failure, 404, unlisted=isinstance(error, ApiNotApplicableError))
+
+    async def _new(
+        self, request: Request, page: Page | File, frame: Frame, reader: Reader, key: str, etag: str
+    ) -> Response:
+        """Return the page of this edition, made unless it is kept already."""
+        if isinstance(page, File) and page.is_long:
+            return await self._streamed(request, page, self._visit(frame, reader, request.path_params), etag)
+        kept = self._cache.find(key)
         if kept is None or kept.etag != etag:
-            try:
-                kept = await self._made(key, etag, frame, page, reader, request.path_params)
-            except (NoSuchPageError, ApiNotFoundError, ApiForbiddenError, ApiNotApplicableError, *_LATE) as error:
-                if isinstance(error, _LATE):
-                    return self._old(request, failure, page, kept)
-                return self.explain(failure, 404, unlisted=isinstance(error, ApiNotApplicableError))
+            kept = await self._made(key, etag, frame, page, reader, request.path_params)
         return self._send(request, page, kept)
 
     def _old(self, request: Request, frame: Frame, page: Page | File, kept: KeptPage | None) -> Response:
@@ -163,9 +173,28 @@ class Pages:
     async def _make(
         self, etag: str, frame: Frame, page: Page | File, reader: Reader, path: Mapping[str, str]
     ) -> KeptPage:
+        visit = self._visit(frame, reader, path)
+        with self._metrics.making(page.name):
+            async with asyncio.timeout(GATHER_SECONDS):
+                view = await page.gather(visit)
+            if isinstance(view, Content):
+                return self._kept(view.text, etag, view.type)
+            return self._kept(render(frame, page.name, view=view), etag)
+
+    async def _streamed(self, request: Request, page: File, visit: Visit, etag: str) -> Response:
+        """Return a file that is sent as it is made, once its first piece is there. It is too long to be kept."""
+        with self._metrics.making(page.name):
+            async with asyncio.timeout(GATHER_SECONDS):
+                made = await page.gather(visit)
+                assert isinstance(made, Stream)
+                answer = await streamed(request, made, self._headers(page, etag))
+        self._metrics.served(page.name, answer.status_code)
+        return answer
+
+    def _visit(self, frame: Frame, reader: Reader, path: Mapping[str, str]) -> Visit:
         assert frame.names is not None
         assert frame.edition is not None
-        visit = Visit(
+        return Visit(
             api=self._api if self._site.audience == OPEN else self._api.on_behalf_of(frame.role),
             names=frame.names,
             edition=frame.edition,
@@ -179,12 +208,6 @@ class Pages:
             round_files=self._site.round_files,
             open_data=self._site.open_data,
         )
-        with self._metrics.making(page.name):
-            async with asyncio.timeout(GATHER_SECONDS):
-                view = await page.gather(visit)
-            if isinstance(view, Content):
-                return self._kept(view.text, etag, view.type)
-            return self._kept(render(frame, page.name, view=view), etag)
 
     def _kept(self, text: str, etag: str, media_type: str = _HTML) -> KeptPage:
         body = text.encode()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
@@ -11,9 +12,12 @@ from playwright.async_api import Browser, Page
 
 from services.console.texts import LANGUAGES
 from services.core.model import Review
+from services.register.directory import load_register
 from tests.support.cases.api.blocks import blocks_of
+from tests.support.cases.api.server import Api
 from tests.support.console.browser import serving
 from tests.support.console.case import NAMED_PAGES, Console
+from tests.support.registers import write_register
 from tests.support.values.findings import SINCE, finding
 
 _RULES = {
@@ -70,6 +74,27 @@ async def test_axe_finds_nothing(console: Console, browser: Browser, code: str) 
                     ]
         assert errors == []
     assert found == []
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+async def test_long_names_do_not_widen_a_page(
+    api: Api, make_console: Any, browser: Browser, tmp_path: Path, code: str
+) -> None:
+    """Names without a space, as catalogues of services have them, are broken where a phone has no room for them."""
+    register = write_register(
+        tmp_path / "named",
+        agencies_csv=("Tax Office,سازمان امور مالیاتی", f"{'Tax_Office' * 6},{'سازمان_امور_مالیاتی' * 6}"),
+        services_csv=("Title deed,سند مالکیت", f"{'Title_deed' * 6},{'سند_مالکیت' * 6}"),
+        policy_yaml=("name_en: Country, name_fa: کشور", f"name_en: {'Country' * 9}, name_fa: {'کشور_' * 12}"),
+    )
+    api.take_register(load_register(register))
+    wide = []
+    async with serving(await make_console()) as base:
+        page = await browser.new_page(viewport={"width": 320, "height": 800})
+        for path in NAMED_PAGES:
+            await page.goto(f"{base}/{code}{path}")
+            wide += [] if await _no_sideways(page) else [path]
+    assert wide == []
 
 
 async def test_from_the_headline_to_the_evidence_by_keyboard(console: Console, browser: Browser) -> None:

@@ -60,7 +60,7 @@ async def test_an_open_page_that_is_gone_says_so(console: Console, browser: Brow
 async def test_an_open_page_says_that_it_cannot_be_renewed(
     console: Console, browser: Browser, *, proxied: bool
 ) -> None:
-    """While the console does not answer, or a proxy answers in its place, an open page says that it stands still."""
+    """While the console does not answer, or a proxy answers in its place, an open page says so where its reader is."""
 
     async def away(route: Route) -> None:
         if proxied:
@@ -70,10 +70,14 @@ async def test_an_open_page_says_that_it_cannot_be_renewed(
 
     async with serving(console) as base:
         page = await _opened(browser, f"{base}/fa/")
+        await page.locator("footer a").first.focus()
         await page.route("**/fa/", away)
         note = page.locator("[data-unreached]")
         await note.locator(".notice").wait_for(timeout=_PATIENCE)
         assert await note.inner_text() == await note.get_attribute("data-unreached")
+        assert (
+            await note.evaluate("note => note.getBoundingClientRect().top") >= 0
+        )  # although the reader is at the foot
         assert await page.locator("[data-part=answer]").count() == 1
         await page.unroute("**/fa/", away)
         await note.locator(".notice").wait_for(state="detached", timeout=_PATIENCE)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib.util
+import os
 import runpy
 import sys
 from typing import Annotated
@@ -22,6 +24,9 @@ from services.core.errors import InputError, PeyvandError
 
 _ALLOCATIONS_PER_COLLECTION = 50_000
 """Commands keep most objects until they end: garbage collection every 700 objects takes a twentieth of their time."""
+
+_NOT_WRITTEN = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What writing to a pipe, to a file or to a terminal fails with when nothing is wrong with the command."""
 
 COMPONENTS = ("prober", "collector", "scorer", "archive", "api", "console", "sandbox")
 
@@ -64,12 +69,30 @@ def main() -> None:
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     try:
         app(prog_name="peyvand")
-    except InputError as error:
-        print(error.report(), file=sys.stderr)
+    except (PeyvandError, OSError, ExceptionGroup) as error:
+        _report(error)
         sys.exit(1)
-    except PeyvandError as error:
-        print(f"peyvand: {error}", file=sys.stderr)
-        sys.exit(1)
+
+
+def _report(error: Exception) -> None:
+    """Print a failure that a person can do something about. Raises the error if it is another one.
+
+    Commands print within groups of tasks, which raise their failures as a group.
+    """
+    first: Exception = error
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    if isinstance(first, OSError) and first.errno in _NOT_WRITTEN:
+        # Python would write what is left in the buffer when it ends, and report that this failed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if first.errno != errno.EPIPE:  # the reader of the pipe has seen enough, as `head` has
+            print(f"peyvand: {first.filename or 'its output'} cannot be written: {first.strerror}", file=sys.stderr)
+    elif isinstance(first, InputError):
+        print(first.report(), file=sys.stderr)
+    elif isinstance(first, PeyvandError):
+        print(f"peyvand: {first}", file=sys.stderr)
+    else:
+        raise error
 
 
 def _is_archive_command(words: list[str]) -> bool:

@@ -58,6 +58,8 @@ def _become(
         opened = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOCTTY)
         os.dup2(opened, number)
         os.close(opened)
+    # What the server knows of its own streams, such as whether they are files, is not true of these.
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)

@@ -51,11 +51,12 @@ async def in_terminal(columns: int, *arguments: str) -> str:
         return written
 
     reading = asyncio.ensure_future(asyncio.to_thread(read))
-    assert await asyncio.to_thread(process.wait, DEADLINE) == 0
+    code = await asyncio.to_thread(process.wait, DEADLINE)
     os.close(follower)
-    written = await reading
+    written = (await reading).decode()
     os.close(leader)
-    return written.decode()
+    assert code == 0, written
+    return written
 
 
 async def test_one_target_is_explained(tmp_path: Path) -> None:

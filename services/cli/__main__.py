@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import importlib.util
+import io
 import os
 import runpy
 import sys
@@ -67,6 +68,8 @@ def main() -> None:
         _run_component(sys.argv[1])
         return
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a locale may have no Persian, and no marks of probes
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="peyvand")
     except (PeyvandError, OSError, ExceptionGroup) as error:

@@ -18,12 +18,13 @@ COMMANDS = (["probe", "REGISTER", "--json"], ["probe", "REGISTER"], ["register",
 """The first prints within a group of tasks."""
 
 
-def _printing_to(stdout: int | IO[bytes], words: list[str], folder: Path) -> tuple[int, str]:
+def _printing_to(stdout: int | IO[bytes], words: list[str], folder: Path, **environment: str) -> tuple[int, str]:
     """Run a command that prints there; return its exit code and its errors."""
     register = str(write_register(folder / "register", base="http://127.0.0.1:9"))
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", *(register if word == "REGISTER" else word for word in words)],
         cwd=ROOT,
+        env={**os.environ, **environment},
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,3 +51,11 @@ def test_a_full_disk(tmp_path: Path, words: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         code, errors = _printing_to(full, words, tmp_path)
     assert (code, errors) == (1, "peyvand: its output cannot be written: No space left on device\n")
+
+
+def test_a_locale_without_the_characters(tmp_path: Path) -> None:
+    """What the encoding of the output lacks is escaped."""
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        assert _printing_to(file, ["probe", "REGISTER", "--explain"], tmp_path, PYTHONIOENCODING="latin-1") == (0, "")
+    assert b"\\u2717" in output.read_bytes()

@@ -36,7 +36,8 @@ class LogFile:
             with self._reopened() as stream:
                 yield stream
         except OSError as error:
-            raise InputError("the exchange log", [Fault(path_text(self.path), 0, 0, str(error.strerror))]) from error
+            reason = error.strerror or "a pipe cannot be read from the beginning again: save what it gives as a file"
+            raise InputError("the exchange log", [Fault(path_text(self.path), 0, 0, reason)]) from error
         except UnreadableError as error:
             raise InputError("the exchange log", [Fault(path_text(self.path), 0, 0, str(error))]) from error
 

@@ -36,13 +36,22 @@ case $runbooks in
 esac
 mkdir -p "$folder/nats" "$folder/users"
 
+# Runs openssl, which tells its progress on stderr, and shows what it says where it fails.
+ssl() {
+  said=$(openssl "$@" 2>&1) || {
+    echo "$0: \`openssl $1\` failed${names:+, for HOSTS as $names}: $said" >&2
+    exit 1
+  }
+}
+
+names=
 authority=$folder/authority
 if [ ! -e "$folder/nats/server.pem" ]; then
   if [ ! -e "$authority/ca.pem" ] && [ ! -e "$folder/ca.pem" ] && [ ! -e "$folder/nats/ca.pem" ]; then
     mkdir -p "$authority"
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=Peyvand bus authority" \
+    ssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=Peyvand bus authority" \
       -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
-      -keyout "$authority/ca.key" -out "$authority/ca.pem" 2>/dev/null
+      -keyout "$authority/ca.key" -out "$authority/ca.pem"
   fi
   for trusted in "$folder/ca.pem" "$folder/nats/ca.pem"; do
     if [ -e "$trusted" ] && ! openssl verify -CAfile "$trusted" "$authority/ca.pem" >/dev/null 2>&1; then
@@ -51,17 +60,18 @@ if [ ! -e "$folder/nats/server.pem" ]; then
       exit 1
     fi
   done
-  names=
   for host in ${HOSTS:-nats-1 nats-2 nats-3 localhost 127.0.0.1}; do
     case $host in *:*) kind=IP ;; *[!0-9.]*) kind=DNS ;; *) kind=IP ;; esac
     names=$names${names:+,}$kind:$host
   done
-  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=Peyvand bus" \
-    -keyout "$folder/nats/server.key" -out "$authority/server.csr" 2>/dev/null
+  ssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=Peyvand bus" \
+    -keyout "$authority/server.key" -out "$authority/server.csr"
   printf 'basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=%s\n' "$names" \
     >"$authority/server.ext"
-  openssl x509 -req -in "$authority/server.csr" -CA "$authority/ca.pem" -CAkey "$authority/ca.key" -days 397 \
-    -extfile "$authority/server.ext" -out "$folder/nats/server.pem" 2>/dev/null
+  ssl x509 -req -in "$authority/server.csr" -CA "$authority/ca.pem" -CAkey "$authority/ca.key" -days 397 \
+    -extfile "$authority/server.ext" -out "$authority/server.pem"
+  mv "$authority/server.key" "$folder/nats/server.key"
+  mv "$authority/server.pem" "$folder/nats/server.pem"
 fi
 for ours in "$folder/ca.pem" "$folder/nats/ca.pem" "$authority/ca.pem"; do [ ! -e "$ours" ] || break; done
 for trusted in "$folder/ca.pem" "$folder/nats/ca.pem"; do [ -e "$trusted" ] || cp "$ours" "$trusted"; done
@@ -88,7 +98,7 @@ mkdir -p "$folder/archive"
   "$peyvand" archive key "${ARCHIVE:-peyvand.invalid/archive}" "$folder/archive/archive.key" >"$folder/archive/archive.pub"
 
 mkdir -p "$folder/alertmanager" "$folder/grafana"
-[ -e "$folder/grafana/password" ] || openssl rand -hex 16 >"$folder/grafana/password"
+[ -s "$folder/grafana/password" ] || openssl rand -hex 16 >"$folder/grafana/password"
 for name in pages tickets; do
   variable=$(echo $name | tr a-z A-Z)_URL
   url=$(eval "echo \"\${$variable:-}\"")

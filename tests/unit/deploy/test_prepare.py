@@ -174,6 +174,32 @@ def test_a_certificate_is_made_anew(tmp_path: Path, real: Path, first: Path) -> 
     assert names.get_values_for_type(x509.IPAddress) == [ip_address("192.0.2.10"), ip_address("2001:db8::a")]
 
 
+def test_a_name_that_no_certificate_holds_is_refused(tmp_path: Path, first: Path) -> None:
+    """The script says which HOSTS a certificate cannot hold, and why. The key of the servers' certificate stays."""
+    shutil.copytree(first, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "nats" / "server.pem").unlink()
+    key = _files(tmp_path, "nats/server.key")
+    refused = _prepare(tmp_path, HOSTS="localhost bus.example.org,192.0.2.10")
+    assert refused.returncode == 1
+    assert "failed, for HOSTS as DNS:localhost,DNS:bus.example.org,192.0.2.10: " in refused.stderr
+    assert _files(tmp_path, "nats/server.key") == key
+    _prepared(tmp_path, HOSTS="localhost 192.0.2.10")
+    assert _files(tmp_path, "nats/server.key") != key
+
+
+def test_a_host_without_openssl_is_told_so(tmp_path: Path) -> None:
+    """Where openssl is missing, as in a small image, the script says so and creates no certificate."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("cat", "dirname", "id", "mkdir"):
+        (tools / name).symlink_to(program(name, "coreutils"))
+    refused = _prepare(tmp_path / "secrets", PATH=str(tools))
+    assert refused.returncode == 1
+    assert "`openssl req` failed: " in refused.stderr
+    assert "not found" in refused.stderr
+    assert not list((tmp_path / "secrets").rglob("*.pem"))
+
+
 def test_without_names_there_are_main_and_xroad(first: Path) -> None:
     """The first call without names creates the users of one vantage, main, and one bus, xroad."""
     assert _subjects(first) == {"main", "xroad"}

@@ -68,6 +68,7 @@ def main() -> None:
         _run_component(sys.argv[1])
         return
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # otherwise gRPC reports failed handshakes to stderr as well
     if isinstance(sys.stdout, io.TextIOWrapper):  # a locale may have no Persian, and no marks of probes
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -51,17 +51,34 @@ _INTERRUPTED = (
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 )
 
-# What gRPC's own refusals mean, which have no sentence of the api.
+# What gRPC's own refusals mean, which have no sentence of the api. UNAVAILABLE has several meanings.
 _SENTENCES = {
     grpc.StatusCode.CANCELLED: "ended the call: try again, or ask another",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "takes no more calls at the moment: try again later",
-    grpc.StatusCode.UNAVAILABLE: "does not answer: start it, or ask another",
 }
 
 
 def _pause() -> float:
     # Random, so that the watchers of a restarted api do not all come back at once.
     return random.uniform(1.0, 5.0)  # noqa: S311  # spread, not secrecy
+
+
+def _why_unavailable(details: str) -> str:
+    """Return what is wrong with a connection, by the words with which gRPC describes it."""
+    if "CERTIFICATE_VERIFY_FAILED" in details or "Verification Check failed" in details:
+        return (
+            "shows a certificate that is not trusted here, or is of another name: name its authority (PEYVAND_API_CA)"
+        )
+    if "handshake failed" in details:
+        return "does not speak TLS as it was asked to: ask it without tls://, or see its log"
+    if "Failed parsing HTTP/2" in details:
+        return "answers as something else than an api, such as the console: ask another"
+    if "failed to connect" in details and "Socket closed" in details:
+        return (
+            "closes the connection: it may require TLS (tls://HOST:PORT), or a certificate (PEYVAND_API_CERTIFICATE, "
+            "PEYVAND_API_KEY)"
+        )
+    return "does not answer: start it, or ask another"
 
 
 class _Page(Protocol):
@@ -142,6 +159,8 @@ class Calls:
             return kind(f"api at {self.address}: {status.message}", info.reason if known else "")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return kind(f"api at {self.address} did not answer within {self.timeout:g} s: try again, or ask another")
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return kind(f"api at {self.address} {_why_unavailable(error.details() or '')}")
         if code in _SENTENCES:
             return kind(f"api at {self.address} {_SENTENCES[code]}")
         return ApiError(f"what answers at {self.address} is no api of ours ({code.name}): ask another")

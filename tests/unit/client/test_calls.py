@@ -49,11 +49,27 @@ async def test_a_refusal_is_an_error_of_ours(api, client, call, error, reason):
     assert "\n" not in str(refused.value)
 
 
+async def _greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as a web server until the client has gone."""
+    await reader.readline()
+    writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    await reader.read()
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_an_api_that_is_not_there_is_told_apart(port):
-    """No server, a silent server and another server each have their own sentence."""
+    """No server, a web server, a silent server and another server each have their own sentence."""
     async with connect(f"127.0.0.1:{port()}", timeout=DEADLINE) as client:
         with pytest.raises(ApiUnavailableError, match=r"does not answer: start it, or ask another$"):
             await client.register()
+    async with await asyncio.start_server(_greet, "127.0.0.1", 0) as greeter:
+        address = f"127.0.0.1:{greeter.sockets[0].getsockname()[1]}"
+        async with connect(address, timeout=DEADLINE) as client:
+            with pytest.raises(
+                ApiUnavailableError, match=r"answers as something else than an api, such as the console"
+            ):
+                await client.register()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with connect(f"127.0.0.1:{silent.getsockname()[1]}", timeout=0.2) as client:
             with pytest.raises(ApiUnavailableError, match=r"did not answer within 0.2 s: try again, or ask another$"):

@@ -150,9 +150,21 @@ async def test_over_tls_a_certificate_is_shown(secured):
     files = TlsFiles(authority, certificate, key)
     async with connect(f"tls://127.0.0.1:{secured.port}", timeout=DEADLINE, tls=files) as client:
         assert [one.id async for one in client.services()] == ["tax-clearance"]
-    async with connect(f"tls://127.0.0.1:{secured.port}", timeout=DEADLINE, tls=TlsFiles(authority)) as client:
-        with pytest.raises(ApiUnavailableError):
-            await client.register()
+
+
+async def test_a_refused_connection_says_what_it_lacks(secured, api):
+    """Without the authority, the certificate or TLS, and with TLS that the api does not speak, the error says what to change."""
+    authority = Path(secured.authority.reference.removeprefix("file:"))
+    encrypted = f"tls://127.0.0.1:{secured.port}"
+    for address, files, sentence in (
+        (encrypted, TlsFiles(), r"is not trusted here, or is of another name: name its authority \(PEYVAND_API_CA\)$"),
+        (encrypted, TlsFiles(authority), r"or a certificate \(PEYVAND_API_CERTIFICATE, PEYVAND_API_KEY\)$"),
+        (encrypted.removeprefix("tls://"), TlsFiles(), r"it may require TLS \(tls://HOST:PORT\)"),
+        (f"tls://{api.address}", TlsFiles(), "ask it without tls://, or see its log$"),
+    ):
+        async with connect(address, timeout=DEADLINE, tls=files) as client:
+            with pytest.raises(ApiUnavailableError, match=sentence):
+                await client.register()
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def _report(error: Exception) -> None:
 
 def _is_archive_command(words: list[str]) -> bool:
     """Return whether it is a command about a dataset; `peyvand archive` with flags runs the component of that name."""
-    return words[0] == "archive" and words[1:2] != [] and words[1] in archive.COMMANDS
+    return words[0] == "archive" and words[1:2] != [] and (words[1] == "--help" or not words[1].startswith("-"))
 
 
 def _run_component(name: str) -> None:

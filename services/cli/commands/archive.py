@@ -21,9 +21,6 @@ app = command_group(
     epilog="With flags of its own, such as --archive-key, it runs the archive: see docs/settings.md.",
 )
 
-COMMANDS = ("key", "prove", "verify", "witness", "--help")
-"""Words after ``peyvand archive`` that are commands; everything else is flags of the component."""
-
 Dataset = Annotated[str, typer.Argument(help="Folder or address of the dataset, such as s3://bucket/path.")]
 LogKey = Annotated[
     str,

@@ -110,6 +110,15 @@ def test_a_component_reads_its_own_flags() -> None:
     assert "--spool-limit" in done.stdout
 
 
+def test_a_misspelt_command_of_the_archive_is_named() -> None:
+    """`peyvand archive verfy DATASET` names the command that does not exist, not the flags of the component."""
+    command = [sys.executable, "-m", "services.cli", "archive", "verfy", "dataset"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "No such command 'verfy'" in done.stderr
+    assert "--oidc" not in done.stderr
+
+
 @pytest.mark.parametrize("component", ["prober", "collector", "scorer", "archive", "api"])
 def test_components_load_nothing_that_they_have_no_use_for(component: str) -> None:
     """No component loads nats-py's package for WebSockets or the parts of numpy that scipy would load, and only the api

@@ -118,7 +118,9 @@ class ServerPoller:
     async def _shorten(
         self, server: SecurityServerClient, error: SourceError, span: RecordSpan, missing: RecordSpan
     ) -> None:
-        """Request half as many seconds from now on. Raises the error if that does not help."""
+        """Request half as many seconds from now on. Raises the error if that does not help, or not at once."""
+        if error.failure == "timeout" and span.seconds > 1:
+            self._seconds = span.seconds // 2  # over a slow line, fewer records may come in time
         if not _may_depend_on_span(error):
             raise error
         if span.seconds > 1:

@@ -11,7 +11,7 @@ import pytest
 from services.collector.config import XroadSource
 from services.collector.xroad import client as xroad_client
 from services.collector.xroad.client import SecurityServerClient
-from tests.support.cases.sources.polling import CLIENT, SERVER, ailing, broken, pulling, record
+from tests.support.cases.sources.polling import CLIENT, SERVER, ailing, broken, pulling, record, slow
 from tests.support.servers.http_server import answer, forever, serving
 from tests.support.servers.security_server import Logbook, fault, multipart, soap
 
@@ -166,6 +166,18 @@ async def test_a_slow_server_is_given_up_at_the_deadline(pulling):
     for handler in (forever, drips):
         async with serving(handler) as server, pulling(server.url(), timeout=0.3) as pulled:
             assert pulled.failures() == [("timeout", "it did not answer within 0.3 s")]
+
+
+async def test_a_server_over_a_slow_line_is_read_in_parts(pulling):
+    """When so many records do not come in time, half as many seconds are requested next; in the end all are read."""
+    book = Logbook([record(n, 100 + 30 * n) for n in range(100)])
+    async with (
+        serving(slow(book, 1000)) as server,
+        pulling(server.url(), rounds=20, timeout=0.5, history=4000.0) as pulled,
+    ):
+        assert await pulled.exchanges() == 100
+        assert pulled.sample("peyvand_exchange_source_failures_total", source="ss1", failure="timeout") >= 2
+        assert pulled.sample("peyvand_exchange_skipped_seconds_total", source="ss1") == 0
 
 
 async def test_an_answer_without_end_is_cut(pulling):

@@ -17,12 +17,12 @@ from services.collector.intake import Intake
 from services.collector.ledger.executor import LedgerExecutor
 from services.collector.metrics import CollectorMetrics
 from services.collector.xroad.poller import ServerPoller
-from tests.support.servers.http_server import answer
+from tests.support.servers.http_server import answer, forever
 from tests.support.servers.security_server import multipart, soap
 from tests.support.values.exchange_records import record as raw
 from tests.support.waiting import DEADLINE
 
-__all__ = ["CLIENT", "SERVER", "Pulled", "ailing", "broken", "pulling", "record"]
+__all__ = ["CLIENT", "SERVER", "Pulled", "ailing", "broken", "pulling", "record", "slow"]
 
 CLIENT, SERVER = "IR/GOV/1/monitor", "IR/GOV/100/ss%2F1"
 
@@ -93,12 +93,27 @@ def broken(change):
     return answer(200, multipart(envelope, change(gzip.compress(b'{"records": [{}]}'))))
 
 
+def _span(request):
+    """Return the first and the last second that are requested."""
+    envelope = etree.fromstring(request.body)
+    return (int(envelope.findtext(f".//{{*}}{name}", "")) for name in ("recordsFrom", "recordsTo"))
+
+
+def slow(book, seconds):
+    """Return a server that never answers when more seconds are requested."""
+
+    async def answers(request, writer):
+        first, last = _span(request)
+        await (book if last - first < seconds else forever)(request, writer)
+
+    return answers
+
+
 def ailing(book, bad, ill):
     """Return a server whose answers fail if they cover any of these seconds."""
 
     async def answers(request, writer):
-        envelope = etree.fromstring(request.body)
-        first, last = (int(envelope.findtext(f".//{{*}}{name}", "")) for name in ("recordsFrom", "recordsTo"))
+        first, last = _span(request)
         if any(first <= second <= last for second in bad):
             book.calls += 1
             writer.write(ill)

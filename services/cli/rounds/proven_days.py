@@ -63,7 +63,7 @@ def _proven(storage: Storage, day: str, key: VerifierKey, faults: list[Fault]) -
     except (StateError, ValueError) as error:
         faults.append(Fault(_manifest_name(day), 0, 0, str(error)))
         return
-    if manifest.day != day:
+    if not isinstance(manifest, Manifest) or manifest.day != day:
         faults.append(Fault(_manifest_name(day), 0, 0, f"it is not the manifest of {day}"))
     elif unproven := proof.faults(leaf, [key]):
         faults += [Fault(_proof_name(day), 0, 0, fault) for fault in unproven]

@@ -3,6 +3,7 @@
 from services.dataset.days.batches import run_faults
 from services.dataset.days.days import EvidenceDays, SealedMessages
 from services.dataset.days.history import LogFiles, manifests
+from services.dataset.days.key_changes import KeyChange, KeyChangeError, key_changes, key_in_force
 from services.dataset.days.manifest import BatchRun, Manifest, SealedFile, StreamSpan, read_leaf
 from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import SealedDay, Sealer, SealingContext
@@ -27,6 +28,8 @@ __all__ = [
     "BatchRun",
     "DamagedSegmentError",
     "EvidenceDays",
+    "KeyChange",
+    "KeyChangeError",
     "LogFiles",
     "Manifest",
     "SealedDay",
@@ -41,6 +44,8 @@ __all__ = [
     "counted",
     "damaged_segments",
     "drop_uncommitted",
+    "key_changes",
+    "key_in_force",
     "list_segments",
     "manifests",
     "read_leaf",

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.core.errors import StateError
+from services.dataset.days.key_changes import KeyChange, KeyChangeError, key_changes
 from services.dataset.days.manifest import Manifest, read_leaf
-from services.dataset.log import Checkpoint, LogProof, SigningKey, VerifierKey, inclusion_proof, leaf_hash, root
+from services.dataset.log import LOG, Checkpoint, LogProof, SigningKey, VerifierKey, inclusion_proof, leaf_hash, root
 from services.dataset.storage import Storage
 
 _LEAVES: Final = "log/entries"
@@ -23,7 +24,7 @@ class LogFiles:
     def leaves(self) -> list[bytes]:
         """Return the content of every leaf, in order. Raises StateError when one is missing between others."""
         names = self._storage.names(_LEAVES)
-        if names != [_leaf_name(number) for number in range(len(names))]:
+        if names != [leaf_name(number) for number in range(len(names))]:
             raise StateError(f"{_LEAVES} in {self._storage.address} does not have every leaf of the log")
         return [self._storage.read(name) for name in names]
 
@@ -48,12 +49,36 @@ class LogFiles:
     def append(self, leaf: bytes, key: SigningKey) -> Checkpoint:
         """Add a leaf and sign all of them. The leaf is written before the checkpoint that covers it.
 
-        Signing is refused if the leaves do not begin with those of the existing checkpoint, or if the key has not signed it.
+        Signing is refused if the leaves do not begin with those of the existing checkpoint, if the key has not signed it, or
+        if it is no longer the key of the log.
         """
         self.sign(key)
         leaves = self.leaves()
-        self._storage.write(_leaf_name(len(leaves)), leaf)
+        self._storage.write(leaf_name(len(leaves)), leaf)
         return self._sign([*leaves, leaf], key)
+
+    def change_key(self, former: SigningKey, new: SigningKey) -> Checkpoint:
+        """Add a leaf from which on the ``new`` key signs, and sign all leaves with both keys. Nobody else may append.
+
+        Finish it where a crash interrupted it. Signing is refused as in ``append``, for the ``former`` key.
+        """
+        if new.public == former.public or (new.name, new.kind) != (former.name, LOG):
+            raise StateError(
+                f"the new key must be another key of a log of the name {former.name}: make it with `peyvand archive key`"
+            )
+        leaves, checkpoint = self.read()
+        if leaves and leaves[-1] == KeyChange.of(former, new.public, leaves[:-1]).leaf():
+            if checkpoint and checkpoint.size == len(leaves):
+                self.sign(new)
+                return checkpoint
+            self._check(leaves[:-1], checkpoint, former.public)
+        else:
+            if self.sign(former) is None:
+                raise StateError(f"{self._storage.address} has no sealed day: start its archive with the new key")
+            leaf = KeyChange.of(former, new.public, leaves).leaf()
+            self._storage.write(leaf_name(len(leaves)), leaf)
+            leaves.append(leaf)
+        return self._sign(leaves, former, new)
 
     def sign(self, key: SigningKey) -> Checkpoint | None:
         """Sign a leaf that a crash left without a checkpoint; return the checkpoint over all leaves.
@@ -61,22 +86,8 @@ class LogFiles:
         Who may write to the storage does not have the key, so what a crash cannot leave is refused.
         """
         leaves, checkpoint = self.leaves(), self.checkpoint()
-        signed = checkpoint.size if checkpoint else 0
-        where = f"the log in {self._storage.address}"
-        if checkpoint:
-            self._check_signature(checkpoint, key.public)
-            if signed > len(leaves) or root([leaf_hash(leaf) for leaf in leaves[:signed]]) != checkpoint.root:
-                raise StateError(
-                    f"{where} does not begin with the {signed} leaves of its checkpoint: it was changed or restored from "
-                    "an older copy; restore all of it"
-                )
-        if signed == len(leaves):
+        if self._check(leaves, checkpoint, key.public) == len(leaves):
             return checkpoint
-        if signed + 1 < len(leaves):
-            raise StateError(
-                f"{where} has {len(leaves) - signed} leaves after its checkpoint of {signed}, and a crash leaves one: "
-                "restore all of it"
-            )
         self._check_order(leaves)
         return self._sign(leaves, key)
 
@@ -86,6 +97,38 @@ class LogFiles:
             raise StateError(f"no checkpoint in {self._storage.address} has leaf {index}")
         hashes = [leaf_hash(leaf) for leaf in leaves[: checkpoint.size]]
         return LogProof(index, tuple(inclusion_proof(hashes, index)), checkpoint)
+
+    def require_key(self, leaves: Sequence[bytes], key: VerifierKey) -> None:
+        """Raise StateError when the leaves of the log name another key after this one."""
+        try:
+            changes = key_changes(leaves)
+        except KeyChangeError as error:
+            raise StateError(f"{leaf_name(error.index)} in {self._storage.address} cannot be read: {error}") from error
+        if changes and changes[-1][1].key != str(key):
+            index, change = changes[-1]
+            raise StateError(
+                f"{leaf_name(index)} in {self._storage.address} changed the key of the log, and this one has id "
+                f"{key.id.hex()}: give the private key of {change.key}"
+            )
+
+    def _check(self, leaves: Sequence[bytes], checkpoint: Checkpoint | None, key: VerifierKey) -> int:
+        """Refuse leaves that this key may not sign: not more than one may be without a checkpoint. Return how many are with."""
+        where = f"the log in {self._storage.address}"
+        signed = checkpoint.size if checkpoint else 0
+        if checkpoint:
+            self.require_key(leaves[:signed], key)
+            self._check_signature(checkpoint, key)
+            if signed > len(leaves) or root([leaf_hash(leaf) for leaf in leaves[:signed]]) != checkpoint.root:
+                raise StateError(
+                    f"{where} does not begin with the {signed} leaves of its checkpoint: it was changed or restored from "
+                    "an older copy; restore all of it"
+                )
+        if signed + 1 < len(leaves):
+            raise StateError(
+                f"{where} has {len(leaves) - signed} leaves after its checkpoint of {signed}, and a crash leaves one: "
+                "restore all of it"
+            )
+        return signed
 
     def _check_signature(self, checkpoint: Checkpoint, key: VerifierKey) -> None:
         where = f"{_CHECKPOINT} in {self._storage.address}"
@@ -101,26 +144,33 @@ class LogFiles:
 
     def _check_order(self, leaves: Sequence[bytes]) -> None:
         """Refuse a last leaf that is not of a later day. A second manifest of a day would replace the first one."""
+        where = f"{leaf_name(len(leaves) - 1)} in {self._storage.address}"
         try:
-            days = [read_leaf(leaf).day for leaf in leaves]
+            last, days = read_leaf(leaves[-1]), [manifest.day for _, manifest in manifests(leaves)]
         except ValueError as error:
             raise StateError(f"a leaf of the log in {self._storage.address} cannot be read: {error}") from error
-        if days[-1] <= max(days[:-1], default=""):
-            name = _leaf_name(len(leaves) - 1)
+        if isinstance(last, KeyChange):
             raise StateError(
-                f"{name} in {self._storage.address} is not of a day after those of the leaves before: restore the log"
+                f"{where} changes the key of the log, and no checkpoint has it: run `peyvand archive change-key` again, with "
+                "the same two keys"
             )
+        if days[-1] <= max(days[:-1], default=""):
+            raise StateError(f"{where} is not of a day after those of the leaves before: restore the log")
 
-    def _sign(self, leaves: Sequence[bytes], key: SigningKey) -> Checkpoint:
-        checkpoint = Checkpoint(key.name, len(leaves), root([leaf_hash(leaf) for leaf in leaves])).signed(key)
+    def _sign(self, leaves: Sequence[bytes], *keys: SigningKey) -> Checkpoint:
+        checkpoint = Checkpoint(keys[0].name, len(leaves), root([leaf_hash(leaf) for leaf in leaves]))
+        for key in keys:
+            checkpoint = checkpoint.signed(key)
         self._storage.write(_CHECKPOINT, str(checkpoint).encode())
         return checkpoint
 
 
 def manifests(leaves: Sequence[bytes]) -> list[tuple[int, Manifest]]:
     """Return the manifests of a log's leaves, each with its place. Raises ValueError for an item that is not a leaf."""
-    return [(number, read_leaf(leaf)) for number, leaf in enumerate(leaves)]
+    read = ((number, read_leaf(leaf)) for number, leaf in enumerate(leaves))
+    return [(number, leaf) for number, leaf in read if isinstance(leaf, Manifest)]
 
 
-def _leaf_name(number: int) -> str:
+def leaf_name(number: int) -> str:
+    """Return the name of the file of a leaf."""
     return f"{_LEAVES}/{number:06}.json"

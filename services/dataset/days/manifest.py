@@ -11,6 +11,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from services.core.canonical_json import canonical_json
+from services.dataset.days.key_changes import KeyChange, is_key_change
 
 FORMAT: Final = 1
 
@@ -123,8 +124,10 @@ class Manifest:
 _ADAPTER: Final = TypeAdapter(Manifest)
 
 
-def read_leaf(leaf: bytes) -> Manifest:
+def read_leaf(leaf: bytes) -> Manifest | KeyChange:
     """Parse a leaf. Raises ValueError when it is not one, or not canonical."""
+    if is_key_change(leaf):
+        return KeyChange.parse(leaf)
     try:
         value = _ADAPTER.validate_python(orjson.loads(leaf))
     except (orjson.JSONDecodeError, ValidationError) as error:

@@ -8,7 +8,8 @@ from hashlib import sha256
 import pyarrow as pa
 
 from services.core.errors import Fault, StateError
-from services.dataset.days.history import LogFiles
+from services.dataset.days.history import LogFiles, leaf_name
+from services.dataset.days.key_changes import KeyChange, KeyChangeError, key_of_log
 from services.dataset.days.manifest import SealedFile, read_leaf
 from services.dataset.log import Checkpoint, VerifierKey, leaf_hash, root
 from services.dataset.storage import Storage
@@ -20,8 +21,8 @@ def verify(
 ) -> list[Fault]:
     """Return all faults; none if everything is as it was sealed.
 
-    ``key`` is the key of the log. Without it, the signature is not verified and only contradictions within the dataset
-    are found. ``progress`` is called with each day before its files are read.
+    ``key`` is the first key of the log, or a later one. Without it, neither the signature nor the changes of the key are
+    verified, and only contradictions within the dataset are found. ``progress`` is called with each day before its files are read.
     """
     log = LogFiles(storage)
     try:
@@ -44,8 +45,11 @@ def _log_faults(leaves: Sequence[bytes], checkpoint: Checkpoint | None, key: Ver
     if key is None:
         return
     try:
+        key = key_of_log(leaves[: checkpoint.size], key)
         if not checkpoint.is_signed_by(key):
             yield Fault(where, 0, 0, f"the key of {key.name} with id {key.id.hex()} has not signed it")
+    except KeyChangeError as error:
+        yield Fault(leaf_name(error.index), 0, 0, str(error))
     except ValueError as error:
         yield Fault(where, 0, 0, str(error))
 
@@ -54,11 +58,13 @@ def _day_faults(storage: Storage, leaves: Sequence[bytes], progress: Callable[[s
     named: set[str] = set()
     before = ""
     for number, leaf in enumerate(leaves):
-        where = f"log/entries/{number:06}.json"
+        where = leaf_name(number)
         try:
             manifest = read_leaf(leaf)
         except ValueError as error:
             yield Fault(where, 0, 0, str(error))
+            continue
+        if isinstance(manifest, KeyChange):
             continue
         progress(manifest.day)
         if manifest.day <= before:

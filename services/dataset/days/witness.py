@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.dataset.days.key_changes import KeyChangeError, key_of_log
 from services.dataset.log import Checkpoint, VerifierKey, leaf_hash, root
 
 
@@ -12,15 +13,18 @@ def witness_faults(
 ) -> list[str]:
     """Return why a checkpoint must not be cosigned; ``seen`` is the one that was cosigned last, None for the first.
 
-    ``log_key`` is the key of the log, as its owner published it.
+    ``log_key`` is the first key of the log, as its owner published it, or a later one.
     """
     faults = []
     hashes = [leaf_hash(leaf) for leaf in leaves[: checkpoint.size]]
     if len(hashes) != checkpoint.size or root(hashes) != checkpoint.root:
         faults.append(f"the {len(leaves)} leaves of the log are not those of its checkpoint over {checkpoint.size}")
     try:
-        if not checkpoint.is_signed_by(log_key):
-            faults.append(f"the key of {log_key.name} with id {log_key.id.hex()} has not signed the checkpoint")
+        key = key_of_log(leaves[: checkpoint.size], log_key)
+        if not checkpoint.is_signed_by(key):
+            faults.append(f"the key of {key.name} with id {key.id.hex()} has not signed the checkpoint")
+    except KeyChangeError as error:
+        faults.append(f"leaf {error.index}: {error}")
     except ValueError as error:
         faults.append(str(error))
     if seen is None:

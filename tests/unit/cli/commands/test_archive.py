@@ -81,6 +81,7 @@ def test_a_day_is_proven(dataset: Path, key_file: Path, tmp_path: Path) -> None:
     proof = LogProof.parse((tmp_path / f"{DAY}.tlog-proof").read_text("utf-8"))
     assert proof.faults(manifest, [public(key_file)]) == []
     leaf = read_leaf(manifest)
+    assert isinstance(leaf, Manifest)
     assert leaf.day == DAY
     with pytest.raises(SettingsError, match="2020-01-01 is not sealed"):
         run("prove", "2020-01-01", dataset)

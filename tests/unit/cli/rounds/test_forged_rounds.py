@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.rounds.verify import verify_round
-from services.dataset.days import LogFiles, read_leaf
+from services.dataset.days import LogFiles, Manifest, read_leaf
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from tests.support.cases.datasets.round_folders import dataset, directory, frozen, key, sign_again
@@ -28,6 +28,7 @@ def test_nothing_outside_of_a_round_is_read(
     folder, day = shutil.copytree(frozen, tmp_path / "rounds/forged"), json.loads((frozen / "round.json").read_bytes())
     name = folder / f"evidence/days/{day['days'][0]}"
     manifest = read_leaf(name.with_suffix(".json").read_bytes())
+    assert isinstance(manifest, Manifest)
     outside = "../../../secret"
     (tmp_path / "secret").write_text("x")
     leaf = replace(manifest, files=tuple(replace(file, path=outside) for file in manifest.files)).leaf()

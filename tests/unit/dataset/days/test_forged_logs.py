@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.core.canonical_json import canonical_json
 from services.core.errors import StateError
-from services.dataset.days import LogFiles, Manifest, verify, witness_faults
+from services.dataset.days import LogFiles, Manifest, verify
 from services.dataset.log import Checkpoint, SigningKey, leaf_hash, root
 from services.dataset.storage import LocalStorage
 from tests.support.cases.datasets.rows import seal_a_day
@@ -36,19 +35,6 @@ def forge(dataset: LocalStorage, leaves: Sequence[bytes], key: SigningKey) -> Ch
     checkpoint = Checkpoint(key.name, len(leaves), root([leaf_hash(leaf) for leaf in leaves])).signed(key)
     dataset.write("log/checkpoint", str(checkpoint).encode())
     return checkpoint
-
-
-def test_no_leaf_names_another_key(dataset: LocalStorage, key: SigningKey) -> None:
-    """A leaf that names a key of the forger's makes no log good: a log has the key that its owner published."""
-    log, forger = LogFiles(dataset), SigningKey.generate(key.name)
-    genuine, seen = log.leaves(), log.checkpoint()
-    named = canonical_json({"format": 1, "key": str(forger.public), "type": "key"})
-    for leaves in ([*genuine, named], [named, *genuine]):
-        checkpoint = forge(dataset, leaves, forger)
-        assert any("has not signed it" in fault.reason for fault in verify(dataset, key.public))
-        for last in (None, seen):
-            found = witness_faults(leaves, checkpoint, log_key=key.public, seen=last)
-            assert any("has not signed the checkpoint" in fault for fault in found)
 
 
 def test_the_archive_signs_no_history_of_another(dataset: LocalStorage, key: SigningKey) -> None:

@@ -2,9 +2,9 @@
 
 Usage: python independent_round_verifier.py FOLDER KEY
 
-KEY is the public key as its owner publishes it, name+id+key, or a file with it. It checks that the folder holds what SHA256SUMS names and nothing
-else, who signed that, that a log has the manifest of each day and none between them, and that the evidence is what the manifests
-describe. What is wrong is printed, a line each, and the exit code is 1; it is 2 where FOLDER is no round or KEY no key.
+KEY is a public key that the log had up to the round, as its owner publishes it, name+id+key, or a file with it. It checks that the folder
+holds what SHA256SUMS names and nothing else, who signed that, that a log has the manifest of each day and none between them, and that the
+evidence is what the manifests describe. What is wrong is printed, a line each, and the exit code is 1; it is 2 where FOLDER is no round or KEY no key.
 """
 
 from __future__ import annotations
@@ -30,12 +30,23 @@ class Key:
     """A public key of a note (c2sp.org/signed-note)."""
 
     def __init__(self, text: str) -> None:
-        self.name, self.id, encoded = (*text.strip().split("+", 2), "", "")[:3]
+        self.text = text.strip()
+        self.name, self.id, encoded = (*self.text.split("+", 2), "", "")[:3]
         material = base64.b64decode(encoded, validate=True) or b"\0"
         expected = hashlib.sha256(self.name.encode() + b"\n" + material).hexdigest()[:8]
         if material[0] != 1 or self.id != expected:
-            raise ValueError(f"{text.strip()!r} is no public key: name+id+key")
+            raise ValueError(f"{self.text!r} is no public key: name+id+key")
         self._public = Ed25519PublicKey.from_public_bytes(material[1:])
+
+    def consented(self, index: int, change: Mapping[str, str]) -> bool:
+        """Return whether this key has consented to its change by the leaf at this place of its log."""
+        root = base64.b64encode(bytes.fromhex(change["root"])).decode()
+        statement = f"peyvand-key-change/v1\nkey {change['key']}\n{self.name}\n{index}\n{root}\n"
+        try:
+            self._public.verify(bytes.fromhex(change["consent"]), statement.encode())
+        except InvalidSignature:
+            return False
+        return True
 
     def signed(self, note: str) -> str:
         """Return the text of a note that this key signed. Raises ValueError."""
@@ -76,6 +87,45 @@ def root_of(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
     return found
 
 
+def changes_of_key(folder: Path) -> dict[int, Path]:
+    """Return the files of the changes of the log's key, by their places in the log."""
+    files = sorted((folder / "evidence" / "keys").glob("*.json"))
+    return {int(path.stem): path for path in files if path.stem.isdecimal()}
+
+
+def signer_of(folder: Path, key: Key) -> Key:
+    """Return the key that signed a round, to which the changes in it lead from one that the log had.
+
+    Each change must have the consent of the key before. That of the first one is unknown if the key came later. Raises
+    ValueError for a change that does not count.
+    """
+    changes = {index: json.loads(path.read_bytes()) for index, path in sorted(changes_of_key(folder).items())}
+    former = None if any(change.get("key") == key.text for change in changes.values()) else key
+    for index, change in changes.items():
+        if change["type"] != "key":
+            raise ValueError(f"the leaf at {index} is no change of the key")
+        if former is not None and not former.consented(index, change):
+            raise ValueError(f"the key before has not consented to the change at {index}")
+        former = Key(change["key"])
+        if former.name != key.name:
+            raise ValueError(f"the key of the leaf at {index} is not of {key.name}")
+    return former or key
+
+
+def faults_of_changes(folder: Path, key: Key, *, named: set[str], places: set[tuple[int, str]]) -> Iterator[str]:
+    """Yield what is wrong with the proofs of the changes; add their files to ``named``, and their places to ``places``."""
+    for index, path in changes_of_key(folder).items():
+        proof = path.with_suffix(".tlog-proof")
+        named |= {str(file.relative_to(folder)) for file in (path, proof)}
+        try:
+            place = place_in_log(path.read_bytes(), proof.read_text("utf-8"), key)
+            if place[0] != index:
+                raise ValueError(f"it is not of the leaf at {index}")  # noqa: TRY301  # told with the file, like the others
+            places.add(place)
+        except (InvalidSignature, ValueError) as error:
+            yield f"{proof.relative_to(folder)}: {str(error) or 'the signature is wrong'}"
+
+
 def faults_of_sums(folder: Path, key: Key) -> Iterator[str]:
     """Yield what differs from the signed sums."""
     sums = (folder / SUMS).read_text("utf-8")
@@ -83,7 +133,7 @@ def faults_of_sums(folder: Path, key: Key) -> Iterator[str]:
         if key.signed((folder / NOTE).read_text("utf-8")) != sums:
             yield f"{NOTE}: it signs another {SUMS}"
     except (InvalidSignature, ValueError) as error:
-        yield f"{NOTE}: {error or 'the signature is wrong'}"
+        yield f"{NOTE}: {str(error) or 'the signature is wrong'}"
     said = {line[66:]: line[:64] for line in sums.splitlines()}
     there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {SUMS, NOTE}
     for name in sorted(there ^ said.keys()):
@@ -122,7 +172,7 @@ def faults_of_day(
     try:
         places[day] = place_in_log(leaf, (days / f"{day}.tlog-proof").read_text("utf-8"), key)
     except (InvalidSignature, ValueError) as error:
-        yield f"evidence/days/{day}.tlog-proof: {error or 'the signature is wrong'}"
+        yield f"evidence/days/{day}.tlog-proof: {str(error) or 'the signature is wrong'}"
         return  # nothing that the manifest says counts
     manifest = json.loads(leaf)
     if manifest["day"] != day:
@@ -134,20 +184,24 @@ def faults_of_day(
             yield f"evidence/{file['path']}: not what was sealed"
 
 
-def faults_of_log(described: Any, places: Mapping[str, tuple[int, str]]) -> Iterator[str]:
+def faults_of_log(
+    described: Any, places: Mapping[str, tuple[int, str]], changes: set[tuple[int, str]]
+) -> Iterator[str]:
     """Yield where days may have been left out: the leaves of the log must follow one another, from end to end.
 
-    A provisional round has days of a log of its own after those of the archive's.
+    Leaves at the places of ``changes`` of the key are no days. A provisional round has days of a log of its own after
+    those of the archive's.
     """
     days, logs, provisional = sorted(places), 1, described["provisional"]
     for former, later in pairwise(days):
         (index, log), (next_index, next_log) = places[former], places[later]
-        if (next_index, next_log) != (index + 1, log):
+        if next_log != log or not index < next_index or not only_changes(range(index + 1, next_index), log, changes):
             logs += 1
             if not (provisional and logs == 2 and next_index == 0):
                 yield f"evidence/days/{later}.tlog-proof: it does not follow {former} in one log"
     final = (date.fromisoformat(described["end"]) - timedelta(days=1)).isoformat()
-    if places[days[0]][0] and days[0] > described["record"]:
+    index, log = places[days[0]]
+    if days[0] > described["record"] and not only_changes(range(index), log, changes):
         yield f"round.json: nothing shows that the log has no day from {described['record']} to {days[0]}"
     if days[-1] < final and not provisional:
         yield f"round.json: nothing shows that the log has no day after {days[-1]} up to {final}"
@@ -157,13 +211,24 @@ def faults_of_log(described: Any, places: Mapping[str, tuple[int, str]]) -> Iter
             yield f"round.json: {day} is in the wrong place"
 
 
+def only_changes(between: range, log: str, changes: set[tuple[int, str]]) -> bool:
+    """Return whether a log has nothing but changes of its key at some places."""
+    return all((index, log) in changes for index in between)
+
+
 def faults(folder: Path, key: Key) -> Iterator[str]:
     """Yield everything that is wrong with a round."""
+    try:
+        key = signer_of(folder, key)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # the first three for JSON of another form
+        yield f"evidence/keys: {error}"
     yield from faults_of_sums(folder, key)
     described = json.loads((folder / "round.json").read_bytes())
     named: set[str] = set()
     places: dict[str, tuple[int, str]] = {}
-    of_days = [
+    changes: set[tuple[int, str]] = set()
+    of_days = list(faults_of_changes(folder, key, named=named, places=changes))
+    of_days += [
         fault
         for group in ("days", "around")
         for day in described[group]
@@ -171,7 +236,7 @@ def faults(folder: Path, key: Key) -> Iterator[str]:
     ]
     yield from of_days or ([] if places else ["round.json: it names no day with evidence"])
     if places and not of_days:
-        yield from faults_of_log(described, places)
+        yield from faults_of_log(described, places, changes)
         evidence = {str(path.relative_to(folder)) for path in (folder / "evidence").rglob("*") if path.is_file()}
         yield from (f"{name}: no manifest of a day of the round names it" for name in sorted(evidence - named))
 

@@ -14,6 +14,8 @@ from services.dataset.days import (
     Manifest,
     Sealer,
     SealingContext,
+    key_changes,
+    leaf_name,
     list_segments,
     manifests,
 )
@@ -27,30 +29,40 @@ EVIDENCE = "evidence"
 DAYS = f"{EVIDENCE}/days"
 """The folder of the manifests and proofs of days."""
 
+KEYS = f"{EVIDENCE}/keys"
+"""The folder of the changes of the log's key, and of their proofs."""
+
 
 def copy_sealed(
     source: Storage, target: Storage, days: Sequence[str], key: VerifierKey
 ) -> tuple[list[Manifest], tuple[str, ...]]:
     """Copy those of some days that are sealed, with their manifests and proofs; return their manifests.
 
+    Also copy every change of the log's key, with its proof, so that the round is verified by any key that the log had.
     If the first or the last of the days is not sealed, also write the manifest and the proof of the sealed day before or
     after them, which show that no day was left out. Return the days of these. Raises SettingsError for a key that did not
-    sign the log, and StateError for what is not as it was sealed.
+    sign the log, and StateError for one that signs it no more or for what is not as it was sealed.
     """
     log = LogFiles(source)
     leaves, checkpoint = log.read()
-    sealed = manifests(leaves[: checkpoint.size if checkpoint else 0])
+    proven = leaves[: checkpoint.size if checkpoint else 0]
+    sealed = manifests(proven)
+    log.require_key(proven, key)
+    for place, _ in key_changes(proven):
+        proof = log.prove(leaves, checkpoint, place)
+        _check_proof(source, leaf_name(place), leaves[place], proof, key)
+        _write_proof(target, f"{KEYS}/{place:06}", leaves[place], proof)
     copied = [(place, manifest) for place, manifest in sealed if manifest.day in days]
     around = _around(sealed, copied, days)
     for place, manifest in sorted([*copied, *around], key=lambda one: one[0]):
         proof = log.prove(leaves, checkpoint, place)
-        _check_proof(source, manifest.day, leaves[place], proof, key)
+        _check_proof(source, f"the manifest of {manifest.day}", leaves[place], proof, key)
         for file in manifest.files if manifest.day in days else ():
             content = source.read(file.path)
             if sha256(content).hexdigest() != file.sha256:
                 raise StateError(f"{file.path} in {source.address} has bytes that are not those that were sealed")
             target.write(f"{EVIDENCE}/{file.path}", content)
-        _write_proof(target, manifest.day, leaves[place], proof)
+        _write_proof(target, f"{DAYS}/{manifest.day}", leaves[place], proof)
     return [manifest for _, manifest in copied], tuple(manifest.day for _, manifest in around)
 
 
@@ -60,7 +72,8 @@ def _around(
     """Return the leaves beside those of some ``days``, where the first or the last of these has none."""
     if not copied:
         return []
-    (first, earliest), (last, latest) = copied[0], copied[-1]
+    earliest, latest = copied[0][1], copied[-1][1]
+    first, last = sealed.index(copied[0]), sealed.index(copied[-1])
     before = sealed[max(first - 1, 0) : first] if earliest.day > days[0] else []
     after = sealed[last + 1 : last + 2] if latest.day < days[-1] else []
     return [*before, *after]
@@ -99,7 +112,7 @@ def seal_open(
     leaves, checkpoint = log.read()
     found = manifests(leaves)
     for place, manifest in found:
-        _write_proof(target, manifest.day, leaves[place], log.prove(leaves, checkpoint, place))
+        _write_proof(target, f"{DAYS}/{manifest.day}", leaves[place], log.prove(leaves, checkpoint, place))
     for name in (*inside.names("log"), *inside.names("open")):
         inside.remove(name)
     return [manifest for _, manifest in found]
@@ -136,7 +149,7 @@ class EvidenceFolder:
         self._storage.remove(f"{EVIDENCE}/{name}")
 
 
-def _check_proof(source: Storage, day: str, leaf: bytes, proof: LogProof, key: VerifierKey) -> None:
+def _check_proof(source: Storage, what: str, leaf: bytes, proof: LogProof, key: VerifierKey) -> None:
     try:
         signed = proof.checkpoint.is_signed_by(key)
     except ValueError as error:
@@ -147,11 +160,11 @@ def _check_proof(source: Storage, day: str, leaf: bytes, proof: LogProof, key: V
             "private key of the archive (--sign)"
         )
     if faults := proof.faults(leaf, [key]):
-        raise StateError(f"the manifest of {day} in {source.address} cannot be proven: {faults[0]}")
+        raise StateError(f"{what} in {source.address} cannot be proven: {faults[0]}")
 
 
-def _write_proof(target: Storage, day: str, leaf: bytes, proof: LogProof) -> None:
-    if f"{DAYS}/{day}.json" in target.names(DAYS):
-        raise SettingsError(f"the log has two manifests of {day}")
-    target.write(f"{DAYS}/{day}.json", leaf)
-    target.write(f"{DAYS}/{day}.tlog-proof", str(proof).encode())
+def _write_proof(target: Storage, name: str, leaf: bytes, proof: LogProof) -> None:
+    if f"{name}.json" in target.names(name.rpartition("/")[0]):
+        raise SettingsError(f"the log has two manifests of {name.removeprefix(f'{DAYS}/')}")
+    target.write(f"{name}.json", leaf)
+    target.write(f"{name}.tlog-proof", str(proof).encode())

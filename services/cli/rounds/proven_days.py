@@ -2,95 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
 from itertools import pairwise
+from typing import Final
 
-from services.cli.rounds.evidence import DAYS, EVIDENCE
+from services.cli.rounds.evidence import DAYS, EVIDENCE, KEYS
 from services.core.errors import Fault, StateError
-from services.dataset.days import Manifest, SealedFile, read_leaf
+from services.dataset.days import KeyChange, KeyChangeError, Manifest, SealedFile, key_in_force, read_leaf
 from services.dataset.log import LogProof, VerifierKey
 from services.dataset.rounds import ROUND_FILE, FrozenRound
 from services.dataset.storage import Storage
 
+_SUFFIXES: Final = (".json", ".tlog-proof")
+_CHANGE: Final = re.compile(rf"{KEYS}/([0-9]{{6,18}})\.json")
+
 
 @dataclass(frozen=True, slots=True)
-class _ProvenDay:
-    """A manifest whose proof holds."""
+class _Proven:
+    """A leaf of a log whose proof holds."""
 
-    manifest: Manifest
+    leaf: Manifest | KeyChange
     proof: LogProof
 
     @property
-    def day(self) -> str:
-        return self.manifest.day
+    def place(self) -> tuple[str, int]:
+        """The log, by its size and root, and the place of the leaf in it."""
+        return self.proof.checkpoint.body, self.proof.index
 
-    def is_next_after(self, former: _ProvenDay) -> bool:
-        """Return whether its leaf follows that of a former day in the same log."""
-        same = self.proof.checkpoint.body == former.proof.checkpoint.body
-        return same and self.proof.index == former.proof.index + 1
+
+@dataclass(frozen=True, slots=True)
+class _ProvenDay(_Proven):
+    """A manifest whose proof holds."""
+
+    leaf: Manifest
+
+    @property
+    def day(self) -> str:
+        return self.leaf.day
+
+    def follows(self, former: int, changes: Collection[tuple[str, int]]) -> bool:
+        """Return whether its log has nothing but ``changes`` of the key between the place of a former leaf and it."""
+        log, index = self.place
+        return former < index and all((log, place) in changes for place in range(former + 1, index))
+
+
+def signer_of(storage: Storage, key: VerifierKey, faults: list[Fault]) -> VerifierKey:
+    """Return the key that signed a round, to which the changes of the log's key in it lead from one that the log had.
+
+    Add to ``faults`` a change that does not count; the key is then the one given.
+    """
+    changes, index = [], 0
+    try:
+        for index in _changes(storage):
+            changes += [(index, KeyChange.parse(storage.read(_change_name(index, ".json"))))]
+        return key_in_force(changes, key)
+    except KeyChangeError as error:
+        faults.append(Fault(_change_name(error.index, ".json"), 0, 0, str(error)))
+    except (StateError, ValueError) as error:
+        faults.append(Fault(_change_name(index, ".json"), 0, 0, str(error)))
+    return key
 
 
 def read_manifests(storage: Storage, frozen: FrozenRound, key: VerifierKey, faults: list[Fault]) -> list[Manifest]:
     """Return the manifests of a round's days that are proven.
 
-    Add to ``faults`` what is wrong with manifests, with their proofs by this key, or with the files of proven days. So is
-    a day that was left out, and evidence that no manifest names: rows of a day that looks as if it were not sealed would
-    count.
+    Add to ``faults`` what is wrong with manifests, with changes of the log's key, with proofs by this key, which signed
+    the round, or with the files of proven days. So is a day that was left out, and evidence that no manifest names: rows of
+    a day that looks as if it were not sealed would count.
     """
     wanted = sorted({*frozen.days, *frozen.around})
-    proven = [one for day in wanted for one in _proven(storage, day, key, faults)]
-    found = [one.manifest for one in proven if one.day in frozen.days]
+    proven = [one for day in wanted for one in _proven_day(storage, day, key, faults)]
+    changes = [one for index in _changes(storage) for one in _proven_change(storage, index, key, faults)]
+    found = [one.leaf for one in proven if one.day in frozen.days]
     files = [file for manifest in found for file in manifest.files]
     faults += [fault for file in files for fault in _differs(storage, file)]
     if len(proven) == len(wanted):
-        faults += _left_out(proven, frozen)
-        named = {_proof_name(day) for day in wanted} | {_manifest_name(day) for day in wanted}
+        faults += _left_out(proven, {one.place for one in changes}, frozen)
+        named = {_day_name(day, suffix) for day in wanted for suffix in _SUFFIXES}
+        named |= {_change_name(index, suffix) for index in _changes(storage) for suffix in _SUFFIXES}
         named |= {f"{EVIDENCE}/{file.path}" for file in files}
         unnamed = sorted({*storage.names(EVIDENCE)} - named)
         faults += [Fault(name, 0, 0, "no manifest of a day of the round names it") for name in unnamed]
     return found
 
 
-def _proven(storage: Storage, day: str, key: VerifierKey, faults: list[Fault]) -> Iterator[_ProvenDay]:
+def _proven_day(storage: Storage, day: str, key: VerifierKey, faults: list[Fault]) -> Iterator[_ProvenDay]:
     """Yield a day if it is proven; otherwise add to ``faults`` why not."""
+    for one in _proven(storage, f"{DAYS}/{day}", key, faults):
+        if isinstance(one.leaf, Manifest) and one.leaf.day == day:
+            yield _ProvenDay(one.leaf, one.proof)
+        else:
+            faults.append(Fault(_day_name(day, ".json"), 0, 0, f"it is not the manifest of {day}"))
+
+
+def _proven_change(storage: Storage, index: int, key: VerifierKey, faults: list[Fault]) -> Iterator[_Proven]:
+    """Yield a change of the log's key if it is proven; otherwise add to ``faults`` why not."""
+    for one in _proven(storage, f"{KEYS}/{index:06}", key, faults):
+        if isinstance(one.leaf, KeyChange) and one.proof.index == index:
+            yield one
+        else:
+            faults.append(Fault(_change_name(index, ".json"), 0, 0, f"it is not the change of the key at {index}"))
+
+
+def _proven(storage: Storage, name: str, key: VerifierKey, faults: list[Fault]) -> Iterator[_Proven]:
+    """Yield a leaf if its proof holds; otherwise add to ``faults`` why not."""
     try:
-        leaf = storage.read(_manifest_name(day))
-        manifest = read_leaf(leaf)
-        proof = LogProof.parse(storage.read(_proof_name(day)).decode())
+        leaf = storage.read(f"{name}.json")
+        one = _Proven(read_leaf(leaf), LogProof.parse(storage.read(f"{name}.tlog-proof").decode()))
     except (StateError, ValueError) as error:
-        faults.append(Fault(_manifest_name(day), 0, 0, str(error)))
+        faults.append(Fault(f"{name}.json", 0, 0, str(error)))
         return
-    if not isinstance(manifest, Manifest) or manifest.day != day:
-        faults.append(Fault(_manifest_name(day), 0, 0, f"it is not the manifest of {day}"))
-    elif unproven := proof.faults(leaf, [key]):
-        faults += [Fault(_proof_name(day), 0, 0, fault) for fault in unproven]
+    if unproven := one.proof.faults(leaf, [key]):
+        faults += [Fault(f"{name}.tlog-proof", 0, 0, fault) for fault in unproven]
     else:
-        yield _ProvenDay(manifest, proof)
+        yield one
 
 
-def _left_out(proven: Sequence[_ProvenDay], frozen: FrozenRound) -> Iterator[Fault]:
+def _changes(storage: Storage) -> list[int]:
+    """Return the places of the changes of the log's key that a round has, in order."""
+    names = {name: _CHANGE.fullmatch(name) for name in storage.names(KEYS)}
+    return sorted(
+        int(match[1]) for name, match in names.items() if match and name == _change_name(int(match[1]), ".json")
+    )
+
+
+def _left_out(
+    proven: Sequence[_ProvenDay], changes: Collection[tuple[str, int]], frozen: FrozenRound
+) -> Iterator[Fault]:
     """Yield a fault for each place at which the log may have another day of the round.
 
-    The days that a provisional round takes before they are sealed are in a log of its own, after the others.
+    Leaves at the places of ``changes`` of the key are no days. The days that a provisional round takes before they are sealed are in a log of its own, after the others.
     """
     if not proven:
         yield Fault(ROUND_FILE, 0, 0, "it names no day with evidence")
         return
     logs = 1
     for former, later in pairwise(proven):
-        if later.is_next_after(former):
+        if later.place[0] == former.place[0] and later.follows(former.proof.index, changes):
             continue
         logs += 1
         if not (frozen.provisional and logs == 2 and later.proof.index == 0):
             why = (
                 f"it does not follow {former.day} in one log: a day between them was left out, or one is of another log"
             )
-            yield Fault(_proof_name(later.day), 0, 0, why)
+            yield Fault(_day_name(later.day, ".tlog-proof"), 0, 0, why)
     first, last = proven[0], proven[-1]
-    if first.proof.index and first.day > frozen.record:
+    if first.day > frozen.record and not first.follows(-1, changes):
         yield Fault(ROUND_FILE, 0, 0, f"nothing shows that the log has no day from {frozen.record} to {first.day}")
     final = (date.fromisoformat(frozen.end) - timedelta(days=1)).isoformat()
     taken = frozen.end if frozen.provisional else final
@@ -113,9 +174,9 @@ def _differs(storage: Storage, file: SealedFile) -> Iterator[Fault]:
         yield Fault(path, 0, 0, str(error))
 
 
-def _manifest_name(day: str) -> str:
-    return f"{DAYS}/{day}.json"
+def _day_name(day: str, suffix: str) -> str:
+    return f"{DAYS}/{day}{suffix}"
 
 
-def _proof_name(day: str) -> str:
-    return f"{DAYS}/{day}.tlog-proof"
+def _change_name(index: int, suffix: str) -> str:
+    return f"{KEYS}/{index:06}{suffix}"

@@ -11,7 +11,7 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from services.cli.rounds.derived import compute_round, derived_files, end_of_round, record_of
 from services.cli.rounds.evidence import EVIDENCE, EvidenceFolder
-from services.cli.rounds.proven_days import read_manifests
+from services.cli.rounds.proven_days import read_manifests, signer_of
 from services.cli.rounds.reading import PREVIOUS_FILE, moves_since, register_in, round_in
 from services.cli.rounds.report import REPORTS, report_files, tools
 from services.core.errors import Fault, SettingsError, StateError
@@ -37,8 +37,8 @@ class Verified:
 def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here) -> Verified:
     """Verify hashes, signature and proofs; then compute every number again, and make the reports if possible.
 
-    Without a ``key`` that of the round itself is used, which only shows that the round is consistent. ``engine`` counts
-    the days. Raises StateError where there is no round.
+    ``key`` is one that the log had up to the round. Without one, that of the round itself is used, which only shows that
+    the round is consistent. ``engine`` counts the days. Raises StateError where there is no round.
     """
     strays = tuple(_strays(folder))
     if any(fault.file == ROUND_FILE for fault in strays):
@@ -51,8 +51,10 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
         own = VerifierKey.parse(frozen.key)
     except ValueError as error:
         raise StateError(f"round.json in {folder} names no key: {error}") from error
-    faults = list(wrong_sums(storage, key or own))
-    manifests = read_manifests(storage, frozen, key or own, faults)
+    faults = list[Fault]()
+    signer = signer_of(storage, key or own, faults)
+    faults += wrong_sums(storage, signer)
+    manifests = read_manifests(storage, frozen, signer, faults)
     computed = not faults and frozen.method_version == METHOD_VERSION
     reports = computed and _same_tools(frozen)
     if computed:

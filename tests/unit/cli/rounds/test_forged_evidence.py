@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +18,8 @@ from services.cli.rounds.proven_days import read_manifests
 from services.cli.rounds.reading import register_in, round_in
 from services.cli.rounds.report import report_files
 from services.cli.rounds.verify import verify_round
-from services.dataset.days import EvidenceDays, LogFiles, Manifest, read_sealed, write_segments
+from services.core.errors import StateError
+from services.dataset.days import EvidenceDays, KeyChange, LogFiles, Manifest, read_sealed, write_segments
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT
@@ -54,6 +56,14 @@ def freeze_again(folder: Path, key: SigningKey, **changes: object) -> float:
 def drop_day(folder: Path, day: str) -> None:
     for path in [*folder.glob(f"evidence/days/{day}.*"), *folder.glob(f"evidence/sealed/**/day={day}/*.parquet")]:
         path.unlink()
+
+
+def without_log(dataset: LocalStorage, folder: Path) -> tuple[LocalStorage, list[bytes]]:
+    """Copy a dataset except for its log; return the copy, and the leaves that the log has."""
+    copied = LocalStorage(shutil.copytree(dataset.address, folder / "dataset"))
+    leaves = LogFiles(copied).leaves()
+    shutil.rmtree(folder / "dataset/log")
+    return copied, leaves
 
 
 def refusals(folder: Path, key: SigningKey) -> tuple[list[str], list[str]]:
@@ -130,9 +140,7 @@ def test_days_without_evidence_are_shown_to_be_empty(
     dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
 ) -> None:
     """Where the first or the last day of a round has no evidence, the sealed day beside it shows that."""
-    copied = LocalStorage(shutil.copytree(dataset.address, tmp_path / "dataset"))
-    leaves = LogFiles(copied).leaves()
-    shutil.rmtree(tmp_path / "dataset/log")
+    copied, leaves = without_log(dataset, tmp_path)
     for leaf in (*leaves, Manifest((SPAN[1] + timedelta(days=5)).isoformat(), "Asia/Tehran", 0, 0, ()).leaf()):
         LogFiles(copied).append(leaf, key)
     shutil.rmtree(tmp_path / "dataset/open")
@@ -143,3 +151,74 @@ def test_days_without_evidence_are_shown_to_be_empty(
     freeze_again(folder, key, around=())
     (fault,) = (one for one in refusals(folder, key)[0] if one.startswith("round.json"))
     assert "nothing shows that the log has no day after" in fault
+
+
+@pytest.fixture
+def new_key(key: SigningKey) -> SigningKey:
+    return SigningKey.generate(key.name)
+
+
+@pytest.fixture
+def changed(dataset: LocalStorage, key: SigningKey, new_key: SigningKey, tmp_path: Path) -> LocalStorage:
+    """A dataset whose log has a new key since the day before its last."""
+    copied, leaves = without_log(dataset, tmp_path)
+    for leaf in leaves[:-1]:
+        LogFiles(copied).append(leaf, key)
+    LogFiles(copied).change_key(key, new_key)
+    LogFiles(copied).append(leaves[-1], new_key)
+    return copied
+
+
+def test_a_round_has_the_changes_of_the_key(
+    changed: LocalStorage, key: SigningKey, new_key: SigningKey, directory: Path, tmp_path: Path
+) -> None:
+    """A round across a change is whole by the key before, and by the one that signed it. The key before freezes no more."""
+    for provisional in (False, True):
+        request = RoundRequest(f"round-{provisional}".lower(), *SPAN, register=directory, provisional=provisional)
+        with pytest.raises(StateError, match=r"000002\.json in .* changed the key of the log"):
+            freeze(changed.address, tmp_path, key, request)
+        folder = freeze(changed.address, tmp_path, new_key, request)
+        assert [path.name for path in sorted(folder.glob("evidence/keys/*"))] == ["000002.json", "000002.tlog-proof"]
+        assert [refusals(folder, one) for one in (key, new_key)] == [([], []), ([], [])]
+        assert all(refusals(folder, SigningKey.generate(key.name)))
+
+
+def test_only_a_change_of_the_key_is_no_day(
+    changed: LocalStorage, key: SigningKey, new_key: SigningKey, directory: Path, tmp_path: Path
+) -> None:
+    """The owner can neither leave out a change of the key, nor give a day, or a leaf of another place, out as one."""
+    whole = freeze(changed.address, tmp_path, new_key, RoundRequest("whole", *SPAN, register=directory))
+    leaves, checkpoint = LogFiles(changed).read()
+    log, days = LogFiles(changed), round_in(LocalStorage(whole)).days
+    for name, hidden, moved, said in (
+        ("left-out", None, "", r"2026-03-\d\d.tlog-proof: it does not follow"),
+        ("elsewhere", 2, "000001", r"evidence/keys/000001\."),
+        ("a-day", 1, "000001", r"evidence/keys(/000001\.|: the leaf at 1 is no change)"),
+    ):
+        folder = shutil.copytree(whole, tmp_path / name)
+        if hidden is None:
+            shutil.rmtree(folder / "evidence/keys")
+            freeze_again(folder, new_key)
+        else:
+            if hidden == 1:
+                drop_day(folder, days[1])
+                freeze_again(folder, new_key, days=(days[0], days[2]))
+            (folder / f"evidence/keys/{moved}.json").write_bytes(leaves[hidden])
+            (folder / f"evidence/keys/{moved}.tlog-proof").write_text(str(log.prove(leaves, checkpoint, hidden)))
+            sign_again(folder, new_key)
+        for found in refusals(folder, new_key):
+            assert any(re.match(f"(evidence/days/)?{said}", fault) for fault in found), (name, found)
+
+
+def test_a_change_in_a_round_has_the_consent_of_the_key_before(
+    dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
+) -> None:
+    """A round of a log that somebody without its key continued is refused by the key."""
+    copied, leaves = without_log(dataset, tmp_path)
+    forger = SigningKey.generate(key.name)
+    for leaf in (*leaves[:-1], KeyChange.of(forger, forger.public, leaves[:-1]).leaf(), leaves[-1]):
+        LogFiles(copied).append(leaf, forger)
+    folder = freeze(copied.address, tmp_path, forger, RoundRequest("forged", *SPAN, register=directory))
+    ours, others = refusals(folder, key)
+    assert any(fault.startswith("evidence/keys/000002.json: the key before, with id") for fault in ours)
+    assert "evidence/keys: the key before has not consented to the change at 2" in others

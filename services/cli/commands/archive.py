@@ -1,17 +1,19 @@
-"""Declares ``peyvand archive``, which makes keys, and verifies, proves and witnesses datasets.
+"""Declares ``peyvand archive``, which makes and changes keys, and verifies, proves and witnesses datasets.
 
 Without a command it runs the component.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.commands.options import command_group
-from services.core.errors import InputError, SettingsError
+from services.core.errors import InputError, SettingsError, StateError
 
 if TYPE_CHECKING:
     from services.dataset.log import VerifierKey
@@ -24,7 +26,7 @@ app = command_group(
 Dataset = Annotated[str, typer.Argument(help="Folder or address of the dataset, such as s3://bucket/path.")]
 LogKey = Annotated[
     str,
-    typer.Option("--key", metavar="KEY", help="Public key of the log, as its owner published it, or a file with it."),
+    typer.Option("--key", metavar="KEY", help="A public key of the log, as its owner published it, or a file with it."),
 ]
 
 
@@ -47,6 +49,47 @@ def key(
     except OSError as error:
         raise SettingsError(f"the key cannot be written to {file}: {error.strerror}") from error
     typer.echo(str(made.public))
+
+
+@app.command()
+def change_key(
+    dataset: Dataset,
+    former: Annotated[Path, typer.Option("--sign", metavar="FILE", help="Private key that signs the log up to now.")],
+    new: Annotated[Path, typer.Option("--new-key", metavar="FILE", help="Private key that signs from now on.")],
+) -> None:
+    """Change the key of a log, while its archive is stopped.
+
+    A leaf of the log names the new key, with the consent of the former one. Run it again if it was interrupted.
+    """
+    from services.dataset.days import LogFiles
+    from services.dataset.log import SigningKey
+    from services.dataset.storage import open_storage
+
+    log, signing, following = LogFiles(open_storage(dataset)), SigningKey.read(former), SigningKey.read(new)
+    with _stopped_archive(dataset):
+        changed = log.change_key(signing, following)
+    typer.echo(
+        f"leaf {changed.size - 1} of the log names this key; publish it beside the former one:\n{following.public}"
+    )
+
+
+@contextmanager
+def _stopped_archive(dataset: str) -> Iterator[None]:
+    """Lock the folder of state that a dataset is in, if it is in one. Raises StateError while an archive runs on it."""
+    from services.core.files import lock
+
+    file = Path(dataset).resolve().parent / "lock"
+    if "://" in dataset or not file.exists():
+        yield
+        return
+    try:
+        held = lock(file)
+    except BlockingIOError as error:
+        raise StateError(f"an archive runs on {dataset}: stop it first") from error
+    except OSError as error:
+        raise StateError(f"{file} cannot be locked: {error.strerror}") from error
+    with held:
+        yield
 
 
 @app.command()
@@ -81,11 +124,11 @@ def prove(
     dataset: Dataset,
     out: Annotated[Path, typer.Option(help="Folder for the proof and the manifest that it proves.")] = Path(),
 ) -> None:
-    """Write the proof that a day is in the log.
+    """Write the proof that a day is in the log, and the proof of each change of the log's key.
 
     Who has the proof needs neither the dataset nor its log (c2sp.org/tlog-proof).
     """
-    from services.dataset.days import LogFiles, manifests
+    from services.dataset.days import LogFiles, key_changes, manifests
     from services.dataset.storage import open_storage
 
     log = LogFiles(open_storage(dataset))
@@ -93,15 +136,17 @@ def prove(
     places = [number for number, manifest in manifests(leaves) if manifest.day == day]
     if not places:
         raise SettingsError(f"{day} is not sealed in {dataset}")
-    for name, content in (
-        (f"{day}.tlog-proof", str(log.prove(leaves, checkpoint, places[-1])).encode()),
-        (f"{day}.json", leaves[places[-1]]),
-    ):
-        try:
-            (out / name).write_bytes(content)
-        except OSError as error:
-            raise SettingsError(f"{out / name} cannot be written: {error.strerror}") from error
-        typer.echo(str(out / name))
+    changes = key_changes(leaves[: checkpoint.size if checkpoint else 0])
+    for place, proven in ((places[-1], day), *((place, f"key-{place:06}") for place, _ in changes)):
+        for name, content in (
+            (f"{proven}.tlog-proof", str(log.prove(leaves, checkpoint, place)).encode()),
+            (f"{proven}.json", leaves[place]),
+        ):
+            try:
+                (out / name).write_bytes(content)
+            except OSError as error:
+                raise SettingsError(f"{out / name} cannot be written: {error.strerror}") from error
+            typer.echo(str(out / name))
 
 
 @app.command()

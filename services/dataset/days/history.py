@@ -74,7 +74,9 @@ class LogFiles:
             self._check(leaves[:-1], checkpoint, former.public)
         else:
             if self.sign(former) is None:
-                raise StateError(f"{self._storage.address} has no sealed day: start its archive with the new key")
+                raise StateError(
+                    f"{self._storage.address} holds no sealed day, whose key could change: name the folder that has log/"
+                )
             leaf = KeyChange.of(former, new.public, leaves).leaf()
             self._storage.write(leaf_name(len(leaves)), leaf)
             leaves.append(leaf)

@@ -40,6 +40,7 @@ SEEDS = ("garbage", "/proc/x", "/dev/null", "/dev/null/x", "-1")
 WRONG = {
     "--against": FOLDERS,
     "--key": ("garbage", "/proc/x", "/", "a+b+c", "-1"),
+    "--new-key": FILES,
     "--seen": NEW_FILES,
     "--title-en": LINES,
     "--title-fa": LINES,
@@ -168,6 +169,7 @@ BESIDE = {
     "register import --against": {"kind": "xroad", "files": "{clients}"},
     "register import --authority": {"kind": "xroad", "files": "https://127.0.0.1:1/", "--out": "{data}"},
     "archive key": {"name": "a", "file": "{users}"},
+    "archive change-key": {"dataset": "{dataset}", "--sign": "{signer}", "--new-key": "{next_signer}"},
     "archive verify": {"dataset": "{dataset}"},
     "archive prove": {"day": "2026-09-21", "dataset": "{dataset}"},
     "archive witness": {"dataset": "{dataset}", "--key": "{key}", "--sign": "{signs}", "--seen": "{users}"},
@@ -244,8 +246,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: dict[str,
     contents = {"empty": "", "list": "agency,target\na,https://a.example/\n", "clients": CLIENTS}
     for name, content in contents.items():
         (tmp_path / name).write_text(content, "utf-8")
-    names = ("data", "seeds", "users", "export", *contents)
-    return {name: str(tmp_path / name) for name in names} | read_only
+    return {name: str(tmp_path / name) for name in ("data", "seeds", "users", "export", *contents)} | read_only
 
 
 def _words(command: str, parameter: str, value: str, places: Mapping[str, str]) -> list[str]:
@@ -267,9 +268,8 @@ def _complaint(words: list[str]) -> str:
 
 def _check(command: str, parameter: str, value: str, complaint: str) -> None:
     assert complaint, f"`{command}` takes {parameter} {value!r}"
-    assert parameter in complaint or value.partition("=")[0] in complaint, (
-        f"{command} {parameter} {value!r}: {complaint}"
-    )
+    named = parameter in complaint or value.partition("=")[0] in complaint
+    assert named, f"{command} {parameter} {value!r}: {complaint}"
     assert "Traceback" not in complaint
 
 

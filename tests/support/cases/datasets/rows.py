@@ -152,10 +152,14 @@ def seal_a_day(folder: Path, key: SigningKey, *, sequence: int = 1) -> str:
 def sealed_example(folder: Path) -> dict[str, str]:
     """Make a dataset of one sealed day with its keys.
 
-    Return the address ``dataset``, the public ``key``, its file ``signer``, and ``signs``, the key file of a witness.
+    Return the address ``dataset``, the public ``key``, its file ``signer``, ``next_signer``, the file of a key to which it
+    could be changed, and ``signs``, the key file of a witness.
     """
     key, signs, signer = SigningKey.generate("archive.example", LOG), folder / "witness.key", folder / "archive.key"
+    following = folder / "next.key"
     signer.write_text(key.text(), "utf-8")
+    following.write_text(SigningKey.generate("archive.example", LOG).text(), "utf-8")
     signs.write_text(SigningKey.generate("court.example", WITNESS).text(), "utf-8")
     seal_a_day(folder / "dataset", key)
-    return {"dataset": str(folder / "dataset"), "key": str(key.public), "signs": str(signs), "signer": str(signer)}
+    files = {"signs": str(signs), "signer": str(signer), "next_signer": str(following)}
+    return {"dataset": str(folder / "dataset"), "key": str(key.public), **files}

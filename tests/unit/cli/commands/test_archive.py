@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.__main__ import app
-from services.core.errors import InputError, PeyvandError, SettingsError
-from services.dataset.days import EvidenceDays, LogFiles, Manifest, read_leaf
+from services.core.errors import InputError, PeyvandError, SettingsError, StateError
+from services.core.files import owned
+from services.dataset.days import EvidenceDays, KeyChange, LogFiles, Manifest, key_in_force, read_leaf
 from services.dataset.log import Checkpoint, LogProof, SigningKey, VerifierKey
 from services.dataset.storage import LocalStorage
 from tests.support.cases.datasets.rows import START, seal_a_day
@@ -158,6 +159,56 @@ def test_a_log_that_was_cut_is_refused(dataset: Path, key_file: Path, tmp_path: 
     assert "leaves were taken away" in caught.value.report()
 
 
+@pytest.fixture
+def new_key(tmp_path: Path, key_file: Path) -> Path:
+    run("key", "archive.example", tmp_path / "new.key")
+    return tmp_path / "new.key"
+
+
+def test_a_key_is_changed(dataset: Path, key_file: Path, new_key: Path, tmp_path: Path) -> None:
+    """The log goes on with the new key. Who has the former one verifies, witnesses and proves it as before."""
+    run("key", "--witness", "court.example", tmp_path / "witness.key")
+    witness = ("witness", dataset, "--sign", tmp_path / "witness.key", "--seen", tmp_path / "seen", "--key")
+    run(*witness, public(key_file))
+    change = ("change-key", dataset, "--sign", key_file, "--new-key", new_key)
+    assert run(*change) == run(*change)
+    LogFiles(LocalStorage(dataset)).append(EMPTY_DAY, SigningKey.read(new_key))
+    for key in (key_file, new_key):
+        assert "is whole: 2 days from" in run("verify", dataset, "--key", public(key))
+        assert "cosigned 3 leaves" in run(*witness, public(key))
+    run("prove", DAY, dataset, "--out", tmp_path)
+    leaf = (tmp_path / "key-000001.json").read_bytes()
+    signer = key_in_force([(1, KeyChange.parse(leaf))], public(key_file))
+    for name in (DAY, "key-000001"):
+        proof = LogProof.parse((tmp_path / f"{name}.tlog-proof").read_text("utf-8"))
+        assert proof.faults((tmp_path / f"{name}.json").read_bytes(), [signer]) == []
+
+
+def test_a_change_of_the_key_is_refused(dataset: Path, key_file: Path, new_key: Path, tmp_path: Path) -> None:
+    """One sentence says why a key is not changed: it is no other key of the log, or an archive runs."""
+    run("key", "other.example", tmp_path / "other.key")
+    run("key", "--witness", "archive.example", tmp_path / "witness.key")
+    before = {path: path.read_bytes() for path in (dataset / "log").rglob("*") if path.is_file()}
+    for former, new, said in (
+        (key_file, key_file, "the new key must be another key of a log of the name archive.example"),
+        (key_file, tmp_path / "other.key", "the new key must be another key"),
+        (key_file, tmp_path / "witness.key", "the new key must be another key"),
+        (new_key, key_file, "is not signed by this key"),
+        (key_file, tmp_path / "none.key", "cannot be read"),
+    ):
+        with pytest.raises(PeyvandError, match=said):
+            run("change-key", dataset, "--sign", former, "--new-key", new)
+    with owned(dataset.parent, "archive"), pytest.raises(StateError, match="an archive runs on"):
+        run("change-key", dataset, "--sign", key_file, "--new-key", new_key)
+    assert {path: path.read_bytes() for path in (dataset / "log").rglob("*") if path.is_file()} == before
+    with pytest.raises(StateError, match="/nowhere holds no sealed day"):
+        run("change-key", "/nowhere", "--sign", key_file, "--new-key", new_key)
+    run("change-key", dataset, "--sign", key_file, "--new-key", new_key)
+    run("key", "archive.example", tmp_path / "third.key")
+    with pytest.raises(StateError, match="changed the key of the log"):
+        run("change-key", dataset, "--sign", key_file, "--new-key", tmp_path / "third.key")
+
+
 @pytest.mark.parametrize("words", [("verify", "/nowhere"), ("verify", "nowhere://x"), ("prove", DAY, "/nowhere")])
 def test_what_is_no_dataset(words: tuple[str, ...]) -> None:
     """A folder or an address without a dataset is refused in one sentence."""
@@ -168,11 +219,12 @@ def test_what_is_no_dataset(words: tuple[str, ...]) -> None:
 def test_the_page_s_commands_run(
     dataset: Path, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The commands of docs/archive.md for verifying, proving and witnessing work as printed, with this test's names."""
+    """The commands of docs/archive.md for verifying, proving, witnessing and changing the key work as printed."""
     monkeypatch.chdir(tmp_path)
     Path("archive.pub").write_text(str(public(key_file)), "utf-8")
     names = {"/var/lib/peyvand/archive/dataset": str(dataset), "DATASET": str(dataset), "2026-11-26": DAY}
-    for name in ("4. Verify it 1", "4. Verify it 2", "5. Witness it 1"):
+    names |= {"peyvand.example/archive": "archive.example"}
+    for name in ("4. Verify it 1", "4. Verify it 2", "5. Witness it 1", "9. Change its key 1", "4. Verify it 1"):
         for line in block(f"docs/archive.md: {name}").text.splitlines():
             *words, out = line.partition("#")[0].partition(">")
             program, group, *rest = shlex.split(words[0])
@@ -185,4 +237,5 @@ def test_the_page_s_commands_run(
         f"{DAY}.json",
         "checkpoint",
         "witness.pub",
+        "archive-2.pub",
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.core.errors import StateError
-from services.dataset.days.key_changes import KeyChange, KeyChangeError, key_changes
+from services.dataset.days.key_change import KeyChange, KeyChangeError, key_changes
 from services.dataset.days.manifest import Manifest, read_leaf
 from services.dataset.log import LOG, Checkpoint, LogProof, SigningKey, VerifierKey, inclusion_proof, leaf_hash, root
 from services.dataset.storage import Storage

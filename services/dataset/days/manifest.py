@@ -11,7 +11,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from services.core.canonical_json import canonical_json
-from services.dataset.days.key_changes import KeyChange, is_key_change
+from services.dataset.days.key_change import KeyChange, is_key_change
 
 FORMAT: Final = 1
 

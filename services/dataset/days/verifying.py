@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from services.core.errors import Fault, StateError
 from services.dataset.days.history import LogFiles, leaf_name
-from services.dataset.days.key_changes import KeyChange, KeyChangeError, key_of_log
+from services.dataset.days.key_change import KeyChange, KeyChangeError, key_of_log
 from services.dataset.days.manifest import SealedFile, read_leaf
 from services.dataset.log import Checkpoint, VerifierKey, leaf_hash, root
 from services.dataset.storage import Storage

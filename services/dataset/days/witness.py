@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.dataset.days.key_changes import KeyChangeError, key_of_log
+from services.dataset.days.key_change import KeyChangeError, key_of_log
 from services.dataset.log import Checkpoint, VerifierKey, leaf_hash, root
 
 

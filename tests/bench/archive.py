@@ -21,7 +21,7 @@ from distributed import LocalCluster
 from services.archive.link_days import link_days
 from services.archive.registers import keep_register
 from services.core.model import DURATION_BUCKETS, ExchangeSummary, Indicator, IndicatorKind, Losses, Register
-from services.dataset.days import LogFiles, Sealer, SealingContext, manifests, write_segments
+from services.dataset.days import LogFiles, Sealer, SealingContext, write_segments
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import EXCHANGE, INDICATOR, exchange_table, indicator_table, sorted_rows, write
@@ -100,7 +100,7 @@ def _sealing(folder: Path, country: Country, links: int, day: date) -> Iterator[
     yield point(
         "sealing_bytes",
         links,
-        sum(file.size for _, manifest in manifests(LogFiles(storage).leaves()) for file in manifest.files),
+        sum(file.size for _, manifest in LogFiles(storage).manifests() for file in manifest.files),
     )
 
 
@@ -112,7 +112,7 @@ def _seal(folder: Path, country: Country, day: str) -> tuple[float, float, float
 
 
 def _sizes(storage: LocalStorage) -> str:
-    files = [file for _, manifest in manifests(LogFiles(storage).leaves()) for file in manifest.files]
+    files = [file for _, manifest in LogFiles(storage).manifests() for file in manifest.files]
     kinds = dict.fromkeys(file.kind for file in files)
     shares = {kind: [(one.size, one.rows) for one in files if one.kind == kind] for kind in kinds}
     return ", ".join(

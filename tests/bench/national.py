@@ -16,7 +16,7 @@ import grpc
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
-from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests
+from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from tests.bench.meters.process import busy_seconds, cpu_seconds, machine, peak_mib, proportional_mib
@@ -174,7 +174,7 @@ def _sealed(dataset: Path) -> Iterator[str]:
     sealer = Sealer(storage, SigningKey.generate("bench"), EvidenceDays("UTC", 0.0, 60), dataset.with_name("scratch"))
     for day in sealer.due(inf):
         sealer.seal(day, SealingContext())
-    files = [file for _, manifest in manifests(LogFiles(storage).leaves()) for file in manifest.files]
+    files = [file for _, manifest in LogFiles(storage).manifests() for file in manifest.files]
     for kind in dict.fromkeys(file.kind for file in files):
         size, rows = (sum(getattr(file, name) for file in files if file.kind == kind) for name in ("size", "rows"))
         yield f"sealed: {rows} rows of kind {kind}, {size / rows:.2f} bytes each"

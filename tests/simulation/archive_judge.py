@@ -15,7 +15,6 @@ from services.dataset.days import (
     LogFiles,
     Manifest,
     list_segments,
-    manifests,
     read_sealed,
     read_segments,
 )
@@ -30,7 +29,7 @@ _NAMED = 20
 
 def archive_faults(world: World) -> Iterator[str]:
     """Yield, as sentences, what is wrong with a dataset that must be complete."""
-    sealed = [manifest for _, manifest in manifests(LogFiles(world.storage).leaves())]
+    sealed = [manifest for _, manifest in LogFiles(world.storage).manifests()]
     days = [manifest.day for manifest in sealed]
     if days != sorted(set(days)):
         yield f"days are sealed twice, or not in order: {days}"

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Final
 
 from services.api.model import RegisterView
-from services.core.errors import StateError
 from services.core.model import Indicator, IndicatorKind
 from services.indicator.cells import MeasuredDay
 from services.indicator.index import TargetHistory
@@ -51,15 +50,12 @@ class SealedDays:
         It reads files, one call at a time: coroutines use ``read``. Raises StateError when the dataset cannot be read or
         is damaged.
         """
-        from services.dataset.days import LogFiles, Manifest, manifests, read_sealed  # noqa: PLC0415  # pyarrow takes 44 MB
+        from services.dataset.days import LogFiles, Manifest, read_sealed  # noqa: PLC0415  # pyarrow takes 44 MB
         from services.dataset.storage import open_storage  # noqa: PLC0415
         from services.dataset.tables import COUNTED, LINK_DAY, MEASUREMENT, stages_of  # noqa: PLC0415
 
         storage, calendar = open_storage(self._address), view.calendar
-        try:
-            sealed = {date.fromisoformat(one.day): one for _, one in manifests(LogFiles(storage).leaves())}
-        except ValueError as error:
-            raise StateError(f"the log in {self._address} is damaged: {error}") from error
+        sealed = {date.fromisoformat(one.day): one for _, one in LogFiles(storage).manifests()}
 
         def sequence(manifest: Manifest) -> int:
             return max((span.last for span in manifest.streams if span.stream == MEASUREMENT.stream), default=0)

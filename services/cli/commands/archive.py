@@ -99,15 +99,14 @@ def verify(dataset: Dataset, key_text: LogKey = "") -> None:
     It needs neither the bus nor a register, and names every fault. What was lost or inserted on the way to the archive is
     printed beside. Without a key the signature is not checked.
     """
-    from services.dataset.days import LogFiles, manifests, run_faults, verify
+    from services.dataset.days import LogFiles, run_faults, verify
     from services.dataset.storage import open_storage
 
     storage = open_storage(dataset)
     public = read_key(key_text) if key_text else None
     if faults := verify(storage, public, progress=lambda day: typer.echo(f"verifying {day}", err=True)):
         raise InputError(f"the dataset {dataset}", faults)
-    leaves = LogFiles(storage).leaves()
-    sealed = [manifest for _, manifest in manifests(leaves)]
+    sealed = [manifest for _, manifest in LogFiles(storage).manifests()]
     days = [manifest.day for manifest in sealed]
     if not days:
         raise SettingsError(f"{dataset} holds no sealed day: name the folder that has log/ and sealed/")
@@ -128,12 +127,12 @@ def prove(
 
     Who has the proof needs neither the dataset nor its log (c2sp.org/tlog-proof).
     """
-    from services.dataset.days import LogFiles, key_changes, manifests
+    from services.dataset.days import LogFiles, key_changes
     from services.dataset.storage import open_storage
 
     log = LogFiles(open_storage(dataset))
     leaves, checkpoint = log.read()
-    places = [number for number, manifest in manifests(leaves) if manifest.day == day]
+    places = [number for number, manifest in log.manifests(leaves) if manifest.day == day]
     if not places:
         raise SettingsError(f"{day} is not sealed in {dataset}")
     changes = key_changes(leaves[: checkpoint.size if checkpoint else 0])

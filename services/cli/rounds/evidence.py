@@ -17,7 +17,6 @@ from services.dataset.days import (
     key_changes,
     leaf_name,
     list_segments,
-    manifests,
 )
 from services.dataset.log import LogProof, SigningKey, VerifierKey
 from services.dataset.storage import Storage
@@ -46,7 +45,7 @@ def copy_sealed(
     log = LogFiles(source)
     leaves, checkpoint = log.read()
     proven = leaves[: checkpoint.size if checkpoint else 0]
-    sealed = manifests(proven)
+    sealed = log.manifests(proven)
     log.require_key(proven, key)
     for place, _ in key_changes(proven):
         proof = log.prove(leaves, checkpoint, place)
@@ -84,7 +83,7 @@ def newest_sealed_day(source: Storage) -> str:
 
     Days are sealed in order: an earlier day without a manifest has no rows, and never will.
     """
-    return max((manifest.day for _, manifest in manifests(LogFiles(source).leaves())), default="")
+    return max((manifest.day for _, manifest in LogFiles(source).manifests()), default="")
 
 
 def open_days(source: Storage, days: Sequence[str]) -> list[str]:
@@ -110,7 +109,7 @@ def seal_open(
     for day in days:
         sealer.seal(day, SealingContext())
     leaves, checkpoint = log.read()
-    found = manifests(leaves)
+    found = log.manifests(leaves)
     for place, manifest in found:
         _write_proof(target, f"{DAYS}/{manifest.day}", leaves[place], log.prove(leaves, checkpoint, place))
     for name in (*inside.names("log"), *inside.names("open")):

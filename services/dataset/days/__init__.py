@@ -2,7 +2,7 @@
 
 from services.dataset.days.batches import run_faults
 from services.dataset.days.days import EvidenceDays, SealedMessages
-from services.dataset.days.history import LogFiles, leaf_name, manifests
+from services.dataset.days.history import LogFiles, leaf_name
 from services.dataset.days.key_change import KeyChange, KeyChangeError, key_changes, key_in_force
 from services.dataset.days.manifest import BatchRun, Manifest, SealedFile, StreamSpan, read_leaf
 from services.dataset.days.registers import read_register, register_versions, write_register
@@ -48,7 +48,6 @@ __all__ = [
     "key_in_force",
     "leaf_name",
     "list_segments",
-    "manifests",
     "read_leaf",
     "read_register",
     "read_sealed",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.core.errors import StateError
-from services.dataset.days.key_change import KeyChange, KeyChangeError, key_changes
+from services.dataset.days.key_change import KeyChange, KeyChangeError, is_key_change, key_changes
 from services.dataset.days.manifest import Manifest, read_leaf
 from services.dataset.log import LOG, Checkpoint, LogProof, SigningKey, VerifierKey, inclusion_proof, leaf_hash, root
 from services.dataset.storage import Storage
@@ -45,6 +45,21 @@ class LogFiles:
             if checkpoint == before:
                 return leaves, checkpoint
             before = checkpoint  # leaves that it covers may have been written after they were listed
+
+    def manifests(self, leaves: Sequence[bytes] | None = None) -> list[tuple[int, Manifest]]:
+        """Return the manifests among ``leaves``, by default all of the log, each with its place.
+
+        Raises StateError for one that cannot be read.
+        """
+        found = []
+        for number, content in enumerate(self.leaves() if leaves is None else leaves):
+            try:
+                leaf = read_leaf(content)
+            except ValueError as error:
+                raise StateError(f"{leaf_name(number)} in {self._storage.address} is damaged: {error}") from error
+            if isinstance(leaf, Manifest):
+                found.append((number, leaf))
+        return found
 
     def append(self, leaf: bytes, key: SigningKey) -> Checkpoint:
         """Add a leaf and sign all of them. The leaf is written before the checkpoint that covers it.
@@ -147,11 +162,8 @@ class LogFiles:
     def _check_order(self, leaves: Sequence[bytes]) -> None:
         """Refuse a last leaf that is not of a later day. A second manifest of a day would replace the first one."""
         where = f"{leaf_name(len(leaves) - 1)} in {self._storage.address}"
-        try:
-            last, days = read_leaf(leaves[-1]), [manifest.day for _, manifest in manifests(leaves)]
-        except ValueError as error:
-            raise StateError(f"a leaf of the log in {self._storage.address} cannot be read: {error}") from error
-        if isinstance(last, KeyChange):
+        days = [manifest.day for _, manifest in self.manifests(leaves)]
+        if is_key_change(leaves[-1]):
             raise StateError(
                 f"{where} changes the key of the log, and no checkpoint has it: run `peyvand archive change-key` again, with "
                 "the same two keys"
@@ -165,12 +177,6 @@ class LogFiles:
             checkpoint = checkpoint.signed(key)
         self._storage.write(_CHECKPOINT, str(checkpoint).encode())
         return checkpoint
-
-
-def manifests(leaves: Sequence[bytes]) -> list[tuple[int, Manifest]]:
-    """Return the manifests of a log's leaves, each with its place. Raises ValueError for an item that is not a leaf."""
-    read = ((number, read_leaf(leaf)) for number, leaf in enumerate(leaves))
-    return [(number, leaf) for number, leaf in read if isinstance(leaf, Manifest)]
 
 
 def leaf_name(number: int) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from hashlib import sha256
 from typing import Final, Literal
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from services.core.canonical_json import canonical_json
 from services.dataset.days.key_change import KeyChange, is_key_change
@@ -130,7 +131,8 @@ def read_leaf(leaf: bytes) -> Manifest | KeyChange:
         return KeyChange.parse(leaf)
     try:
         value = _ADAPTER.validate_python(orjson.loads(leaf))
-    except (orjson.JSONDecodeError, ValidationError) as error:
+        date.fromisoformat(value.day)
+    except ValueError as error:  # those of orjson, pydantic and dates
         raise ValueError("not a leaf of the log") from error
     if value.leaf() != leaf:
         raise ValueError("a leaf that is not canonical JSON")

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from services.core.errors import StateError
 from services.dataset.days.batches import account_of_day, drop_batches_before
 from services.dataset.days.days import EvidenceDays
-from services.dataset.days.history import LogFiles, manifests
+from services.dataset.days.history import LogFiles
 from services.dataset.days.manifest import Manifest, SealedFile, StreamSpan
 from services.dataset.days.segments import Segment, list_segments, read_segments
 from services.dataset.days.shards import Shards
@@ -169,10 +169,7 @@ class Sealer:
             raise StateError(f"{self._scratch} cannot be used to sort a day: {error.strerror}") from error
 
     def _manifests(self) -> list[Manifest]:
-        try:
-            return [manifest for _, manifest in manifests(self._log.leaves())]
-        except ValueError as error:
-            raise StateError(f"a leaf of the log in {self._storage.address} cannot be read: {error}") from error
+        return [manifest for _, manifest in self._log.manifests()]
 
     def _remove_segments(self, days: Collection[str]) -> None:
         for kind in STREAM_KINDS:

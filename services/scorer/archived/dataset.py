@@ -25,7 +25,6 @@ from services.dataset.days import (
     Manifest,
     SealedFile,
     list_segments,
-    manifests,
     read_register,
     read_sealed,
     read_segments,
@@ -67,10 +66,7 @@ class ArchivedEvidence:
         # would be in neither.
         self._segments = {kind.name: list_segments(storage, kind) for kind in STREAM_KINDS}
         if sealed is None:
-            try:
-                sealed = [manifest for _, manifest in manifests(LogFiles(storage).leaves())]
-            except ValueError as error:
-                raise StateError(f"the log in {storage.address} is damaged: {error}") from error
+            sealed = [manifest for _, manifest in LogFiles(storage).manifests()]
         self._sealed = {manifest.day: manifest for manifest in sealed}
         self._registers: dict[str, Register] = {}
 

@@ -12,7 +12,7 @@ from services.cli.__main__ import app
 from services.core.bus.names import MEASUREMENTS, measurement_subject
 from services.core.codec import ChainPlace, encode_measurements
 from services.core.model import Reason
-from services.dataset.days import LogFiles, manifests
+from services.dataset.days import LogFiles
 from services.dataset.positions import read_position
 from services.dataset.tables import MEASUREMENT
 from tests.support.cases.archive import LINKS, Archive
@@ -75,7 +75,7 @@ async def test_what_was_lost_or_inserted_is_in_the_manifest(archive: Archive, na
         assert MISSING_ONE in page(archive.components.metrics["archive"], "/metrics")[1]
     archive.end_of_day()
     await archive.sealed()
-    ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
+    ((_, manifest),) = LogFiles(archive.storage).manifests()
     (gap,) = manifest.gaps
     assert gap.startswith(f"messages {deleted} to {deleted} of stream MEASUREMENTS, stored from ")
     assert manifest.runs is not None
@@ -120,7 +120,7 @@ async def test_a_purge_stops_the_archive(archive: Archive, nats: Nats) -> None:
     await archive.components.until(lambda: taken(archive) == 13, "it went on")
     archive.end_of_day()
     await archive.sealed()
-    ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
+    ((_, manifest),) = LogFiles(archive.storage).manifests()
     (gap,) = manifest.gaps
     assert gap.startswith("messages 2 to 12 of stream MEASUREMENTS, stored from ")
 

@@ -13,7 +13,7 @@ from services.cli.__main__ import app
 from services.core.bus.names import MEASUREMENTS
 from services.core.bus.topology import initialise_streams
 from services.core.model import Indicator, IndicatorKind
-from services.dataset.days import LogFiles, manifests, verify
+from services.dataset.days import LogFiles, verify
 from services.dataset.positions import read_position
 from services.dataset.tables import MEASUREMENT
 from services.scorer.archived import ArchivedEvidence
@@ -111,7 +111,7 @@ async def test_what_was_taken_in_stays_when_a_stream_begins_again(archive: Archi
     archive.end_of_day()
     await archive.sealed()
     assert verify(archive.storage, archive.key.public) == []
-    ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
+    ((_, manifest),) = LogFiles(archive.storage).manifests()
     assert sum(file.rows for file in manifest.files if file.kind == "measurement") == 6 * len(LINKS)
     (gap,) = manifest.gaps
     assert gap.startswith("messages from 5 on of stream MEASUREMENTS, stored from ")

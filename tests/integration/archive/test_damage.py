@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.dataset.days import LogFiles, manifests, verify
+from services.dataset.days import LogFiles, verify
 from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed
 from tests.support.nats import Nats
 from tests.support.waiting import eventually
@@ -119,7 +119,7 @@ async def test_a_damaged_segment_that_nothing_holds_any_more_is_a_gap(
     archive.end_of_day()
     await archive.sealed()
     assert verify(archive.storage, archive.key.public) == []
-    ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
+    ((_, manifest),) = LogFiles(archive.storage).manifests()
     (gap,) = manifest.gaps
     assert gap.startswith("messages 2 to 3 of stream MEASUREMENTS, stored from ")
     assert sum(file.rows for file in manifest.files if file.kind == "measurement") == 2 * len(LINKS)

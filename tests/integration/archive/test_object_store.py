@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.__main__ import app
-from services.dataset.days import LogFiles, manifests
+from services.dataset.days import LogFiles
 from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed
 from tests.support.cases.scorer import SLOT, measure, put
@@ -63,7 +63,7 @@ async def test_a_dataset_in_an_object_store(archive: Archive, nats: Nats, store:
     assert sealed(archive.storage) == undisturbed(archive, streams, created)
 
     assert "is whole: 1 days" in await command("archive", "verify", archive.address, "--key", archive.public_file)
-    ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
+    ((_, manifest),) = LogFiles(archive.storage).manifests()
     await command("archive", "prove", manifest.day, archive.address, "--out", tmp_path)
     assert {f"{manifest.day}.json", f"{manifest.day}.tlog-proof"} <= {file.name for file in tmp_path.iterdir()}
     await command("archive", "key", "--witness", "court.test", tmp_path / "witness.key")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
+from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, write_segments
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT
@@ -36,7 +36,7 @@ def test_a_cluster_counts_as_one_process_does(tmp_path: Path) -> None:
         sealer.seal(day, SealingContext())
     files = [
         DayFile(storage.address, manifest.day, file, policy)
-        for _, manifest in manifests(LogFiles(storage).leaves())
+        for _, manifest in LogFiles(storage).manifests()
         for file in manifest.files
     ] * 20
     expected = list(here(count_file, files))

@@ -16,7 +16,7 @@ from services.core.bus import Bus, StoredMessage, columns_of
 from services.core.bus.names import EXCHANGES, MEASUREMENTS, exchange_subject
 from services.core.codec import encode_summaries, indicator_to_json
 from services.core.model import ExchangeSummary, Indicator, IndicatorKind, Reason, Register
-from services.dataset.days import LogFiles, manifests
+from services.dataset.days import LogFiles
 from services.dataset.log import SigningKey
 from services.dataset.positions import read_position
 from services.dataset.storage import LocalStorage
@@ -155,9 +155,7 @@ async def test_a_scorer_that_lost_its_folder_publishes_the_same(nats: Nats, tmp_
             messages = await dump.read(MEASUREMENTS, 1)
         today = int(time.time()) // DAY * DAY
         shift(tmp_path / "clock", today + GRACE_HOURS * HOUR + 60 - time.time())
-        await system.components.until(
-            lambda: len(manifests(LogFiles(system.storage).leaves())) >= 2, "days were sealed"
-        )
+        await system.components.until(lambda: len(LogFiles(system.storage).manifests()) >= 2, "days were sealed")
         shift(tmp_path / "clock", 0.0)
 
         assert await scorer.stop() == (0, "")

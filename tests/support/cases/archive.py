@@ -14,7 +14,7 @@ from services.core.bus import StoredMessage
 from services.core.bus.names import exchange_subject, finding_subject, indicator_subject
 from services.core.codec import encode_summaries, finding_to_message, indicator_to_message
 from services.core.model import Register
-from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
+from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, write_segments
 from services.dataset.log import SigningKey
 from services.dataset.positions import read_position
 from services.dataset.storage import LocalStorage, Storage, open_storage
@@ -153,7 +153,7 @@ def undisturbed(archive: Archive, streams: dict[str, list[StoredMessage]], creat
             batches = batch_table([what.batch(message, message.time) for message in messages])
             write_segments(storage, BATCH, [batches], 1, messages[-1].sequence, archive.days)
     sealer = Sealer(storage, archive.key, archive.days)
-    ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
+    ((_, manifest),) = LogFiles(archive.storage).manifests()
     context = SealingContext(
         streams=created,
         method_version=manifest.method_version,

@@ -88,6 +88,13 @@ def test_a_day_is_proven(dataset: Path, key_file: Path, tmp_path: Path) -> None:
         run("prove", "2020-01-01", dataset)
 
 
+def test_a_leaf_that_cannot_be_read_is_named(dataset: Path, tmp_path: Path) -> None:
+    """Proving a day from a damaged log ends with one sentence."""
+    (dataset / "log" / "entries" / "000000.json").write_bytes(b"{}")
+    with pytest.raises(StateError, match=r"^log/entries/000000\.json in .* is damaged: not a leaf of the log$"):
+        run("prove", DAY, dataset, "--out", tmp_path)
+
+
 def test_a_witness_refuses_a_rewritten_day(dataset: Path, key_file: Path, tmp_path: Path) -> None:
     """A witness cosigns a growing log. It refuses a changed day signed again, and keeps the last checkpoint."""
     run("key", "--witness", "court.example", tmp_path / "witness.key")

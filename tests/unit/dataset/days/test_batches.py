@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.dataset.days import BatchRun, EvidenceDays, LogFiles, list_segments, manifests, read_leaf, run_faults
+from services.dataset.days import BatchRun, EvidenceDays, LogFiles, list_segments, read_leaf, run_faults
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import BATCH, StoredBatch
@@ -201,7 +201,7 @@ def test_numbers_of_any_size(dataset: Dataset) -> None:
 def test_leaves_from_before_there_were_accounts(dataset: Dataset) -> None:
     """An old leaf without accounts can be read, and is written again byte for byte."""
     dataset.take(chain(2)).seal()
-    ((_, manifest),) = manifests(LogFiles(dataset.storage).leaves())
+    ((_, manifest),) = LogFiles(dataset.storage).manifests()
     old = replace(manifest, runs=None, more_runs=0).leaf()
     assert b"runs" not in old
     read = read_leaf(old)

@@ -16,7 +16,6 @@ from services.dataset.days import (
     SealingContext,
     drop_uncommitted,
     list_segments,
-    manifests,
     read_leaf,
     read_sealed,
     verify,
@@ -65,7 +64,7 @@ def test_the_same_rows_make_the_same_files(tmp_path: Path, key: SigningKey) -> N
     assert contents(one) == contents(other)
     assert {name.split("/")[0] for name in one.names()} == {"sealed", "log"}
     assert verify(one, key.public) == []
-    ((_, manifest),) = manifests(LogFiles(one).leaves())
+    ((_, manifest),) = LogFiles(one).manifests()
     assert sum(file.rows for file in manifest.files) == 20 * len(MESSAGES) + 5 * len(MESSAGES)
     assert manifest.counts == {"main": {"one": 20 * len(MESSAGES)}}
     assert manifest.versions == (f"{'a' * 64}.{'b' * 64}",)
@@ -196,7 +195,7 @@ def test_no_later_policy_puts_rows_into_a_sealed_day(
         sealer.seal(due, CONTEXT)
     assert verify(storage, key.public) == []
     assert [one.day for one in sealer.sealed_days()] == [DAY, following]
-    (file,) = manifests(LogFiles(storage).leaves())[-1][1].files
+    (file,) = LogFiles(storage).manifests()[-1][1].files
     assert read_sealed(storage, file).num_rows == new.num_rows
 
 
@@ -204,7 +203,7 @@ def test_a_leaf_that_cannot_be_read_is_told(tmp_path: Path, key: SigningKey) -> 
     """A leaf of a later version ends sealing with an error that names it."""
     storage = sealed(tmp_path, key)
     storage.write("log/entries/000000.json", b'{"format":9,"type":"day"}')
-    with pytest.raises(StateError, match=r"a leaf of the log in .* cannot be read"):
+    with pytest.raises(StateError, match=r"log/entries/000000.json in .* is damaged: not a leaf of the log"):
         Sealer(storage, key, DAYS).sealed_days()
 
 

@@ -16,7 +16,7 @@ from services.core.codec import decode_columns
 from services.core.errors import SettingsError, StateError
 from services.core.model import Objection, ObjectionState
 from services.core.model.register import Register
-from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
+from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, write_segments
 from services.dataset.log import SigningKey
 from services.dataset.positions import ArchivedUpTo, write_position
 from services.dataset.storage import LocalStorage
@@ -78,7 +78,7 @@ def test_every_published_number_comes_out_again(
     storage: LocalStorage, register: Register, published: dict[int, Snapshot], again: bool
 ) -> None:
     """Late, repeated and grace-expired rows, of sealed and other days, count the same at sealing and again."""
-    assert len(manifests(LogFiles(storage).leaves())) == 3
+    assert len(LogFiles(storage).manifests()) == 3
     assert len({snapshot.end_slot for snapshot in published.values()}) > 10
     for expected in published.values():
         assert list(differences(expected, scored(storage, register, expected, again=again))) == []
@@ -255,7 +255,7 @@ def test_a_shorter_grace_takes_nothing_back(
 
 def test_a_changed_file_is_refused(storage: LocalStorage, register: Register, tmp_path: Path) -> None:
     """A sealed file with other bytes is not counted."""
-    ((_, manifest), *_) = manifests(LogFiles(storage).leaves())
+    ((_, manifest), *_) = LogFiles(storage).manifests()
     file = manifest.files[0]
     other = LocalStorage(tmp_path)
     other.write(file.path, storage.read(file.path)[:-1] + b"x")

@@ -123,9 +123,9 @@ def prove(
     dataset: Dataset,
     out: Annotated[Path, typer.Option(help="Folder for the proof and the manifest that it proves.")] = Path(),
 ) -> None:
-    """Write the proof that a day is in the log, and the proof of each change of the log's key.
+    """Write the proof that a day is in the log.
 
-    Who has the proof needs neither the dataset nor its log (c2sp.org/tlog-proof).
+    Each change of the log's key is proven too. Who has the proof needs neither the dataset nor its log (c2sp.org/tlog-proof).
     """
     from services.dataset.days import LogFiles, key_changes
     from services.dataset.storage import open_storage

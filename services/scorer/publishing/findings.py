@@ -27,11 +27,13 @@ class FindingPublisher:
         self._check = check
         self._said: dict[str, tuple[object, ...]] | None = None
         """What was last published of each finding, by id; None before that is read from the stream."""
+        self._sequence = 0
 
     async def publish(self, findings: Iterable[Finding]) -> None:
         """Publish the findings that have changed since they were last published. Raises BusError.
 
-        After an error the next call publishes the rest.
+        After an error the next call publishes the rest. So it does once a sequence shows that the stream was recreated, for
+        findings that have not changed.
         """
         if self._said is None:
             self._said = await self._read()
@@ -40,8 +42,10 @@ class FindingPublisher:
             if self._said.get(finding.id) != news:
                 self._check()
                 payload = finding_to_message(finding).SerializeToString()
-                await self._bus.publish(finding_subject(finding.kind, finding.id), payload, message_id="")
-                self._said[finding.id] = news
+                sequence = await self._bus.publish(finding_subject(finding.kind, finding.id), payload, message_id="")
+                if sequence <= self._sequence:
+                    self._said.clear()
+                self._said[finding.id], self._sequence = news, sequence
 
     async def _read(self) -> dict[str, tuple[object, ...]]:
         said: dict[str, tuple[object, ...]] = {}
@@ -51,7 +55,8 @@ class FindingPublisher:
                 with suppress(ValueError):  # of a newer version
                     finding = finding_of(message)
                     said[finding.id] = _news(finding)
-            start = messages[-1].sequence + 1
+            self._sequence = messages[-1].sequence
+            start = self._sequence + 1
         return said
 
 

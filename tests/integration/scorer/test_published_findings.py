@@ -9,7 +9,7 @@ import pytest
 
 from peyvand.v1 import block_pb2
 from services.core.blocks.compression import parse_block
-from services.core.bus import Bus, finding_of
+from services.core.bus import Bus, finding_of, initialise_streams
 from services.core.bus.names import FINDINGS, GOVERNMENT_KEY, INDICATOR_BUCKET, finding_subject
 from services.core.codec import finding_to_message
 from services.core.errors import BusError
@@ -45,6 +45,23 @@ async def test_what_is_new_is_sent_once(nats: Nats) -> None:
         fallen = replace(second, kind=FindingKind.FALL, seen=1.0)  # what was silent is used a little
         await started.publish([fallen, reviewed])
         assert await sent(dump) == [first, failing, second, ended, fallen, reviewed]
+
+
+async def test_a_recreated_stream_gets_every_finding_again(nats: Nats) -> None:
+    """After the first finding in a recreated stream, those that have not changed are sent again."""
+    first, second, third = found(0), found(2), found(4)
+    async with nats.connect("scorer") as bus, nats.connect("dump") as dump, nats.connect("admin") as admin:
+        publisher = FindingPublisher(bus)
+        await publisher.publish([first, second])
+        await admin.jetstream.delete_stream(FINDINGS)
+        await initialise_streams(admin)
+        await publisher.publish([first, second])
+        assert await sent(dump) == []
+        await publisher.publish([first, second, third])
+        await publisher.publish([first, second, third])
+        assert await sent(dump) == [third, first, second]
+        await publisher.publish([first, second, third])
+        assert len(await sent(dump)) == 3
 
 
 async def test_only_what_this_version_knows_is_compared(nats: Nats) -> None:

@@ -55,12 +55,18 @@ class Feed:
             self._log.info("register_in_force", register_version=register.register_version, links=len(register.links))
 
     async def _publication_time(self, register: Register) -> float | None:
-        """Return when this register was published; None when the bus does not answer, or has a newer one by now."""
-        try:
-            payload = await self._bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)
-            manifest = None if payload is None else decode_manifest(payload)
-        except (BusError, ValueError):
-            return None
+        """Return when this register was published, once the bus answers; None if it has another one by now."""
+        while True:
+            try:
+                payload = await self._bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)
+                manifest = None if payload is None else decode_manifest(payload)
+            except BusError as error:
+                self._log.warning("register_time_unread", reason=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            except ValueError:
+                return None
+            else:
+                break
         versions = register.register_version, register.probe_version
         if manifest is None or (manifest.register_version, manifest.probe_version) != versions:
             return None

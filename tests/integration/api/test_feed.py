@@ -8,6 +8,7 @@ from typing import cast
 
 import grpc
 import grpc.aio
+from prometheus_client import Gauge
 
 from peyvand.v1 import (
     block_pb2,
@@ -17,15 +18,22 @@ from peyvand.v1 import (
     register_service_pb2,
     register_service_pb2_grpc,
 )
+from services.api.model.feed import Feed
+from services.api.model.read_model import ReadModel
+from services.api.model.watch import WatchHub
 from services.core.blocks.compression import parse_block
 from services.core.blocks.target_blocks import encode_slot_blocks
 from services.core.bus.messages import MAX_VALUE_BYTES
 from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, kv_stream
 from services.core.bus.topology import initialise_streams
 from services.core.codec.units import to_timestamp
+from services.core.errors import BusError
+from services.core.log import logger
 from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Outcome, Reason
+from services.core.tasks import cancel_and_wait
 from services.register.bus.publish import publish_register
+from services.register.bus.read import CURRENT_KEY
 from services.register.directory.load import load_register
 from tests.support.cases.api.blocks import AS_OF, blocks_of, slot_block_of
 from tests.support.cases.api.service import (
@@ -113,6 +121,26 @@ async def test_a_new_register_is_taken_in_without_a_restart(launch, nats, regist
         await eventually(in_force, "the new register is in force")
         answer = await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=DEADLINE)
         assert answer.register_version == successor.register_version
+
+
+async def test_the_time_of_a_register_is_read_once_the_bus_answers(nats, register, monkeypatch):
+    """A bus that does not answer while a register is taken in only delays it, with the time of its publication."""
+    async with nats.connect("register") as bus:
+        await publish_register(bus, register, now=AS_OF)
+    model, failures = ReadModel(), [BusError("it does not answer")] * 2
+    async with nats.connect("api") as bus:
+        real = bus.kv_get
+
+        async def kv_get(bucket, key, **options):
+            if key == CURRENT_KEY and failures:
+                raise failures.pop()
+            return await real(bucket, key, **options)
+
+        monkeypatch.setattr(bus, "kv_get", kv_get)
+        feeding = asyncio.ensure_future(Feed(bus, model, WatchHub(Gauge("watchers", "")), logger()).run())
+        await eventually(lambda: model.current, "the register")
+        await cancel_and_wait(feeding)
+    assert (failures, model.view.published) == ([], AS_OF)
 
 
 async def test_an_unreadable_block_changes_nothing(launch, nats, register):

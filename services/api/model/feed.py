@@ -14,12 +14,11 @@ from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
 from services.api.model.watch import WatchHub
 from services.core.blocks import BlockReader
-from services.core.bus import GOVERNMENT_KEY, INDICATOR_BUCKET, REGISTER_BUCKET, Bus, consumer_key
-from services.core.codec import decode_manifest
+from services.core.bus import GOVERNMENT_KEY, INDICATOR_BUCKET, Bus, consumer_key
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.core.model import Register
-from services.register.bus import CURRENT_KEY, follow_register
+from services.register.bus import CURRENT_KEY, follow_register, read_manifest
 
 _CATCH_UP_SECONDS = 2.0  # without any new block, as one that never comes must not hold back the rest for long
 _RETRY_SECONDS = 0.2
@@ -58,19 +57,15 @@ class Feed:
         """Return when this register was published, once the bus answers; None if it has another one by now."""
         while True:
             try:
-                payload = await self._bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)
-                manifest = None if payload is None else decode_manifest(payload)
+                manifest = await read_manifest(self._bus, CURRENT_KEY)
             except BusError as error:
                 self._log.warning("register_time_unread", reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
-            except ValueError:
+                continue
+            versions = register.register_version, register.probe_version
+            if manifest is None or (manifest.register_version, manifest.probe_version) != versions:
                 return None
-            else:
-                break
-        versions = register.register_version, register.probe_version
-        if manifest is None or (manifest.register_version, manifest.probe_version) != versions:
-            return None
-        return manifest.published
+            return manifest.published
 
     async def _read_agencies(self) -> dict[str, bytes]:
         """Read every agency's block, so that a government's block never appears without them; return digests by key."""

@@ -135,7 +135,8 @@ def _left_out(
 ) -> Iterator[Fault]:
     """Yield a fault for each place at which the log may have another day of the round.
 
-    Leaves at the places of ``changes`` of the key are no days. The days that a provisional round takes before they are sealed are in a log of its own, after the others.
+    Leaves at the places of ``changes`` of the key are no days. The days that a provisional round takes before they are
+    sealed are in a log of its own, after the others.
     """
     if not proven:
         yield Fault(ROUND_FILE, 0, 0, "it names no day with evidence")

@@ -17,7 +17,7 @@ from services.dataset.days import LogFiles, verify
 from services.dataset.positions import read_position
 from services.dataset.tables import MEASUREMENT
 from services.scorer.archived import ArchivedEvidence
-from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed
+from tests.support.cases.archive import LINKS, Archive, publish, seal_a_day, sealed, streams_of, undisturbed
 from tests.support.cases.scorer import SLOT, measure, put, register_on
 from tests.support.nats import Nats
 from tests.support.processes import page
@@ -62,7 +62,7 @@ async def test_what_was_published_is_computed_again(archive: Archive, nats: Nats
 
 async def test_more_grace_puts_no_row_into_a_sealed_day(archive: Archive, nats: Nats, tmp_path: Path) -> None:
     """When a register gives more grace to a sealed day, new rows for that day are kept as late, also after a restart."""
-    before = await _sealed_day(archive, nats)
+    before = await seal_a_day(archive, nats)
     policy = tmp_path / "register" / "policy.yaml"
     policy.write_text(policy.read_text("utf-8").replace("grace_hours: 24", "grace_hours: 168"), "utf-8")
     await register_on(nats, tmp_path / "register")
@@ -75,7 +75,7 @@ async def test_more_grace_puts_no_row_into_a_sealed_day(archive: Archive, nats: 
 
 async def test_a_sealed_day_stays_as_it_is_when_the_clock_steps_back(archive: Archive, nats: Nats) -> None:
     """When the bus's clock steps back into a sealed day, the rows that it stores then are late, also after a restart."""
-    before = await _sealed_day(archive, nats)
+    before = await seal_a_day(archive, nats)
     archive.day_again()
     await _publish_and_restart(archive, nats)
     kinds = {name.split("/")[1] for name in archive.segments()}
@@ -120,17 +120,6 @@ async def test_what_was_taken_in_stays_when_a_stream_begins_again(archive: Archi
 def _position(archive: Archive) -> int:
     found = read_position(archive.storage, MEASUREMENT)
     return found.sequence if found else 0
-
-
-async def _sealed_day(archive: Archive, nats: Nats) -> dict[str, bytes]:
-    """Start the archive, let it seal a day of one batch, and return what it sealed."""
-    archive.start()
-    await publish(nats, 0)
-    streams, _ = await streams_of(nats)
-    await archive.has(streams)
-    archive.end_of_day()
-    await archive.sealed()
-    return sealed(archive.storage)
 
 
 async def _publish_and_restart(archive: Archive, nats: Nats) -> None:

@@ -10,19 +10,14 @@ from typer.testing import CliRunner
 from services.cli.__main__ import app
 from services.dataset.days import LogFiles, verify
 from services.dataset.log import SigningKey
-from tests.support.cases.archive import Archive, publish, streams_of
+from tests.support.cases.archive import Archive, seal_a_day
 from tests.support.nats import Nats
 from tests.support.processes import page
 
 
 async def test_an_archive_needs_the_key_in_force(archive: Archive, nats: Nats, tmp_path: Path) -> None:
     """/health says which key the archive needs. Once it has that key, it serves."""
-    archive.start()
-    await publish(nats, 0)
-    streams, _ = await streams_of(nats)
-    await archive.has(streams)
-    archive.end_of_day()
-    await archive.sealed()
+    await seal_a_day(archive, nats)
     archive.components.kill("archive")
     new, new_file = SigningKey.generate(archive.key.name), tmp_path / "new.key"
     new_file.write_text(new.text(), "utf-8")

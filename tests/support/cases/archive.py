@@ -142,6 +142,17 @@ async def streams_of(nats: Nats) -> tuple[dict[str, list[StoredMessage]], dict[s
     return streams, created
 
 
+async def seal_a_day(archive: Archive, nats: Nats) -> dict[str, bytes]:
+    """Start the archive, let it seal a day of one batch, and return what it sealed."""
+    archive.start()
+    await publish(nats, 0)
+    streams, _ = await streams_of(nats)
+    await archive.has(streams)
+    archive.end_of_day()
+    await archive.sealed()
+    return sealed(archive.storage)
+
+
 def undisturbed(archive: Archive, streams: dict[str, list[StoredMessage]], created: dict[str, str]) -> dict[str, bytes]:
     """Return the files that an undisturbed archive makes of these messages."""
     storage = LocalStorage(archive.folder / "undisturbed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 
 import pytest
 
@@ -32,6 +33,15 @@ def watched(batches: list[bytes], *, stored: float = 0.0) -> tuple[int, int]:
     return watch.missing()["main"], watch.broken["main"]
 
 
+def without(batches: list[bytes], lost: Collection[int]) -> BatchWatch:
+    """Watch all of these batches but those at some places."""
+    watch = BatchWatch()
+    for place, batch in enumerate(batches):
+        if place not in lost:
+            watch.take(batch, 0.0)
+    return watch
+
+
 def test_a_whole_chain_shows_nothing_in_any_order() -> None:
     """Batches that overtake one another, are repeated, or begin in the middle of a run are whole."""
     batches, chance = chain(40), random.Random(1)
@@ -49,10 +59,7 @@ def test_holes_are_counted_until_they_close() -> None:
     batches, chance = chain(60), random.Random(2)
     for _ in range(50):
         lost = sorted(chance.sample(range(1, 59), 7))
-        watch = BatchWatch()
-        for place, batch in enumerate(batches):
-            if place not in lost:
-                watch.take(batch, 0.0)
+        watch = without(batches, lost)
         assert watch.missing() == {"main": 7}
         for left, place in reversed([*enumerate(reversed(lost))]):
             watch.take(batches[place], 0.0)
@@ -64,10 +71,7 @@ def test_a_hole_closes_however_much_came_after_it() -> None:
     """The prober is asked to send again what it keeps long after the loss, and may do so in any order."""
     batches, chance = chain(1000), random.Random(3)
     lost = set(chance.sample(range(1, 400), 50))
-    watch = BatchWatch()
-    for place, batch in enumerate(batches):
-        if place not in lost:
-            watch.take(batch, 0.0)
+    watch = without(batches, lost)
     assert watch.missing() == {"main": 50}
     for left, place in enumerate(chance.sample(range(999), 999)):
         lost.discard(place)

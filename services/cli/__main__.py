@@ -1,115 +1,27 @@
-"""Runs one command or one component of ``peyvand``; an error is one sentence on stderr and exit code 1."""
+"""Runs one command or one component of ``peyvand``. It imports them late, so that Ctrl-C is quiet from the start."""
 
 from __future__ import annotations
 
-import errno
-import gc
-import importlib.util
-import io
-import os
-import runpy
+import signal
 import sys
-from typing import Annotated
 
-import typer
-
-from services.cli.commands import archive, bus, finding, frozen_round, opendata, register
-from services.cli.commands.ask import explain, history, indicator, rounds, structure, tabulate
-from services.cli.commands.exchange import exchange
-from services.cli.commands.findings import findings
-from services.cli.commands.options import command_group
-from services.cli.commands.probe import probe
-from services.cli.commands.score import dump, score
-from services.cli.commands.up import up
-from services.core.errors import InputError, PeyvandError
-
-_ALLOCATIONS_PER_COLLECTION = 50_000
-"""Commands keep most objects until they end: garbage collection every 700 objects takes a twentieth of their time."""
-
-_NOT_WRITTEN = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""What writing to a pipe, to a file or to a terminal fails with when nothing is wrong with the command."""
-
-COMPONENTS = ("prober", "collector", "scorer", "archive", "api", "console", "sandbox")
-
-app = command_group(
-    "Of every 100 inquiries the law requires one agency to make of another, how many would have been answered?",
-    epilog=f"Components, run one by one: {', '.join(COMPONENTS)} (flags: `peyvand prober --help`)",
-)
-for command in (up, probe, score, dump, exchange, findings, indicator, explain, structure, tabulate, rounds, history):
-    app.command()(command)
-app.add_typer(register.app, name="register")
-app.add_typer(archive.app, name="archive")
-app.add_typer(finding.app, name="finding")
-app.add_typer(frozen_round.app, name="round")
-app.add_typer(opendata.app, name="opendata")
-app.add_typer(bus.app, name="bus")
-
-
-def _print_version(requested: bool) -> None:
-    if requested:
-        from importlib.metadata import version  # noqa: PLC0415  # nothing else needs it
-
-        typer.echo(version("peyvand"))
-        raise typer.Exit
-
-
-@app.callback()
-def _peyvand(
-    _version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Take the options of ``peyvand`` itself."""
+from services.cli.components import named_component, run_component
 
 
 def main() -> None:
     """Run the command or component that the command line names. Raises SystemExit."""
-    if sys.argv[1:2] and sys.argv[1] in COMPONENTS and not _is_archive_command(sys.argv[1:]):
-        _run_component(sys.argv[1])
+    raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a shell may have it ignored
+    if raises:
+        # Importing takes half a second. An interrupt ends it at once, rather than by a traceback of an import.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if component := named_component(sys.argv[1:]):
+        run_component(component)  # handles signals by itself, once it is imported
         return
-    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # otherwise gRPC reports failed handshakes to stderr as well
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a locale may have no Persian, and no marks of probes
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        app(prog_name="peyvand")
-    except (PeyvandError, OSError, ExceptionGroup) as error:
-        _report(error)
-        sys.exit(1)
+    from services.cli.command_line import run  # noqa: PLC0415  # not before Ctrl-C is dealt with
 
-
-def _report(error: Exception) -> None:
-    """Print a failure that a person can do something about. Raises the error if it is another one.
-
-    Commands print within groups of tasks, which raise their failures as a group.
-    """
-    first: Exception = error
-    while isinstance(first, ExceptionGroup):
-        first = first.exceptions[0]
-    if isinstance(first, OSError) and first.errno in _NOT_WRITTEN:
-        # Python would write what is left in the buffer when it ends, and report that this failed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if first.errno != errno.EPIPE:  # the reader of the pipe has seen enough, as `head` has
-            print(f"peyvand: {first.filename or 'its output'} cannot be written: {first.strerror}", file=sys.stderr)
-    elif isinstance(first, InputError):
-        print(first.report(), file=sys.stderr)
-    elif isinstance(first, PeyvandError):
-        print(f"peyvand: {first}", file=sys.stderr)
-    else:
-        raise error
-
-
-def _is_archive_command(words: list[str]) -> bool:
-    """Return whether it is a command about a dataset; `peyvand archive` with flags runs the component of that name."""
-    return words[0] == "archive" and words[1:2] != [] and (words[1] == "--help" or not words[1].startswith("-"))
-
-
-def _run_component(name: str) -> None:
-    """Run a component, which reads its flags, PEYVAND_* and settings file by itself."""
-    if importlib.util.find_spec(f"services.{name}") is None:
-        sys.exit(f"peyvand {name}: it is not part of this installation")  # images go without the sandbox
-    sys.argv = [f"peyvand {name}", *sys.argv[2:]]
-    runpy.run_module(f"services.{name}", run_name="__main__")
+    if raises:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from typing import Any
 import typer
 from typer.testing import CliRunner
 
-from services.cli.__main__ import COMPONENTS, app
+from services.cli.command_line import app
+from services.cli.components import COMPONENTS
 from services.core.settings import Settings, environment_variable, owners_of
 
 __all__ = ["answered", "asks_the_api", "command_lines", "faults", "refused", "settings_of", "unknown_variables"]

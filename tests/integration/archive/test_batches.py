@@ -8,7 +8,7 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from services.cli.__main__ import app
+from services.cli.command_line import app
 from services.core.bus.names import MEASUREMENTS, measurement_subject
 from services.core.codec import ChainPlace, encode_measurements
 from services.core.model import Reason

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from services.cli.__main__ import app
+from services.cli.command_line import app
 from services.core.bus.names import MEASUREMENTS
 from services.core.bus.topology import initialise_streams
 from services.core.model import Indicator, IndicatorKind

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from services.cli.__main__ import app
+from services.cli.command_line import app
 from services.dataset.days import LogFiles, verify
 from services.dataset.log import SigningKey
 from tests.support.cases.archive import Archive, seal_a_day

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.cli.__main__ import app
+from services.cli.command_line import app
 from services.dataset.days import LogFiles
 from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -13,10 +15,11 @@ import pytest
 import typer
 
 from peyvand.v1 import indicator_service_pb2
-from services.cli.__main__ import COMPONENTS, app
+from services.cli.command_line import app
 from services.cli.commands.ask import ATTRIBUTES
 from services.cli.commands.options import KINDS
 from services.cli.commands.register import IMPORTED
+from services.cli.components import COMPONENTS
 from services.core.model import IndicatorKind
 from services.register.discovery import IMPORTERS
 from tests.support.waiting import DEADLINE
@@ -131,3 +134,29 @@ def test_components_load_nothing_that_they_have_no_use_for(component: str) -> No
     )
     grpc = set[str]() if component == "api" else {"grpc"}
     assert not {"aiohttp", "numpy.f2py", "numpy.testing", *grpc, *definitions} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("imported", "words", "code"),
+    [
+        ("typer", ["--help"], -signal.SIGINT),
+        ("uvloop", ["prober", "--help"], -signal.SIGINT),
+        ("numpy", ["findings", "counts.csv"], 128 + signal.SIGINT),
+    ],
+    ids=["first", "component", "command"],
+)
+def test_an_interrupt_is_quiet_while_python_imports(imported: str, words: list[str], code: int, tmp_path: Path) -> None:
+    """Ctrl-C prints no traceback, whether it comes before a command runs, before a component does, or in a command."""
+    (tmp_path / f"{imported}.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n", "utf-8")
+    (tmp_path / "counts.csv").write_text("time,name,count\n", "utf-8")
+    python_path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-c", "from services.cli.__main__ import main; main()", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": python_path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, "")

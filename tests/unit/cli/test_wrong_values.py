@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from services.cli.__main__ import app
+from services.cli.command_line import app
 from services.cli.up import up
 from services.core.bus.roles import write_users
 from services.core.errors import InputError, PeyvandError

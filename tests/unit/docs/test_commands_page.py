@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from services.cli.__main__ import COMPONENTS
+from services.cli.components import COMPONENTS
 from tests.support.commands import _command, faults
 from tests.support.paths import ROOT
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from services.archive.link_days import link_days
 from services.archive.registers import keep_register
-from services.cli.__main__ import app
+from services.cli.command_line import app
 from services.core.codec import decode_columns, encode_measurements
 from services.core.errors import PeyvandError
 from services.core.model import (

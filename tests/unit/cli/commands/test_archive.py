@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.cli.__main__ import app
+from services.cli.command_line import app
 from services.core.errors import InputError, PeyvandError, SettingsError, StateError
 from services.core.files import owned
 from services.dataset.days import EvidenceDays, KeyChange, LogFiles, Manifest, key_in_force, read_leaf

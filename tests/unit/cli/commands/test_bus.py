@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.cli.__main__ import app
+from services.cli.command_line import app
 from services.core.errors import SettingsError
 from tests.support.ports import free_port
 from tests.support.small_disk import no_file_beyond

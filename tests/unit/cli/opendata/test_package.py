@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.cli.__main__ import app
+from services.cli.command_line import app
 from services.cli.opendata.tables import TABLES
 from services.core.errors import SettingsError, StateError
 from tests.support.cases.datasets.open_data import (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from services.cli.__main__ import app
+from services.cli.command_line import app
 from services.cli.rounds import report
 from services.cli.rounds.compare import compare
 from services.cli.rounds.freeze import RoundRequest, freeze

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.cli.__main__ import app
+from services.cli.command_line import app
 from services.cli.rounds.derived import compute_round
 from services.cli.rounds.freeze import RoundRequest, freeze
 from services.cli.rounds.verify import verify_round

@@ -84,6 +84,11 @@ class SupervisedProcess:
             await self.start()
 
     @property
+    def failed(self) -> bool:
+        """Whether it ever ended although nobody stops it yet."""
+        return self.restarts > 0 or (self.process is not None and self.process.returncode is not None)
+
+    @property
     def suspended(self) -> bool:
         """Whether a signal has stopped it, so that it neither works nor ends."""
         if self.process is None:

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from services.cli.bus_disk import keep_writable, storage_for
 from services.cli.connections import fetch_local
 from services.cli.up.monitor import Monitor
 from services.cli.up.plan import SystemPlan, check_ports
-from services.cli.up.processes import SupervisedProcess, component_command, flag_words, running
+from services.cli.up.processes import ComponentError, SupervisedProcess, component_command, flag_words, running
 from services.cli.up.succession import check_evidence
 from services.collector.config import read_sources
 from services.core import log as logs
@@ -141,15 +142,20 @@ async def _publish_and_show(plan: SystemPlan, monitor: Monitor) -> None:
 
 
 @asynccontextmanager
-async def _stop_event(seconds: float | None) -> AsyncIterator[asyncio.Event]:
-    """Yield an event that is set by Ctrl-C, by SIGTERM, or after ``seconds``."""
+async def _ending(seconds: float | None) -> AsyncIterator[asyncio.Future[bool]]:
+    """Yield what is done when the run is to end: False on Ctrl-C or SIGTERM, True after ``seconds``."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    ending: asyncio.Future[bool] = loop.create_future()
+
+    def end(*, in_time: bool) -> None:
+        if not ending.done():
+            ending.set_result(in_time)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    timer = None if seconds is None else loop.call_later(seconds, stop.set)
+        loop.add_signal_handler(number, partial(end, in_time=False))
+    timer = None if seconds is None else loop.call_later(seconds, partial(end, in_time=True))
     try:
-        yield stop
+        yield ending
     finally:
         if timer is not None:
             timer.cancel()
@@ -168,7 +174,11 @@ def _check(plan: SystemPlan) -> None:
 
 
 async def run(plan: SystemPlan) -> None:
-    """Start everything, show it, and stop it. Raises PeyvandError when something cannot be started or kept up."""
+    """Start everything, show it, and stop it. Raises PeyvandError when something cannot be started or kept up.
+
+    A run for a limited time raises ComponentError at its end if a process failed meanwhile: who limits it reads the exit
+    code, not the screen.
+    """
     logs.configure_logging("cli", "error")  # errors are printed as one sentence
     os.umask(0o077)  # evidence and logs of every process are this user's alone
     _check(plan)
@@ -183,22 +193,27 @@ async def run(plan: SystemPlan) -> None:
             ) from error
         await check_evidence(plan, server)
         started = time.time()
-        async with _stop_event(plan.seconds) as stop, running(server, components) as supervisors:
+        async with _ending(plan.seconds) as ending, running(server, components) as supervisors:
             monitor = Monitor(plan.api, plan.console, plan.metrics, [server, *components], started)
             tasks = [
                 asyncio.create_task(_publish_and_show(plan, monitor)),
                 asyncio.create_task(
                     keep_writable(plan.nats_health, plan.nats_store, partial(server.signal, signal.SIGTERM))
                 ),
-                asyncio.create_task(stop.wait()),
             ]
+            awaited: list[asyncio.Future[Any]] = [*tasks, *supervisors, ending]
             try:
-                done, _ = await asyncio.wait([*tasks, *supervisors], return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-            for task in done:
-                task.result()
+            for ended in done - {ending}:
+                ended.result()
+            failed = [child.name for child in (server, *components) if child.failed]
     missing = "; no index was published yet, which takes one whole slot" if monitor.is_waiting else ""
     print(f"Ended. Evidence, logs and truth stay in {plan.data}{missing}.")
+    if failed and ending in done and ending.result():
+        raise ComponentError(
+            f"{', '.join(failed)} failed meanwhile, so this run may lack measurements: see the logs in {plan.data / 'logs'}"
+        )

@@ -35,6 +35,7 @@ case $runbooks in
   *) echo "$0: RUNBOOKS does not begin with http:// or https://: $runbooks" >&2 && exit 1 ;;
 esac
 mkdir -p "$folder/nats" "$folder/users"
+# Below, an empty file is as good as none: the call that wrote it died, perhaps of a full disk.
 
 # Runs openssl, which tells its progress on stderr, and shows what it says where it fails.
 ssl() {
@@ -47,14 +48,14 @@ ssl() {
 names=
 authority=$folder/authority
 if [ ! -e "$folder/nats/server.pem" ]; then
-  if [ ! -e "$authority/ca.pem" ] && [ ! -e "$folder/ca.pem" ] && [ ! -e "$folder/nats/ca.pem" ]; then
+  if [ ! -s "$authority/ca.pem" ] && [ ! -s "$folder/ca.pem" ] && [ ! -s "$folder/nats/ca.pem" ]; then
     mkdir -p "$authority"
     ssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=Peyvand bus authority" \
       -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
       -keyout "$authority/ca.key" -out "$authority/ca.pem"
   fi
   for trusted in "$folder/ca.pem" "$folder/nats/ca.pem"; do
-    if [ -e "$trusted" ] && ! openssl verify -CAfile "$trusted" "$authority/ca.pem" >/dev/null 2>&1; then
+    if [ -s "$trusted" ] && ! openssl verify -CAfile "$trusted" "$authority/ca.pem" >/dev/null 2>&1; then
       echo "$0: $trusted does not trust the authority in $authority, which would make the missing nats/server.pem:" \
         "take that and nats/server.key from its own authority, or remove ca.pem and nats/ca.pem" >&2
       exit 1
@@ -73,8 +74,8 @@ if [ ! -e "$folder/nats/server.pem" ]; then
   mv "$authority/server.key" "$folder/nats/server.key"
   mv "$authority/server.pem" "$folder/nats/server.pem"
 fi
-for ours in "$folder/ca.pem" "$folder/nats/ca.pem" "$authority/ca.pem"; do [ ! -e "$ours" ] || break; done
-for trusted in "$folder/ca.pem" "$folder/nats/ca.pem"; do [ -e "$trusted" ] || cp "$ours" "$trusted"; done
+for ours in "$folder/ca.pem" "$folder/nats/ca.pem" "$authority/ca.pem"; do [ ! -s "$ours" ] || break; done
+for trusted in "$folder/ca.pem" "$folder/nats/ca.pem"; do [ -s "$trusted" ] || cp "$ours" "$trusted"; done
 
 # The names of the users of a role that are there already: of users/prober-north, north.
 known() {
@@ -94,8 +95,12 @@ for bus in $(echo "$buses" | tr -s ' \t' '\n' | sort -u); do set -- "$@" --bus "
 "$peyvand" bus users "$folder/users" "$@" --out "$folder/nats/users.conf"
 
 mkdir -p "$folder/archive"
-[ -e "$folder/archive/archive.key" ] ||
-  "$peyvand" archive key "${ARCHIVE:-peyvand.invalid/archive}" "$folder/archive/archive.key" >"$folder/archive/archive.pub"
+if [ ! -e "$folder/archive/archive.key" ]; then
+  rm -f "$folder/archive/archive.pub" # it is of another key
+  "$peyvand" archive key "${ARCHIVE:-peyvand.invalid/archive}" "$folder/archive/archive.key" >/dev/null
+fi
+[ -s "$folder/archive/archive.pub" ] ||
+  "$peyvand" archive public-key "$folder/archive/archive.key" >"$folder/archive/archive.pub"
 
 mkdir -p "$folder/alertmanager" "$folder/grafana"
 [ -s "$folder/grafana/password" ] || openssl rand -hex 16 >"$folder/grafana/password"

@@ -52,6 +52,14 @@ def key(
 
 
 @app.command()
+def public_key(file: Annotated[Path, typer.Argument(help="The private key.")]) -> None:
+    """Print the public key of a private one."""
+    from services.dataset.log import SigningKey
+
+    typer.echo(str(SigningKey.read(file).public))
+
+
+@app.command()
 def change_key(
     dataset: Dataset,
     former: Annotated[Path, typer.Option("--sign", metavar="FILE", help="Private key that signs the log up to now.")],

@@ -46,6 +46,7 @@ WRONG = {
     "--title-fa": LINES,
     "--sign": FILES,
     "archive key file": NEW_FILES,
+    "archive public-key file": FILES,
     "archive key name": ("", "a b", "a+b", "a\tb", "\u2028"),
     "day": ("garbage", "1405-01-01", "2026-02-30", "-1", "/proc/x"),
     "dataset": FOLDERS,
@@ -64,13 +65,8 @@ WRONG = {
     "--credentials": SEEDS,
     "--corrects": ROUNDS,
     "--data": NEW_FOLDERS,
-    "round verify --engine": (
-        "",
-        "dask",
-        "dask://",
-        "spark://127.0.0.1:1",
-        "garbage",
-    ),  # an engine that is not running is asked late
+    # An engine that is not running is asked late.
+    "round verify --engine": ("", "dask", "dask://", "spark://127.0.0.1:1", "garbage"),
     "--engine": ("", "dask", "dask://", "dask://127.0.0.1:1", "spark://127.0.0.1:1"),
     "--epoch": TIMES,
     "--exchanges": FILES,

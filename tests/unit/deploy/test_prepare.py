@@ -131,6 +131,18 @@ def test_a_real_authority_s_files_stay(tmp_path: Path, real: Path, first: Path) 
     assert _files(folder, *TRUSTED, *SHOWN) == _files(real, *TRUSTED, *SHOWN)
 
 
+@pytest.mark.parametrize("left", [("archive/archive.pub",), ("nats/ca.pem",), TRUSTED])
+def test_what_a_call_left_empty_is_completed(tmp_path: Path, first: Path, left: tuple[str, ...]) -> None:
+    """The call after one that died in the middle of a file writes that file, and changes no other."""
+    folder = tmp_path / "secrets"
+    shutil.copytree(first, folder)
+    for name in left:
+        (folder / name).write_bytes(b"")
+    _prepared(folder)
+    kept = ("archive/archive.key", "archive/archive.pub", *TRUSTED, *SHOWN)
+    assert _files(folder, *kept) == _files(first, *kept)
+
+
 def test_no_authority_is_made_beside_a_real_one(tmp_path: Path, real: Path) -> None:
     """Where a real authority's files existed first, no key is made that could issue others."""
     folder = tmp_path / "secrets"

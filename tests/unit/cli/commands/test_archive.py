@@ -48,12 +48,13 @@ def public(key_file: Path) -> VerifierKey:
 
 
 def test_a_key_is_written_once(tmp_path: Path, key_file: Path) -> None:
-    """Only its owner may read a key file, and a second key does not replace it."""
+    """Only its owner may read a key file, and a second key does not replace it. Its public key is printed again."""
     assert key_file.stat().st_mode & 0o777 == 0o600
     with pytest.raises(SettingsError, match="File exists"):
         run("key", "archive.example", key_file)
     printed = run("key", "--witness", "court.example", tmp_path / "witness.key")
     assert VerifierKey.parse(printed.strip()) == public(tmp_path / "witness.key")
+    assert run("public-key", tmp_path / "witness.key") == printed
 
 
 def test_a_whole_dataset_is_verified(dataset: Path, key_file: Path) -> None:

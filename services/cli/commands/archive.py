@@ -105,17 +105,25 @@ def verify(dataset: Dataset, key_text: LogKey = "") -> None:
     """Check every file of a dataset, and its log.
 
     It needs neither the bus nor a register, and names every fault. What was lost or inserted on the way to the archive is
-    printed beside. Without a key the signature is not checked.
+    printed beside. Without a key the signature is not checked. A day that is being sealed meanwhile is left out.
     """
     from services.dataset.days import LogFiles, run_faults, verify
     from services.dataset.storage import open_storage
 
     storage = open_storage(dataset)
     public = read_key(key_text) if key_text else None
-    if faults := verify(storage, public, progress=lambda day: typer.echo(f"verifying {day}", err=True)):
+    days: list[str] = []
+
+    def progress(day: str) -> None:
+        days.append(day)
+        typer.echo(f"verifying {day}", err=True)
+
+    def unfinished(day: str) -> None:
+        typer.echo(f"{day} is being sealed, so its files were not verified", err=True)
+
+    if faults := verify(storage, public, progress=progress, unfinished=unfinished):
         raise InputError(f"the dataset {dataset}", faults)
-    sealed = [manifest for _, manifest in LogFiles(storage).manifests()]
-    days = [manifest.day for manifest in sealed]
+    sealed = [manifest for _, manifest in LogFiles(storage).manifests() if manifest.day in days]
     if not days:
         raise SettingsError(f"{dataset} holds no sealed day: name the folder that has log/ and sealed/")
     signed = "signed by its key" if public else "its signature was not checked: name the key with --key"

@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
+from typing import Final
 
 import pyarrow as pa
 
 from services.core.errors import Fault, StateError
 from services.dataset.days.history import LogFiles, leaf_name
 from services.dataset.days.key_change import KeyChange, KeyChangeError, key_of_log
-from services.dataset.days.manifest import SealedFile, read_leaf
+from services.dataset.days.manifest import Manifest, SealedFile, read_leaf
+from services.dataset.days.segments import list_segments
 from services.dataset.log import Checkpoint, VerifierKey, leaf_hash, root
 from services.dataset.storage import Storage
-from services.dataset.tables import KINDS, content_hash, read
+from services.dataset.tables import KINDS, STREAM_KINDS, content_hash, read
+
+_DAY_OF_FILE: Final = re.compile(r"/day=([^/]+)/")
 
 
 def verify(
-    storage: Storage, key: VerifierKey | None, *, progress: Callable[[str], None] = lambda _: None
+    storage: Storage,
+    key: VerifierKey | None,
+    *,
+    progress: Callable[[str], None] = lambda _: None,
+    unfinished: Callable[[str], None] = lambda _: None,
 ) -> list[Fault]:
     """Return all faults; none if everything is as it was sealed.
 
     ``key`` is the first key of the log, or a later one. Without it, neither the signature nor the changes of the key are
     verified, and only contradictions within the dataset are found. ``progress`` is called with each day before its files are read.
+
+    The archive may seal days meanwhile. ``unfinished`` is called with a day whose files are there and which the log did
+    not cover yet at the end.
     """
     log = LogFiles(storage)
     try:
         leaves, checkpoint = log.read()
+        covered = _covered(leaves, checkpoint)
+        faults = {*_day_faults(storage, covered, progress)}
+        extra = set(storage.names("sealed")) - _named(covered)
+        if extra or covered != leaves:
+            # The archive removes the segments of a day once the log covers it. So they are listed before the log is read.
+            waiting = _first_waiting_day(storage, covered)
+            later = _covered(*log.read())
+            extra -= _named(later)
+            sealing = {name for name in extra if (day := _DAY_OF_FILE.search(name)) and day[1] == waiting}
+            ahead = [] if later[: len(leaves)] == leaves else leaves[len(covered) :]
+            if ahead and _days(ahead) != {waiting}:
+                covered = leaves  # with one that nobody is about to sign
+            elif ahead or sealing:
+                unfinished(waiting)
+            faults |= {Fault(name, 0, 0, "no leaf of the log names it") for name in extra - sealing - _named(covered)}
     except StateError as error:
         return [Fault("log", 0, 0, str(error))]
-    return sorted({*_log_faults(leaves, checkpoint, key), *_day_faults(storage, leaves, progress)})
+    return sorted({*_log_faults(covered, checkpoint, key), *faults})
 
 
 def _log_faults(leaves: Sequence[bytes], checkpoint: Checkpoint | None, key: VerifierKey | None) -> Iterator[Fault]:
@@ -75,9 +103,35 @@ def _day_faults(storage: Storage, leaves: Sequence[bytes], progress: Callable[[s
                 yield Fault(where, 0, 0, f"{file.path} is of an earlier leaf")
             named.add(file.path)
             yield from _verify_file(storage, file)
-    for name in storage.names("sealed"):
-        if name not in named:
-            yield Fault(name, 0, 0, "no leaf of the log names it")
+
+
+def _covered(leaves: list[bytes], checkpoint: Checkpoint | None) -> list[bytes]:
+    """Return the leaves without a last one of a day that no checkpoint covers yet, because the archive is at it."""
+    ahead = len(leaves) - (checkpoint.size if checkpoint else 0)
+    return leaves[:-1] if ahead == 1 and _days(leaves[-1:]) else leaves
+
+
+def _manifests(leaves: Sequence[bytes]) -> Iterator[Manifest]:
+    """Yield the manifests among leaves that can be read."""
+    for content in leaves:
+        with suppress(ValueError):
+            leaf = read_leaf(content)
+            if isinstance(leaf, Manifest):
+                yield leaf
+
+
+def _days(leaves: Sequence[bytes]) -> set[str]:
+    return {manifest.day for manifest in _manifests(leaves)}
+
+
+def _named(leaves: Sequence[bytes]) -> set[str]:
+    return {file.path for manifest in _manifests(leaves) for file in manifest.files}
+
+
+def _first_waiting_day(storage: Storage, leaves: Sequence[bytes]) -> str:
+    """Return the first day that waits in segments and has no leaf; it is sealed before the others. Empty without one."""
+    waiting = {segment.day for kind in STREAM_KINDS for segment in list_segments(storage, kind)}
+    return min(waiting - _days(leaves), default="")
 
 
 def _verify_file(storage: Storage, file: SealedFile) -> Iterator[Fault]:

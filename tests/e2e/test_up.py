@@ -150,18 +150,26 @@ def test_a_taken_port_is_named(tmp_path: Path, offset: int, what: str) -> None:
     )
 
 
-def test_a_taken_sandbox_port_is_named(tmp_path: Path) -> None:
-    """A taken port of the simulated agencies ends the run with the sandbox's own sentence."""
+@pytest.mark.parametrize("host", [SANDBOX_HOST, "127.3.1.6", "127.1.0.1"])
+def test_a_taken_sandbox_port_is_named(tmp_path: Path, host: str) -> None:
+    """A taken port of the simulated agencies ends the run before it starts anything or removes an earlier run."""
     base = free_base_port()
+    (tmp_path / "data").mkdir()
+    before = [tmp_path / "data" / name for name in ("nats.conf", "sandbox-data")]
+    for file in before:
+        file.touch()
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that an earlier test closed is no obstacle
-        taken.bind((SANDBOX_HOST, base))
+        taken.bind((host, base))
         taken.listen()
         flags = ("--first-port", str(free_first_port()), "--base-port", str(base))
-        ended = _up("--sandbox", "--for", "60s", "--data", str(tmp_path / "data"), *flags)
+        ended = _refused("--sandbox", "--data", str(tmp_path / "data"), *flags)
     assert ended.returncode == 1
-    assert f":{base}" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert ended.stderr == (
+        f"peyvand: the sandbox cannot listen on {host}:{base}: Address already in use; "
+        "stop what listens there or choose other ports with --base-port\n"
+    )
+    assert sorted(path for path in (tmp_path / "data").iterdir() if path.name != "lock") == before
 
 
 def test_a_bad_register_starts_nothing(tmp_path: Path) -> None:

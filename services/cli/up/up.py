@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import shutil
 import signal
@@ -173,6 +174,21 @@ def _check(plan: SystemPlan) -> None:
         raise SettingsError(f"--exchanges {plan.exchanges} is no file: name an exchange log")
 
 
+def _check_sandbox(plan: SystemPlan) -> None:
+    """Refuse ports that the sandbox would find taken once all else runs. Raises ListenError or SettingsError."""
+    if importlib.util.find_spec("services.sandbox") is None:  # images go without it
+        raise SettingsError("the sandbox is not part of this installation: name a register with --register")
+    from services.sandbox.exchanges import make_data_bus  # noqa: PLC0415
+    from services.sandbox.scenario import make_scenario  # noqa: PLC0415
+    from services.sandbox.servers import addresses, check_addresses  # noqa: PLC0415
+    from services.sandbox.timing import slot_timing  # noqa: PLC0415
+
+    asked = load_settings("sandbox", flag_words(plan.sandbox), {})
+    times = slot_timing(asked.slot)
+    scenario = make_scenario(asked.scenario, seed=asked.seed, base_port=asked.base_port, times=times)
+    check_addresses(addresses(scenario, make_data_bus(scenario)))
+
+
 async def run(plan: SystemPlan) -> None:
     """Start everything, show it, and stop it. Raises PeyvandError when something cannot be started or kept up.
 
@@ -184,6 +200,8 @@ async def run(plan: SystemPlan) -> None:
     _check(plan)
     with owned(plan.data, "`peyvand up`") as held:
         check_ports(plan)
+        if plan.register is None:
+            _check_sandbox(plan)
         try:
             _prepare(plan)
             server, components = _processes(plan, held.fileno())

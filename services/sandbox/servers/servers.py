@@ -11,7 +11,7 @@ import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -40,6 +40,28 @@ class Site:
     reply: Callable[[FaultSpan | None, ReceivedRequest], ServerReply]
     good: ssl.SSLContext | None = None
     bad: tuple[ssl.SSLContext, ...] = ()
+
+
+def check_addresses(addresses: Iterable[tuple[str, int]]) -> None:
+    """Raise ListenError when the sandbox could not listen on one of these hosts and ports."""
+    for host, port in addresses:
+        _listener(host, port).close()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setblocking(False)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(
+            f"the sandbox cannot listen on {host}:{port}: {error.strerror}; "
+            "stop what listens there or choose other ports with --base-port"
+        ) from error
+    return listener
 
 
 Answered = Callable[[str, int, str], None]
@@ -97,18 +119,7 @@ class Servers:
                 self._listen(site)
 
     def _listen(self, site: Site) -> None:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setblocking(False)
-            listener.bind((site.host, site.port))
-            listener.listen(_BACKLOG)
-        except OSError as error:
-            listener.close()
-            raise ListenError(
-                f"the sandbox cannot listen on {site.host}:{site.port}: {error.strerror}; "
-                "stop what listens there or choose other ports with --base-port"
-            ) from error
+        listener = _listener(site.host, site.port)
         self._listening[site.name] = listener
         self._loop.add_reader(listener, self._accept, site, listener)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -79,6 +79,15 @@ def make_sites(
         for number, server in enumerate(bus.servers)
     )
     return (*links, *endpoints, control_site, *security_servers)
+
+
+def addresses(scenario: Scenario, bus: DataBus) -> Iterator[tuple[str, int]]:
+    """Yield the host and port of every site."""
+    yield from ((served.host, served.port) for served in scenario.served_links)
+    for target in (*(endpoint.target for endpoint in scenario.endpoints), scenario.control_target):
+        parts = urlsplit(target)
+        yield parts.hostname or "", parts.port or 0
+    yield from ((server.host, scenario.bus_port) for server in bus.servers)
 
 
 def allow_open_files(listening: int) -> None:

@@ -23,7 +23,7 @@ from services.sandbox.scenario.scenario import BUS, Scenario, make_scenario
 from services.sandbox.security_server.monitoring import OperationalMonitoring
 from services.sandbox.servers.certificates import open_authority
 from services.sandbox.servers.servers import Servers, Site
-from services.sandbox.servers.sites import CONTROL, make_sites
+from services.sandbox.servers.sites import CONTROL, addresses, make_sites
 from services.sandbox.timing import slot_timing
 from tests.support.patient_loop import monotonic, wall_time
 from tests.support.servers.sandbox_client import Seen, ask
@@ -242,6 +242,12 @@ async def test_a_taken_port_is_said(tmp_path, base_port):
                 pytest.fail("it listens on a taken port")
     async with playing(tmp_path, first) as again:
         assert (await again.ask(made.served_links[-1])).status == 200
+
+
+async def test_every_address_is_checked_before_startup(play):
+    """The addresses that `peyvand up` checks before it starts anything are those at which the sites listen."""
+    checked = addresses(play.made, make_data_bus(play.made))
+    assert sorted(checked) == sorted((site.host, site.port) for site in play.sites.values())
 
 
 async def test_stopping_ends_connections(tmp_path, base_port):

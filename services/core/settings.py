@@ -124,7 +124,7 @@ class Settings:
     alias: str = _setting("", "collector: agency that stands in for the provider in the replay")
 
     scenario: Literal["small", "national"] = _setting("small", "sandbox: small or national")
-    seed: int = _setting(1, "sandbox: seed of the scenario and its faults")
+    seed: Annotated[int, Ge(-(1 << 63)), Lt(1 << 63)] = _setting(1, "sandbox: seed of the scenario and its faults")
     slot: Annotated[int, Gt(0)] = _setting(5, "sandbox: slot length in seconds")
     base_port: Annotated[int, Gt(0), Lt(65536)] = _setting(7500, "sandbox: first port on each provider's address")
     faults: Annotated[float, Ge(0), Le(1_000)] = _setting(1.0, "sandbox: intensity of the injected faults")

@@ -90,7 +90,7 @@ WRONG = {
     "--replace": (*WORDS[:4], "apis"),
     "--replicas": INTEGERS,
     "--scenario": WORDS,
-    "--seed": ("garbage", "1.5", "0x1", "1e3", ""),
+    "--seed": ("garbage", "1.5", "0x1", str(1 << 63), ""),
     "--sequence": ("garbage", "-1", "1.5", "1e3", ""),
     "--slot": ("garbage", "-1", "1s", "2.5s", ""),
     "--sources": FILES,

@@ -45,7 +45,9 @@ def read_contents(address: str, directory: Path | None, *, first: str, last: str
     archive = ArchivedEvidence(open_storage(address))
     published = list(archive.published_by_day(_KINDS, first=first, last=last or "9999"))
     if not published:
-        raise SettingsError(f"{address} has no number published on those days: name others with --from and --to")
+        spanned = "on those days: name others with --from and --to"
+        elsewhere = spanned if first or last else "yet: name the folder of a dataset, which has log/ and sealed/"
+        raise SettingsError(f"{address} has no number published {elsewhere}")
     number = next(indicators_of(published[-1][1].slice(0, 1)))
     register = _register(archive, number, directory)
     tables = {INDICATORS.name: indicator_table(published), **register_tables(register)}

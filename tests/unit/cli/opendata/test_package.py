@@ -102,7 +102,7 @@ def test_the_page_s_command_runs(published: Published, tmp_path: Path) -> None:
 
 
 def test_a_span_of_days(published: Published, tmp_path: Path) -> None:
-    """Only the days of the span are exported, with the structure at its end."""
+    """Only the days of the span are exported, with the structure at its end. Without a number there is no export."""
     assert "of 2026-03-02 to 2026-03-02" in export(
         tmp_path / "a", published.address, "--from", "2026-03-02", "--to", "2026-03-02"
     )
@@ -111,6 +111,8 @@ def test_a_span_of_days(published: Published, tmp_path: Path) -> None:
     assert {row["as_of"].timestamp() for row in rows(tmp_path / "a", "structure")} == {last.as_of}
     with pytest.raises(SettingsError, match="no number published on those days"):
         export(tmp_path / "b", published.address, "--from", "2027-01-01")
+    with pytest.raises(SettingsError, match="no number published yet: name the folder of a dataset"):
+        export(tmp_path / "b", str(tmp_path / "no-dataset"))
     assert not (tmp_path / "b").exists()
     with pytest.raises(SettingsError, match="is before --from"):
         export(tmp_path / "b", published.address, "--from", "2026-03-02", "--to", "2026-03-01")

@@ -15,7 +15,13 @@ from services.sandbox.faults import FaultSpan
 from services.sandbox.timing import Timing
 
 _KEPT = 64
-"""Slots whose exchanges stay in memory; others are drawn again when they are needed."""
+"""The most slots whose exchanges stay in memory; others are drawn again when they are needed."""
+
+_KEPT_EXCHANGES = 100_000
+"""Beyond so many exchanges fewer slots stay in memory. Each exchange takes about a kilobyte."""
+
+_LOOKED_BACK = 8, 60
+"""At least so many slots stay, and those of so many seconds: that is how far answers of security servers look back."""
 
 
 class SimulatedTraffic:
@@ -40,6 +46,9 @@ class SimulatedTraffic:
         self._routes = [route for route in bus.routes if route.weight > 0]
         self._weights = list(accumulate(route.weight for route in self._routes))
         self._drawn: dict[int, Sequence[SimulatedExchange]] = {}
+        slots, seconds = _LOOKED_BACK
+        fewest = slots + seconds // times.slot
+        self._kept = min(_KEPT, max(fewest, int(_KEPT_EXCHANGES / max(rate * times.slot, 1.0))))
 
     @property
     def reach(self) -> int:
@@ -51,7 +60,7 @@ class SimulatedTraffic:
         if slot < self.first_slot or not self._routes:
             return ()
         if slot not in self._drawn:
-            while len(self._drawn) >= _KEPT:
+            while len(self._drawn) >= self._kept:
                 del self._drawn[next(iter(self._drawn))]
             self._drawn[slot] = self._draw(slot)
         return self._drawn[slot]

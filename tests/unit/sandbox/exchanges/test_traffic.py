@@ -11,6 +11,7 @@ import pytest
 from services.collector.ledger.summary import BOUNDS
 from services.collector.records.xroad import ExchangeResult, read_side
 from services.core.model.exchange import DURATION_BUCKETS
+from services.sandbox.exchanges import traffic as traffic_module
 from services.sandbox.exchanges.data_bus import make_data_bus
 from services.sandbox.exchanges.exchange import ExchangeOutcome
 from services.sandbox.exchanges.traffic import SimulatedTraffic
@@ -36,6 +37,19 @@ LINE = FaultTimeline(MADE.served_links, bus=BUS, seed=1, first_slot=FIRST)
 
 def traffic(rate: float = 20.0, seed: int = 1, state=LINE.state) -> SimulatedTraffic:
     return SimulatedTraffic(DATA_BUS, rate=rate, seed=seed, times=TIMES, first_slot=FIRST, state=state)
+
+
+@pytest.mark.parametrize(("in_memory", "kept"), [(100_000, 64), (3_000, 30), (1, 20)])
+def test_long_slots_do_not_fill_memory(in_memory, kept, monkeypatch):
+    """The number of slots that stay in memory is limited, and lower where they have many exchanges."""
+    monkeypatch.setattr(traffic_module, "_KEPT_EXCHANGES", in_memory)
+    drawn = traffic()
+    first = drawn.of(FIRST)
+    for slot in range(FIRST, FIRST + 70):
+        assert drawn.of(slot) is drawn.of(slot)
+        assert len(drawn._drawn) <= kept
+    assert len(drawn._drawn) == kept
+    assert drawn.of(FIRST) == first
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -1,4 +1,4 @@
-"""Exposes the state of the bus on /metrics: its streams, lost messages, and missing or broken batches."""
+"""Exposes the state of the bus on /metrics: streams, lost messages, certificates, and missing or broken batches."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class BusMetrics:
         self._last_sequence = GaugeFamily("peyvand_stream_last_sequence", registry)
         self._lost = metrics.counter("peyvand_stream_lost_messages_total", registry)
         self._unsafe = GaugeFamily("peyvand_bus_unsafe", registry)
+        self._certificates = GaugeFamily("peyvand_bus_certificate_expiry_timestamp_seconds", registry)
         self._missing = GaugeFamily("peyvand_batches_missing", registry)
         self._broken = GaugeFamily("peyvand_batches_broken", registry)
 
@@ -42,6 +43,10 @@ class BusMetrics:
     def unsafe(self, faults: Collection[str]) -> None:
         """Set which of DURABILITY_FAULTS the bus has."""
         self._unsafe.show({(fault,): float(fault in faults) for fault in DURABILITY_FAULTS})
+
+    def certificates(self, expiries: Mapping[str, float]) -> None:
+        """Set when the certificate of each server expires, in epoch seconds."""
+        self._certificates.show({(server,): expiry for server, expiry in expiries.items()})
 
     def batches(self, missing: Mapping[str, int], broken: Mapping[str, int]) -> None:
         """Set the number of missing and of broken batches of each vantage.

@@ -1,10 +1,10 @@
-"""Checks at intervals how the bus stores messages, and reports risks of loss on /health and /metrics (ADR 108)."""
+"""Checks the bus at intervals, and reports risks of loss and the end of certificates on /health and /metrics (ADR 108)."""
 
 from __future__ import annotations
 
 import asyncio
 
-from services.core.bus import Bus, durability_faults
+from services.core.bus import Bus, bus_report
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.core.runtime import Health
@@ -19,13 +19,14 @@ async def watch_bus(bus: Bus, metrics: BusMetrics, health: Health, log: Logger) 
     said = ""
     while True:
         try:
-            faults = await durability_faults(bus)
+            report = await bus_report(bus)
         except BusError:  # the readers report it
             await asyncio.sleep(_RETRY_SECONDS)
             continue
-        metrics.unsafe(faults)
-        health.warning = next(iter(faults.values()), "")
+        metrics.unsafe(report.faults)
+        metrics.certificates(report.certificates)
+        health.warning = next(iter(report.faults.values()), "")
         if health.warning and health.warning != said:
-            log.warning("bus_may_lose_messages", reason="; ".join(faults.values()))
+            log.warning("bus_may_lose_messages", reason="; ".join(report.faults.values()))
         said = health.warning
         await asyncio.sleep(_ASK_SECONDS)

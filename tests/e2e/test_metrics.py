@@ -20,6 +20,7 @@ HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
 WITHOUT_BUS = {"console", "sandbox"}
 WHEN_THERE_ARE_ANY = {
     "peyvand_archive_batch_faults",
+    "peyvand_bus_certificate_expiry_timestamp_seconds",
     "peyvand_bus_exchanges",
     "peyvand_console_answers_total",
     "peyvand_console_page_seconds",

@@ -6,7 +6,7 @@ from services.core.bus.claim import Claim
 from services.core.bus.client import BoundedTaskGroup, Call
 from services.core.bus.connection import connect, connect_from_settings
 from services.core.bus.durability import FAULTS as DURABILITY_FAULTS
-from services.core.bus.durability import durability_faults
+from services.core.bus.durability import BusReport, bus_report
 from services.core.bus.evidence import columns_of, finding_of, indicator_of, summaries_of
 from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (
@@ -64,6 +64,7 @@ __all__ = [
     "STREAMS",
     "BoundedTaskGroup",
     "Bus",
+    "BusReport",
     "Call",
     "Claim",
     "StoredMessage",
@@ -72,11 +73,11 @@ __all__ = [
     "accounts",
     "accounts_file",
     "adopt_streams",
+    "bus_report",
     "columns_of",
     "connect",
     "connect_from_settings",
     "consumer_key",
-    "durability_faults",
     "exchange_subject",
     "find_server",
     "finding_of",

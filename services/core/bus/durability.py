@@ -1,4 +1,4 @@
-"""Checks how durably the bus keeps acknowledged messages, by what its servers report.
+"""Checks the bus by what its servers report: how durably it keeps acknowledged messages, and when certificates expire.
 
 The report covers storage and copies of each stream, and whether servers sync.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from services.core.bus import names
 from services.core.bus.buckets import Bus
+from services.core.bus.messages import moment_of
 from services.core.bus.server import version_of
 
 COPIES: Final = 3
@@ -33,21 +35,31 @@ _ANSWER_SECONDS: Final = 2.0
 """How long all servers have to answer."""
 
 
-async def durability_faults(bus: Bus) -> Mapping[str, str]:
-    """Return the faults found, by name in FAULTS, each with one sentence on what to do.
+@dataclass(frozen=True, slots=True)
+class BusReport:
+    """What streams and servers say of themselves.
 
-    Needs role scorer. Raises BusError.
+    ``faults`` are by name in FAULTS, each with one sentence on what to do. ``certificates`` says in epoch seconds when
+    the certificate of each server expires; a server without TLS, or of a version before 2.14, is not in it.
     """
+
+    faults: Mapping[str, str]
+    certificates: Mapping[str, float]
+
+
+async def bus_report(bus: Bus) -> BusReport:
+    """Ask each stream and each server. Needs role scorer. Raises BusError."""
     streams = {}
     for name in names.STREAMS:
         what = f"asking how stream {name} is kept"
         streams[name] = await bus.request_api(f"$JS.API.STREAM.INFO.{name}", b"", what)
-    answers = await bus.request_all(names.SERVERS_SUBJECT, b'{"config": true}', most=_SERVERS, seconds=_ANSWER_SECONDS)
+    replies = await bus.request_all(names.SERVERS_SUBJECT, b"", most=_SERVERS, seconds=_ANSWER_SECONDS)
+    answers = [json.loads(reply) for reply in replies]
     found: dict[str, str] = {}
     copied = any(int(info["config"].get("num_replicas") or 1) > 1 for info in streams.values())
-    for fault, sentence in (*_of_streams(streams), *_of_servers([json.loads(answer) for answer in answers], copied)):
+    for fault, sentence in (*_of_streams(streams), *_of_servers(answers, copied)):
         found.setdefault(fault, sentence)
-    return found
+    return BusReport(found, dict(_certificates(answers)))
 
 
 def _of_streams(streams: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -69,7 +81,7 @@ def _of_streams(streams: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str,
 
 def _of_servers(answers: Sequence[Mapping[str, Any]], copied: bool) -> Iterator[tuple[str, str]]:
     """Yield the faults of servers; ``copied`` says whether any stream has copies."""
-    configs = {str(answer["server"]["name"]): (answer.get("data") or {}).get("config") for answer in answers}
+    configs = {_name_of(answer): (_data_of(answer).get("jetstream") or {}).get("config") for answer in answers}
     for name, config in sorted(configs.items()):
         if config and not config.get("sync_always"):
             seconds = int(config.get("sync_interval") or 0) / _NANOSECONDS
@@ -88,3 +100,21 @@ def _of_servers(answers: Sequence[Mapping[str, Any]], copied: bool) -> Iterator[
             "unknown",
             "the servers do not say whether they sync what they acknowledge: run `peyvand bus users` again, and reload them",
         )
+
+
+def _certificates(answers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
+    """Yield each server with the time when a certificate that it shows, to clients or to other servers, first expires."""
+    for answer in answers:
+        data = _data_of(answer)
+        ends = [shown.get("tls_cert_not_after") for shown in (data, data.get("cluster") or {})]
+        if moments := [moment_of(str(end)) for end in ends if end]:
+            yield _name_of(answer), min(moments)
+
+
+def _name_of(answer: Mapping[str, Any]) -> str:
+    return str(answer["server"]["name"])
+
+
+def _data_of(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = answer.get("data") or {}
+    return data

@@ -22,8 +22,8 @@ GOVERNMENT_KEY = "government"
 LEASE_KEY = "lease"
 """Key in bucket ``indicator`` that names the scorer that publishes; it expires unless it is renewed."""
 
-SERVERS_SUBJECT = "$SYS.REQ.SERVER.PING.JSZ"
-"""Every server answers with the state of its JetStream."""
+SERVERS_SUBJECT = "$SYS.REQ.SERVER.PING.VARZ"
+"""Every server answers with its settings and its state."""
 
 SLOTS_PER_BLOCK = 64
 """Consecutive slots in one slot block of bucket ``indicator``."""

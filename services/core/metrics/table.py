@@ -203,6 +203,12 @@ _ROWS = (
             unit="flag",
         ),
         _gauge(
+            "peyvand_bus_certificate_expiry_timestamp_seconds",
+            "When the certificate of a server of the bus expires; absent without TLS and before nats-server 2.14",
+            ("server",),
+            "1/server",
+        ),
+        _gauge(
             "peyvand_batches_missing",
             "Batches that have not come though later ones of their prober's run have, within the last day",
             ("vantage",),

@@ -1,4 +1,4 @@
-"""A real bus is checked for settings with which it could lose acknowledged messages."""
+"""A real bus is checked for settings with which it could lose acknowledged messages, and for certificates that end."""
 
 from __future__ import annotations
 
@@ -8,25 +8,49 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from nats.js.api import StorageType
 
-from services.core.bus import durability_faults, stream_configs
+from services.core.bus import bus_report, stream_configs
 from services.core.bus.durability import FAULTS, _of_servers, _of_streams
 from services.core.bus.names import EXCHANGES, STREAMS
 from services.core.errors import BusError
 from tests.support.nats import Configuration, Nats, running_nats
+from tests.support.servers.authority import Authority
 from tests.support.servers.deployed_nats import deployed, initialised
 from tests.support.waiting import DEADLINE, eventually
 
 
 async def faults(server: Nats) -> dict[str, str]:
     async with server.connect("scorer") as bus:
-        return dict(await durability_faults(bus))
+        return dict((await bus_report(bus)).faults)
 
 
 async def test_a_bus_as_it_is_set_up_is_safe(nats: Nats) -> None:
-    """The embedded server has no fault."""
-    assert await faults(nats) == {}
+    """The embedded server has no fault, and no certificate."""
+    async with nats.connect("scorer") as bus:
+        report = await bus_report(bus)
+    assert (report.faults, report.certificates) == ({}, {})
+
+
+def end_of(pem: Path) -> float:
+    """Return when the certificate in a file expires, in epoch seconds."""
+    return x509.load_pem_x509_certificate(pem.read_bytes()).not_valid_after_utc.timestamp()
+
+
+async def test_the_end_of_a_certificate_is_told_also_when_it_is_renewed(tmp_path: Path) -> None:
+    """A connection that outlasts a renewal learns when the new certificate expires; without TLS there is none."""
+    with deployed(tmp_path / "alone", "alone.conf") as server:
+        nats = server.secrets / "nats"
+        async with server.connect("admin") as admin, server.connect("scorer") as scorer:
+            await initialised(admin)
+            assert (await bus_report(scorer)).certificates == {"peyvand": end_of(nats / "server.pem")}
+            renewed = Authority.make(tmp_path).server("127.0.0.1", days=(-1, 30))
+            for name in ("server.pem", "server.key"):
+                (nats / name).write_bytes(renewed.read_bytes())
+            server.reload()
+            assert (await bus_report(scorer)).certificates == {"peyvand": end_of(renewed)}
+            assert scorer.connected
 
 
 async def test_a_server_that_does_not_sync_is_named(tmp_path: Path) -> None:
@@ -77,11 +101,13 @@ async def test_a_cluster_says_which_copies_it_lacks(tmp_path: Path) -> None:
 
             async def says(wanted: list[str]) -> bool:
                 try:
-                    return list(await durability_faults(scorer)) == wanted
+                    return list((await bus_report(scorer)).faults) == wanted
                 except BusError:
                     return False  # while another leader is elected
 
             assert await eventually(lambda: says([]), "all copies were current")
+            end = end_of(servers.secrets / "nats" / "server.pem")
+            assert (await bus_report(scorer)).certificates == dict.fromkeys(("nats-1", "nats-2", "nats-3"), end)
             servers.kill(1)
             assert await eventually(lambda: says(["copies"]), "the copies of the server that is down were named")
             servers.start(1)
@@ -94,7 +120,7 @@ async def test_a_cluster_says_which_copies_it_lacks(tmp_path: Path) -> None:
 async def test_only_the_scorer_may_ask_servers(nats: Nats, role: str) -> None:
     """No role but the scorer gets an answer from the servers."""
     async with nats.connect(role) as bus:
-        assert await bus.request_all("$SYS.REQ.SERVER.PING.JSZ", b"{}", most=1, seconds=0.5) == []
+        assert await bus.request_all("$SYS.REQ.SERVER.PING.VARZ", b"{}", most=1, seconds=0.5) == []
 
 
 def test_a_cluster_is_judged_by_its_copies() -> None:
@@ -106,7 +132,7 @@ def test_a_cluster_is_judged_by_its_copies() -> None:
         return {"config": {"storage": "file", "num_replicas": copies}, "cluster": cluster}
 
     def server(name: str, config: dict[str, Any], version: str = "2.14.6") -> dict[str, Any]:
-        return {"server": {"name": name, "ver": version}, "data": {"config": config}}
+        return {"server": {"name": name, "ver": version}, "data": {"jetstream": {"config": config}}}
 
     whole = info(3, True, True)
     assert list(_of_streams(dict.fromkeys(STREAMS, whole))) == []

@@ -1,13 +1,16 @@
-"""The scorer shows on /health and /metrics how a real bus may lose messages."""
+"""The scorer shows on /health and /metrics how a real bus may lose messages, and when its certificate expires."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
+from cryptography import x509
 from nats.js.api import StorageType
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.core.bus import stream_configs
+from services.core.bus import Bus, stream_configs
 from services.core.bus.names import EXCHANGES
 from services.core.log import logger
 from services.core.runtime import Health
@@ -15,29 +18,45 @@ from services.scorer.bus_metrics import BusMetrics
 from services.scorer.bus_watch import watch_bus
 from services.scorer.work_record import WorkRecord
 from tests.support.nats import Nats
+from tests.support.servers.deployed_nats import deployed, initialised
 from tests.support.waiting import eventually
+
+
+async def watched(connecting: AbstractAsyncContextManager[Bus], registry: CollectorRegistry, health: Health) -> None:
+    """Watch a bus until it has been asked once."""
+    metrics = BusMetrics(registry, WorkRecord(0.0))
+    async with connecting as bus:
+        watching = asyncio.create_task(watch_bus(bus, metrics, health, logger()))
+        before = generate_latest(registry)
+        await eventually(lambda: generate_latest(registry) != before, "the bus was asked")
+        watching.cancel()
+        await asyncio.wait({watching})
 
 
 async def test_what_may_be_lost_is_said_while_it_serves(nats: Nats) -> None:
     """A stream in memory is named on /health beside SERVING, and on /metrics; with a safe bus only SERVING is shown."""
-    registry, health = CollectorRegistry(), Health()
-    metrics = BusMetrics(registry, WorkRecord(0.0))
+    health = Health()
     health.serving()
-
-    async def watched() -> str:
-        async with nats.connect("scorer") as bus:
-            watching = asyncio.create_task(watch_bus(bus, metrics, health, logger()))
-            before = generate_latest(registry)
-            await eventually(lambda: generate_latest(registry) != before, "the bus was asked")
-            watching.cancel()
-            await asyncio.wait({watching})
-        return str(health)
-
-    assert await watched() == "SERVING"
-    assert b'peyvand_bus_unsafe{fault="storage"} 0.0' in generate_latest(registry)
+    safe, unsafe = CollectorRegistry(), CollectorRegistry()
+    await watched(nats.connect("scorer"), safe, health)
+    assert str(health) == "SERVING"
+    assert b'peyvand_bus_unsafe{fault="storage"} 0.0' in generate_latest(safe)
     (config,) = (one for one in stream_configs(1) if one.name == EXCHANGES)
     async with nats.connect("admin") as bus:
         await bus.jetstream.delete_stream(EXCHANGES)
         await bus.jetstream.add_stream(config.evolve(storage=StorageType.MEMORY))
-    assert (await watched()).startswith("SERVING, but stream EXCHANGES is in memory")
-    assert b'peyvand_bus_unsafe{fault="storage"} 1.0' in generate_latest(registry)
+    await watched(nats.connect("scorer"), unsafe, health)
+    assert str(health).startswith("SERVING, but stream EXCHANGES is in memory")
+    assert b'peyvand_bus_unsafe{fault="storage"} 1.0' in generate_latest(unsafe)
+
+
+async def test_when_the_certificate_expires_is_exposed(tmp_path: Path) -> None:
+    """/metrics has the time when the certificate of a server with TLS expires."""
+    registry = CollectorRegistry()
+    with deployed(tmp_path / "alone", "alone.conf") as servers:
+        async with servers.connect("admin") as admin:
+            await initialised(admin)
+        await watched(servers.connect("scorer"), registry, Health())
+        shown = x509.load_pem_x509_certificate((servers.secrets / "nats" / "server.pem").read_bytes())
+    name, labels = "peyvand_bus_certificate_expiry_timestamp_seconds", {"server": "peyvand"}
+    assert registry.get_sample_value(name, labels) == shown.not_valid_after_utc.timestamp()

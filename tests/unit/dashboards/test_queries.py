@@ -119,6 +119,7 @@ NOT_SHOWN = {
     "peyvand_stream_limit_bytes",  # alerts compare it with what is stored
     "peyvand_summaries_rejected_total",  # zero unless a collector fails; an alert watches it
     "peyvand_api_revocations_end_timestamp_seconds",  # a date; an alert compares it
+    "peyvand_bus_certificate_expiry_timestamp_seconds",  # likewise
     "peyvand_console_answers_total",  # about pages, not figures; alerts watch them
     "peyvand_console_page_seconds",
     "peyvand_console_aged_total",

@@ -1,22 +1,31 @@
 """Splits sorted ids into pages, with opaque tokens that stay valid across refreshes.
 
 A token holds the last id of its page and a fingerprint of the query. The next page begins after that id, whatever was
-added or removed meanwhile. Any other query refuses the token.
+added or removed meanwhile. Any other query refuses the token. A page is bounded by its number of ids, and by the bytes of
+its messages.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import TypeVar
+
+from google.protobuf.message import Message
 
 from services.api.errors import InvalidRequestError
 
 DEFAULT_SIZE = 100
 MAX_SIZE = 1000
+MAX_BYTES = 3 << 20
+"""The most bytes of a page's messages: clients of gRPC refuse an answer of more than 4 MiB unless told otherwise."""
+
 _FINGERPRINT_BYTES = 8
+
+Entry = TypeVar("Entry", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,21 @@ class IdPage:
 
     ids: tuple[str, ...]
     next_token: str
+    query: tuple[str, ...]
+
+    def bounded(self, messages: Iterable[Entry]) -> tuple[list[Entry], str]:
+        """Return the first of the page's ``messages``, one for each id, and the token of the page that follows them.
+
+        They have at most MAX_BYTES together, but there is at least one.
+        """
+        kept: list[Entry] = []
+        size = 0
+        for message in messages:
+            size += message.ByteSize()
+            if kept and size > MAX_BYTES:
+                return kept, page_token(self.query, self.ids[len(kept) - 1])
+            kept.append(message)
+        return kept, self.next_token
 
 
 def page_of(
@@ -42,9 +66,9 @@ def page_of(
         if visible is not None and not visible(ids[position]):
             continue
         if len(chosen) == limit:
-            return IdPage(tuple(chosen), page_token(query, chosen[-1]))
+            return IdPage(tuple(chosen), page_token(query, chosen[-1]), tuple(query))
         chosen.append(ids[position])
-    return IdPage(tuple(chosen), "")
+    return IdPage(tuple(chosen), "", tuple(query))
 
 
 def page_size(size: int) -> int:

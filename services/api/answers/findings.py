@@ -103,9 +103,10 @@ class FindingAnswers:
             visible=lambda key: key in shown and _matches(request, attributed[key].message),
         )
         reviews = Counter(one.message.review for one in attributed.values())
+        findings, next_token = page.bounded(shown[key] for key in page.ids)
         return messages.ListFindingsResponse(
-            findings=[shown[key] for key in page.ids],
-            next_page_token=page.next_token,
+            findings=findings,
+            next_page_token=next_token,
             false_findings_per_week=view.register.policy.findings.false_findings_per_week,
             confirmed=reviews[finding_pb2.FINDING_REVIEW_CONFIRMED],
             dismissed=reviews[finding_pb2.FINDING_REVIEW_DISMISSED],

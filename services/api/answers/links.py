@@ -62,10 +62,8 @@ class LinkAnswers:
                 (has_finding is None or has_finding(link)) and caller.sees(IndicatorKind.LINK, link, view.register)
             ),
         )
-        return messages.ListLinksResponse(
-            links=self._statuses(view, page.ids, days),
-            next_page_token=page.next_token,
-        )
+        statuses, next_token = page.bounded(self._statuses(view, page.ids, days))
+        return messages.ListLinksResponse(links=statuses, next_page_token=next_token)
 
     def of_agency(self, kind: IndicatorKind, agency: str, window_days: int, most: int) -> messages.AgencyRole:
         """Return ``most`` links of an agency in one role, the lowest lower bound first, and how many there are.

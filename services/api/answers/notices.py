@@ -30,10 +30,10 @@ class NoticeAnswers:
         by_id = {announcement.id: announcement for announcement in register.announcements}
         page = page_of(sorted(by_id), ("ListAnnouncements",), size=request.page_size, token=request.page_token)
         visible = partial(caller.sees, IndicatorKind.LINK, register=register)
-        return messages.ListAnnouncementsResponse(
-            announcements=[_announcement_message(by_id[name], filter(visible, by_id[name].links)) for name in page.ids],
-            next_page_token=page.next_token,
+        announcements, next_token = page.bounded(
+            _announcement_message(by_id[name], filter(visible, by_id[name].links)) for name in page.ids
         )
+        return messages.ListAnnouncementsResponse(announcements=announcements, next_page_token=next_token)
 
     def objections(self, request: messages.ListObjectionsRequest) -> messages.ListObjectionsResponse:
         """Return one page of objections by link and time, to one link or to one agency's links if given."""
@@ -56,9 +56,8 @@ class NoticeAnswers:
 
         query = ("ListObjections", request.link, request.agency)
         page = page_of(sorted(by_key), query, size=request.page_size, token=request.page_token, visible=wanted)
-        return messages.ListObjectionsResponse(
-            objections=[objection_message(by_key[key]) for key in page.ids], next_page_token=page.next_token
-        )
+        objections, next_token = page.bounded(objection_message(by_key[key]) for key in page.ids)
+        return messages.ListObjectionsResponse(objections=objections, next_page_token=next_token)
 
     def maintenance(self, request: messages.ListMaintenanceRequest) -> messages.ListMaintenanceResponse:
         """Return one page of announced maintenance by subject and time, of one subject if that is given."""
@@ -77,9 +76,8 @@ class NoticeAnswers:
 
         query = ("ListMaintenance", request.subject)
         page = page_of(sorted(by_key), query, size=request.page_size, token=request.page_token, visible=wanted)
-        return messages.ListMaintenanceResponse(
-            maintenance=[_maintenance_message(by_key[key]) for key in page.ids], next_page_token=page.next_token
-        )
+        maintenance, next_token = page.bounded(_maintenance_message(by_key[key]) for key in page.ids)
+        return messages.ListMaintenanceResponse(maintenance=maintenance, next_page_token=next_token)
 
 
 def _key(entity: str, start: datetime, number: int) -> str:

@@ -80,9 +80,10 @@ class PairAnswers:
             visible=matches,
         )
         rows = np.array([table.position[pair] for pair in page.ids], dtype=np.int64)
+        pairs, next_token = page.bounded(map(_message, page.ids, table.columns.rows(rows)))
         return messages.ListPairsResponse(
-            pairs=[_message(name, pair) for name, pair in zip(page.ids, table.columns.rows(rows), strict=True)],
-            next_page_token=page.next_token,
+            pairs=pairs,
+            next_page_token=next_token,
             window_days=days,
             as_of=to_timestamp(government.as_of),
             register_version=government.register_version,

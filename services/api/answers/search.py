@@ -46,9 +46,8 @@ class Searcher:
         texts = await self._texts.get(view, partial(_texts, view))
         found = await asyncio.to_thread(_find, view, texts, query, current_caller())
         page = page_of(found, ("Search", query), size=request.page_size, token=request.page_token)
-        return messages.SearchResponse(
-            results=[_result(view, key) for key in page.ids], next_page_token=page.next_token
-        )
+        results, next_token = page.bounded(_result(view, key) for key in page.ids)
+        return messages.SearchResponse(results=results, next_page_token=next_token)
 
 
 def _folded(text: str) -> str:

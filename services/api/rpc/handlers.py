@@ -26,6 +26,8 @@ from services.core.log import Logger
 REQUEST_SECONDS = 10.0
 """How long a request of a few KiB may take to arrive after its call. A call without one would be kept for ever."""
 
+MAX_ANSWER_BYTES = 4 << 20
+"""The longest answer. Clients of gRPC refuse a longer one unless told otherwise, in words of their own."""
 
 T = TypeVar("T")
 
@@ -83,7 +85,7 @@ def _handler(runner: _MethodRunner, method: MethodDescriptor) -> grpc.RpcMethodH
     # On the wire a single request is a stream of one. gRPC would wait for it for ever, and fail on one that it cannot parse.
     if method.server_streaming:
         return grpc.stream_stream_rpc_method_handler(runner.stream, None, _serialise)
-    return grpc.stream_unary_rpc_method_handler(runner.unary, None, _serialise)
+    return grpc.stream_unary_rpc_method_handler(runner.unary, None, None)
 
 
 class _MethodRunner:
@@ -97,8 +99,19 @@ class _MethodRunner:
         self._conduct = conduct
         self._observe = conduct.metrics.timer(method.name)
 
-    async def unary(self, _: object, context: Context) -> Answer:
-        return await self._run(context, lambda request: self._behaviour(request, context))
+    async def unary(self, _: object, context: Context) -> bytes:
+        async def answer(request: Any) -> bytes:
+            content = _serialise(await self._behaviour(request, context))
+            if len(content) > MAX_ANSWER_BYTES:
+                raise InvalidRequestError(
+                    "ANSWER_TOO_LARGE",
+                    f"the answer of {self._method} would have {len(content)} bytes, more than {MAX_ANSWER_BYTES}: ask for "
+                    "fewer entries or a shorter time",
+                    bytes=str(len(content)),
+                )
+            return content
+
+        return await self._run(context, answer)
 
     async def stream(self, _: object, context: Context) -> None:
         async def send(request: Any) -> None:

@@ -96,10 +96,8 @@ class IndicatorServicer:
                 self._model.find(kind, entity, days) is not None and caller.sees(kind, entity, view.register)
             ),
         )
-        return messages.ListIndicatorsResponse(
-            indicators=[self._model.get(kind, entity, days).message for entity in page.ids],
-            next_page_token=page.next_token,
-        )
+        indicators, next_token = page.bounded(self._model.get(kind, entity, days).message for entity in page.ids)
+        return messages.ListIndicatorsResponse(indicators=indicators, next_page_token=next_token)
 
     async def explain_indicator(
         self, request: messages.ExplainIndicatorRequest, _: Context

@@ -67,10 +67,8 @@ class RegisterServicer:
             size=request.page_size,
             token=request.page_token,
         )
-        return messages.ListAgenciesResponse(
-            agencies=[agency_message(view.register.agencies[agency]) for agency in page.ids],
-            next_page_token=page.next_token,
-        )
+        agencies, next_token = page.bounded(agency_message(view.register.agencies[agency]) for agency in page.ids)
+        return messages.ListAgenciesResponse(agencies=agencies, next_page_token=next_token)
 
     async def list_services(self, request: messages.ListServicesRequest, _: Context) -> messages.ListServicesResponse:
         """Return services in id order, of one agency if one is given."""
@@ -88,9 +86,8 @@ class RegisterServicer:
                 and caller.sees(IndicatorKind.SERVICE, service, view.register)
             ),
         )
-        return messages.ListServicesResponse(
-            services=[self._service(service) for service in page.ids], next_page_token=page.next_token
-        )
+        listed, next_token = page.bounded(map(self._service, page.ids))
+        return messages.ListServicesResponse(services=listed, next_page_token=next_token)
 
     async def list_evaluation_rounds(
         self, _: messages.ListEvaluationRoundsRequest, __: Context

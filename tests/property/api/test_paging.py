@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.wrappers_pb2 import BytesValue
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.api.errors import RequestError
-from services.api.paging import MAX_SIZE, page_of
+from services.api.paging import MAX_BYTES, MAX_SIZE, page_of
 
 ids = st.lists(st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True), unique=True).map(sorted)
 question = ("List", "link", "")
@@ -47,6 +48,26 @@ def test_ids_that_stay_are_returned_once(ids, gone, size):
         met += page.ids
     assert met == [one for one in ids if one in met]
     assert set(left) <= set(met)
+
+
+LONG = BytesValue(value=bytes(MAX_BYTES // 2))
+LONGEST = BytesValue(value=bytes(MAX_BYTES))
+
+
+@given(entries=st.dictionaries(st.text("ab-", min_size=1), st.sampled_from([BytesValue(), LONG, LONGEST])))
+def test_long_entries_are_returned_once_in_more_pages(entries):
+    """Pages whose messages are too long for one of them hold fewer. Each has at least one, and each entry comes once."""
+    found: list[str] = []
+    token = ""
+    while True:
+        page = page_of(sorted(entries), question, size=0, token=token)
+        kept, token = page.bounded(entries[one] for one in page.ids)
+        assert len(kept) == 1 or sum(one.ByteSize() for one in kept) <= MAX_BYTES
+        found += page.ids[: len(kept)]
+        if not token:
+            break
+        assert kept
+    assert found == sorted(entries)
 
 
 @given(ids=ids.filter(lambda some: len(some) > 1), token=st.text())

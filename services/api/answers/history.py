@@ -33,8 +33,13 @@ _MAX_MESSAGES = 500
 _SKEW_SECONDS = 600.0
 """An indicator is stored after its ``as_of``, by clocks that agree to within this."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_POSITION = re.compile(r"([1-9][0-9]{0,17}) ([0-9]{1,12})")
-"""Sequence and moment where the next page begins. Sequences have at most 64 bits; moments end with the year 9999."""
+_POSITION = re.compile(r"([1-9][0-9]{0,14}) ([0-9]{1,12})")
+"""Where the next page begins: when its first indicator was stored (milliseconds), and from which moment on it is.
+
+Not by its sequence, since sequences begin again in a stream that is recreated.
+"""
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, in epoch seconds."""
 _ALTERNATIVES = {IndicatorKind.LINK: ", or GetLink for its slots of the last 48 hours", IndicatorKind.ENDPOINT: ""}
 """Kinds without a history in the stream, and what to request beside an explanation."""
 
@@ -58,14 +63,14 @@ class HistoryReader:
         if kind in _ALTERNATIVES:
             return await self._of_target(request, query, kind, entity, days, start=start, end=end)
         size, step = page_size(request.page_size), request.step_seconds or 1
-        sequence, newest = 0, start
+        since, newest = max(0.0, start - _SKEW_SECONDS), start
         if request.page_token:
-            sequence, newest = _position(token_position(query, request.page_token))
+            since, newest = _position(token_position(query, request.page_token))
         page = indicator_service_pb2.GetHistoryResponse()
         try:
             async with asyncio.timeout(min(_READ_SECONDS, inf if seconds is None else _DEADLINE_SHARE * seconds)):
                 subject = indicator_subject(kind.label, entity, days)
-                indicators = self._published(subject, sequence, newest, min(size + 1, _MAX_MESSAGES))
+                indicators = self._published(subject, since, newest, min(size + 1, _MAX_MESSAGES))
                 async for stored, indicator in indicators:
                     if indicator.as_of.seconds >= end:
                         break
@@ -74,7 +79,7 @@ class HistoryReader:
                         continue
                     if len(page.indicators) == size:
                         last = page.indicators[-1].as_of.seconds
-                        page.next_page_token = page_token(query, f"{stored - 1} {last + 1}")
+                        page.next_page_token = page_token(query, f"{int(stored * 1000)} {last + 1}")
                         break
                     page.indicators.append(indicator)
         except (BusError, TimeoutError) as error:
@@ -131,24 +136,21 @@ class HistoryReader:
         return kind, entity, days
 
     async def _published(
-        self, subject: str, sequence: int, newest: float, limit: int
-    ) -> AsyncIterator[tuple[int, indicator_pb2.Indicator]]:
-        """Yield the indicators stored after ``sequence``, as of ``newest`` (epoch seconds) or later, with sequences.
+        self, subject: str, since: float, newest: float, limit: int
+    ) -> AsyncIterator[tuple[float, indicator_pb2.Indicator]]:
+        """Yield the indicators stored at ``since`` or later and as of ``newest`` or later, with the times of storing.
 
-        A scorer that restarts may publish again; of indicators with equal times, the first is yielded.
+        All times are in epoch seconds. A scorer that restarts may publish again; of indicators with equal times, the
+        first is yielded.
         """
-        since = None if sequence else max(0.0, newest - _SKEW_SECONDS)
-        while True:
-            moment = None if since is None else datetime.fromtimestamp(since, UTC)
-            messages = await self._read(subject, sequence + 1, moment, limit, _READ_SECONDS)
+        sequence, moment = 0, datetime.fromtimestamp(since, UTC)
+        while messages := await self._read(subject, sequence + 1, None if sequence else moment, limit, _READ_SECONDS):
             for message in messages:
                 indicator = _decode(message)
                 if indicator is not None and indicator.as_of.seconds >= newest:
                     newest = indicator.as_of.seconds + 1
-                    yield message.sequence, indicator
-            if not messages:
-                return
-            sequence, since = messages[-1].sequence, None
+                    yield message.time, indicator
+            sequence = messages[-1].sequence
 
 
 def _unreachable(kind: IndicatorKind, entity: str, why: str) -> UnavailableError:
@@ -156,12 +158,12 @@ def _unreachable(kind: IndicatorKind, entity: str, why: str) -> UnavailableError
     return UnavailableError("HISTORY_UNREACHABLE", message, kind=kind.label, id=entity)
 
 
-def _position(text: str) -> tuple[int, float]:
-    """Return sequence and moment (epoch seconds) of a token. Raises RequestError: an unsigned token may be forged."""
+def _position(text: str) -> tuple[float, float]:
+    """Return both moments of a token, in epoch seconds. Raises RequestError: an unsigned token may be forged."""
     position = _POSITION.fullmatch(text)
-    if position is None:
+    if position is None or int(position[1]) > 1000 * _LAST_SECOND:
         raise invalid_token()
-    return int(position[1]), float(position[2])
+    return int(position[1]) / 1000, float(position[2])
 
 
 def _decode(message: StoredMessage) -> indicator_pb2.Indicator | None:

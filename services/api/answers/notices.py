@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
+from hashlib import blake2b
+from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -16,6 +19,8 @@ from services.api.model import ReadModel
 from services.api.paging import page_of
 from services.core.codec import to_timestamp
 from services.core.model import Announcement, AnnouncementUpdate, IndicatorKind, Maintenance, Objection
+
+Notice = TypeVar("Notice", Objection, Maintenance)
 
 
 class NoticeAnswers:
@@ -42,9 +47,7 @@ class NoticeAnswers:
         for kind, entity in ((IndicatorKind.LINK, request.link), (IndicatorKind.CONSUMER, request.agency)):
             if entity:
                 view.entity(kind, entity)
-        by_key = {
-            _key(objection.link, objection.start, n): objection for n, objection in enumerate(register.objections)
-        }
+        by_key = _by_key((one.link, one.start, one.text_en, one.text_fa, one) for one in register.objections)
 
         def wanted(key: str) -> bool:
             link = register.links[by_key[key].link]
@@ -68,7 +71,7 @@ class NoticeAnswers:
                 f"the register in force knows no agency, link or endpoint `{request.subject}`",
                 subject=request.subject,
             )
-        by_key = {_key(item.subject, item.start, n): item for n, item in enumerate(view.register.maintenance)}
+        by_key = _by_key((one.subject, one.start, one.note, str(one.end), one) for one in view.register.maintenance)
 
         def wanted(key: str) -> bool:
             subject = by_key[key].subject
@@ -80,9 +83,19 @@ class NoticeAnswers:
         return messages.ListMaintenanceResponse(maintenance=maintenance, next_page_token=next_token)
 
 
-def _key(entity: str, start: datetime, number: int) -> str:
-    """Return a key that sorts by entity, then by time, then by place in the register."""
-    return f"{entity} {start.isoformat()} {number:06}"
+def _by_key(notices: Iterable[tuple[str, datetime, str, str, Notice]]) -> dict[str, Notice]:
+    """Return notices, each given with its subject, its start and two texts, by keys that sort by subject and time.
+
+    A key follows from these alone, so that it stays the same when other notices are added to the register or removed.
+    """
+    equal: Counter[str] = Counter()
+    keyed: dict[str, Notice] = {}
+    for subject, start, *texts, notice in notices:
+        content = blake2b("\0".join(texts).encode(), digest_size=8).hexdigest()
+        key = f"{subject} {start.isoformat()} {content}"
+        keyed[f"{key} {equal[key]:06}"] = notice
+        equal[key] += 1
+    return keyed
 
 
 def _announcement_message(announcement: Announcement, links: Iterable[str]) -> register_pb2.Announcement:

@@ -17,7 +17,8 @@ from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.paging import page_token
 from services.cli.commands import ask as ask_commands
-from services.core.bus.names import indicator_subject
+from services.core.bus.names import INDICATORS, indicator_subject
+from services.core.bus.topology import initialise_streams
 from services.core.codec import indicator_to_message
 from services.core.codec.units import to_timestamp
 from services.core.errors import SettingsError
@@ -184,7 +185,22 @@ async def test_a_token_belongs_to_its_question(kept, refusal):
 
 @pytest.mark.parametrize(
     "position",
-    ["", "x", "1", "1 x", "-1 5", "0 5", "1 1 1", "1 inf", "1 nan", "1 1e9", f"{2**64} 5", f"1 {10**12}", "١ ٥"],
+    [
+        "",
+        "x",
+        "1",
+        "1 x",
+        "-1 5",
+        "0 5",
+        "1 1 1",
+        "1 inf",
+        "1 nan",
+        "1 1e9",
+        f"{2**64} 5",
+        f"{10**15 - 1} 5",
+        f"1 {10**12}",
+        "١ ٥",
+    ],
 )
 async def test_a_forged_token_is_refused(kept, refusal, position):
     """A token with the query's fingerprint but an impossible position is refused in one sentence."""
@@ -198,11 +214,31 @@ async def test_a_forged_token_is_refused(kept, refusal, position):
 async def test_a_forged_token_within_bounds_reads_on_or_nothing(kept):
     """A page begins at a forged position that is possible. Beyond the last message there is nothing."""
     query = ("GetHistory", "government", "country", "28", "0.0", "inf")
-    for position, count in (("59 0", 2), (f"{10**18 - 1} 0", 0), (f"1 {10**12 - 1}", 0)):
+    for position, count in (
+        ("59 0", 60),
+        (f"59 {FIRST + 58 * HOUR}", 2),
+        ("4102444800000 0", 0),
+        (f"1 {10**12 - 1}", 0),
+    ):
         request = messages.GetHistoryRequest(
             kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, page_token=page_token(query, position)
         )
         assert len((await kept.indicators.GetHistory(request)).indicators) == count
+
+
+async def test_a_token_is_good_in_a_recreated_stream(kept, nats):
+    """Between two pages the stream is recreated: the next page has what the new one holds after the page before."""
+    request = messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, page_size=20)
+    request.page_token = (await kept.indicators.GetHistory(request)).next_page_token
+    async with nats.connect("admin") as admin:
+        await admin.jetstream.delete_stream(INDICATORS)
+        await initialise_streams(admin)
+    async with nats.connect("scorer") as scorer:
+        for hour in range(10, 36):
+            row = indicator_to_message(published(hour)).SerializeToString()
+            await scorer.publish(indicator_subject("government", "country", 28), row, message_id="")
+    page = await kept.indicators.GetHistory(request)
+    assert [(one.as_of.seconds - FIRST) / HOUR for one in page.indicators] == list(range(20, 36))
 
 
 async def test_a_bus_that_does_not_answer_is_told_within_the_deadline(kept, nats, refusal):

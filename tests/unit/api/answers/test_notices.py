@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import grpc
@@ -11,6 +13,7 @@ from peyvand.v1 import indicator_pb2, register_pb2
 from peyvand.v1 import indicator_service_pb2 as asked
 from peyvand.v1 import register_service_pb2 as messages
 from services.core.blocks.target_blocks import encode_recent_blocks
+from services.core.model import Maintenance, Objection, ObjectionState
 from services.register.directory.load import load_register
 from tests.support.cases.api.blocks import recent_block
 from tests.support.registers import ANNOUNCEMENTS, LEGAL_BASES, OBJECTIONS, write_register
@@ -103,6 +106,33 @@ async def test_maintenance_is_listed(noted):
     assert all(one.HasField("from") and one.HasField("to") for one in every)
     one = await noted.registers.ListMaintenance(messages.ListMaintenanceRequest(subject="portal"))
     assert [item.subject for item in one.maintenance] == ["portal"]
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0)])
+async def test_pages_go_on_when_notices_are_added_and_removed(noted, before, after):
+    """Between two pages another register comes into force, with more notices or fewer: those that stay come once each."""
+
+    async def pages(method, request, field, earlier, notices):
+        found: list[Any] = []
+        token = ""
+        for more, asked_for in ((before, {"page_size": before + 2}), (after, {})):
+            noted.register = replace(noted.register, **{field: (*earlier[:more], *notices)})
+            noted.take_register()
+            page = await method(request(page_token=token, **asked_for))
+            found, token = [*found, *getattr(page, field)], page.next_page_token
+        return found
+
+    start, texts = datetime(2026, 3, 1, tzinfo=UTC), ["a", "b", "c", "d"]
+    objections = [Objection("deed-tax", start, None, text, text, "", "", ObjectionState.OPEN) for text in texts]
+    earlier = [replace(one, link="birth-tax") for one in objections]
+    called = noted.registers.ListObjections, messages.ListObjectionsRequest
+    found = await pages(*called, "objections", earlier, objections)
+    assert sorted(one.text_en for one in found if one.link == "deed-tax") == texts
+
+    work = [Maintenance("deed-tax", start, start + timedelta(days=1), text) for text in texts]
+    planned = [replace(one, subject="customs") for one in work]
+    found = await pages(noted.registers.ListMaintenance, messages.ListMaintenanceRequest, "maintenance", planned, work)
+    assert sorted(one.note for one in found if one.subject == "deed-tax") == texts
 
 
 async def test_legal_bases_are_shown_and_counted(noted):

@@ -101,10 +101,11 @@ class _Session:
         self._findings = FindingWatch(exchanges, self._evidence_lock)
         self._published_findings = FindingPublisher(bus, lease.check)
         self._history = HistoryPublisher(bus, self._scoring, lease.check, log=self._log)
+        self._index = IndexPublisher(bus, lease.check)
         self._refresher = Refresher(
             self._scoring,
             self._evidence_lock,
-            IndexPublisher(bus, lease.check),
+            self._index,
             exchanges,
             self._history,
             metrics=metrics,
@@ -235,4 +236,7 @@ class _Session:
                         self._log.error("stream_lost_messages", stream=name, messages=lost, first=states[name].first)
                 self._metrics.record.gaps_accepted = {cursor.stream: cursor.gaps_accepted for cursor in cursors}
                 self._metrics.bus.streams(states)
+                if await self._index.forget_lost_slots():
+                    self._log.warning("slots_published_again", reason="bucket indicator lost them")
+                    await self._evidence_lock.run(self._scoring.owe)
             await asyncio.sleep(WATCH_SECONDS)

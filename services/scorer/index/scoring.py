@@ -60,9 +60,13 @@ class Scoring:
         self.register, self.arrays, self.probing_spans = compiled.register, compiled.arrays, compiled.probing_spans
         self.manifest = replace(self.manifest, register_version=self.register.register_version)
         # A restart also publishes the detail of every kept slot once, because a crash may have prevented that.
-        self._owed |= self._detailed
+        self.owe()
         self._touched = None
         self.stale = True
+
+    def owe(self) -> None:
+        """Have the detail of every kept slot published again."""
+        self._owed |= self._detailed
 
     def take(self, columns: MeasurementColumns, *, stored: float, sequence: int) -> TakenBatch:
         """Ingest the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds)."""

@@ -67,20 +67,34 @@ class IndexPublisher:
         self._end_slot: int | None = None
         self._digests: dict[str, bytes] = {}
         self._slots: dict[int, dict[str, bytes]] = {}  # by chunk: digests of slot blocks, which hold no as_of
+        self._oldest = 0  # the oldest chunk with slots that are kept
         self._keys: set[str] | None = None
         self._calls = BoundedTaskGroup(INFLIGHT)
 
     async def put_slots(self, due: PendingUpdate, chunk: range, evidence: Evidence, now: float, run: Runner) -> int:
         """Put the new slot blocks of a chunk and return their number. ``now`` is in epoch seconds. Raises BusError."""
         seconds = evidence.calendar.slot_seconds
-        oldest = (due.end_slot - DETAIL_SECONDS // seconds) // SLOTS_PER_BLOCK
-        self._slots = {number: digests for number, digests in self._slots.items() if number >= oldest}
+        self._oldest = (due.end_slot - DETAIL_SECONDS // seconds) // SLOTS_PER_BLOCK
+        self._slots = {number: digests for number, digests in self._slots.items() if number >= self._oldest}
         number = chunk.start // SLOTS_PER_BLOCK
         ttl = max(60.0, (number + 1) * SLOTS_PER_BLOCK * seconds + DETAIL_SECONDS - now)
         stamp = partial(stamp_slot_block, evidence_sequence=due.sequence)
         blocks = slot_blocks(evidence, due.compiled.arrays, chunk, due.agencies)
         groups = encode_target_blocks(blocks, encode_slot_blocks)
         return await self._put(groups, self._slots.setdefault(number, {}), stamp, run, ttl=ttl)
+
+    async def forget_lost_slots(self) -> bool:
+        """Forget all slot blocks that were put if the bucket lost them, and return whether it did. Raises BusError.
+
+        Somebody may have purged or recreated it. The newest chunk is not looked up: the next slot changes its blocks.
+        The oldest one may have expired.
+        """
+        for number in sorted(self._slots)[-2:-1]:
+            key = next(iter(self._slots[number]), None)
+            if number > self._oldest and key is not None and not await self._bus.kv_keys(INDICATOR_BUCKET, key):
+                self._slots.clear()
+                return True
+        return False
 
     async def put_recent(self, due: PendingUpdate, blocks: Iterable[tuple[str, RecentBlock]], run: Runner) -> None:
         """Put recent blocks. Raises BusError."""

@@ -1,20 +1,24 @@
-"""Small blocks are put on a real nats-server in batches, large ones alone."""
+"""Blocks are put on a real nats-server: small ones in batches, large ones alone, and again when they are lost."""
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 
+import pytest
 from nats.aio.msg import Msg
 
 from services.core.blocks.target_blocks import stamp_slot_block
 from services.core.bus import MAX_ATOMIC_PUTS
-from services.core.bus.names import INDICATOR_BUCKET, kv_subject
+from services.core.bus.names import INDICATOR_BUCKET, SLOTS_PER_BLOCK, kv_stream, kv_subject, slot_key
+from services.core.bus.topology import initialise_streams
 from services.core.tasks import run_in_thread
 from services.scorer.publishing.encode import EncodedBlock
 from services.scorer.publishing.publisher import SMALL, IndexPublisher
+from tests.support.cases.scorer import Scorer, make_register, measure, now_slot, put, register_on
 from tests.support.nats import Nats
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, eventually
 
 
 async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None:
@@ -52,3 +56,30 @@ async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None
         if not name.startswith("alone"):
             assert all((one.headers or {})["Nats-TTL"] == "60s" for one in batch)
             assert [(one.headers or {}).get("Nats-Batch-Commit") for one in batch] == [None] * (len(batch) - 1) + ["1"]
+
+
+@pytest.mark.parametrize("recreate", [False, True], ids=["purged", "recreated"])
+async def test_slots_that_the_bucket_lost_are_put_again(
+    nats: Nats, scorer: Scorer, tmp_path: Path, recreate: bool
+) -> None:
+    """A running scorer puts the slots of all hours again when somebody purged or recreated the bucket, not only new ones."""
+    await register_on(nats, make_register(tmp_path / "register"))
+    slot = now_slot() - 4
+    earlier = [slot - 3 * SLOTS_PER_BLOCK, slot - 6 * SLOTS_PER_BLOCK]
+    keys = {slot_key("land-registry", one // SLOTS_PER_BLOCK) for one in earlier}
+    async with nats.connect("prober") as prober, nats.connect("api") as api, nats.connect("admin") as admin:
+
+        async def are_there() -> bool:
+            return all([await api.kv_get(INDICATOR_BUCKET, key) for key in keys])
+
+        await put(prober, [measure("deed-tax", one) for one in (*earlier, slot)])
+        scorer.start()
+        await scorer.serving()
+        await eventually(are_there, "the earlier slots")
+        if recreate:
+            await admin.jetstream.delete_stream(kv_stream(INDICATOR_BUCKET))
+            await initialise_streams(admin)
+        else:
+            await admin.jetstream.purge_stream(kv_stream(INDICATOR_BUCKET))
+        await eventually(lambda: "slots_published_again" in scorer.events(), "the loss being noticed")
+        await eventually(are_there, "the earlier slots again")

@@ -37,7 +37,7 @@ RETRY_SECONDS = 0.2
 """How long to wait before a failed request is repeated."""
 
 _POLL_SECONDS = 5.0  # how long a follower waits for a signal before it reads anyway
-_RECHECK_SECONDS = 5.0  # how often an idle follower checks that the stream is still the one it has read
+_RECHECK_SECONDS = 1.0  # after such a pause, or a failure, a follower checks that the stream is the one it has read
 _TIME_ERROR = timedelta(milliseconds=1)  # more than a stored time loses as a float
 _BATCH_BYTES = 8 << 20
 _TRANSIENT = (nats.errors.Error, OSError, TimeoutError)
@@ -110,8 +110,7 @@ class Streams:
         When the stream is deleted and recreated, every message of the new one follows. When it is restored to an
         earlier state, all its messages follow as soon as another message is stored.
         """
-        signal, clock = asyncio.Event(), asyncio.get_running_loop().time
-        newest, due = 0.0, clock() + _RECHECK_SECONDS
+        signal, clock, newest, due = asyncio.Event(), asyncio.get_running_loop().time, 0.0, 0.0
 
         async def on_message(_: Msg) -> None:
             signal.set()
@@ -125,13 +124,15 @@ class Streams:
                 signal.clear()
                 try:
                     messages = await self.read(stream, start, pattern=pattern)
-                    if not messages and newest and (signalled or clock() >= due):
-                        due = clock() + _RECHECK_SECONDS
-                        if await self._is_recreated(stream, start, newest, pattern):
-                            logger().warning("stream_made_anew", stream=stream, read_before=start - 1)
-                            start = 1
-                            continue
+                    # That there are messages proves nothing: a recreated stream may have outgrown the position.
+                    doubtful = newest and (clock() >= due or (signalled and not messages))
+                    if doubtful and await self._is_recreated(stream, start, newest, pattern):
+                        logger().warning("stream_made_anew", stream=stream, read_before=start - 1)
+                        start = 1
+                        continue
+                    due = clock() + _RECHECK_SECONDS
                 except BusError as error:
+                    due = 0.0
                     self._failing.add(signal)
                     logger().warning("bus_read_failed", stream=stream, reason=str(error))
                     await asyncio.sleep(RETRY_SECONDS)
@@ -155,9 +156,8 @@ class Streams:
     async def _is_recreated(self, stream: str, start: int, newest: float, pattern: str) -> bool:
         """Whether the stream is no longer the one that was read up to ``start``; the last message is of ``newest``.
 
-        In a recreated stream sequences begin again, so a message with a sequence before ``start`` was stored after
-        ``newest``. A replica that lags behind has no such message. The stream's time of creation would tell too, but
-        few roles may request it.
+        In a recreated stream sequences begin again, so a message before ``start`` was stored after ``newest``. A replica
+        that lags behind has no such message. The time of creation would tell too, but few roles may request it.
         """
         since = datetime.fromtimestamp(newest, UTC) + _TIME_ERROR
         later = await self.read(stream, start, pattern=pattern, limit=1, since=since)

@@ -135,6 +135,28 @@ async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
         await follower.aclose()
 
 
+async def test_a_bucket_that_outgrew_its_reader_is_followed_from_its_beginning(nats, monkeypatch) -> None:
+    """A follower that pauses while a bucket is recreated, and grows beyond what it has read, gets every value."""
+    monkeypatch.setattr(bus_streams, "_RECHECK_SECONDS", 0.0)
+    async with (
+        asyncio.timeout(DEADLINE),
+        nats.connect("admin") as admin,
+        nats.connect("scorer") as scorer,
+        nats.connect("api") as api,
+    ):
+        for number in range(5):
+            await scorer.kv_put(INDICATOR_BUCKET, "consumer.a", b"%d" % number)
+        follower = api.kv_follow(INDICATOR_BUCKET, "consumer.*")
+        assert await anext(follower) == ("consumer.a", b"4")
+        await admin.jetstream.delete_stream(kv_stream(INDICATOR_BUCKET))
+        await initialise_streams(admin)
+        await scorer.kv_put(INDICATOR_BUCKET, "consumer.a", b"new")
+        for number in range(9):
+            await scorer.kv_put(INDICATOR_BUCKET, "consumer.b", b"%d" % number)
+        assert [await anext(follower), await anext(follower)] == [("consumer.a", b"new"), ("consumer.b", b"8")]
+        await follower.aclose()
+
+
 async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> None:
     """A follower that gets no signal from a recreated bucket finds its values by polling."""
     monkeypatch.setattr(bus_streams, "_RECHECK_SECONDS", 0.1)

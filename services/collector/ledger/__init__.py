@@ -1,4 +1,4 @@
-"""Keeps the collector's state in SQLite: sides of exchanges, how they pair, and the summaries they add up to."""
+"""Keeps the collector's state: sides of exchanges, how they pair, and the summaries they add up to."""
 
 from services.collector.ledger.batch_result import BatchResult
 from services.collector.ledger.executor import LedgerExecutor

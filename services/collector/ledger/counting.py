@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,24 +13,16 @@ from numpy.typing import NDArray
 from services.collector.ledger.exchange_sums import Counted, sum_exchanges
 from services.collector.ledger.pairing import pair_sides
 from services.collector.ledger.parties import PartyPairs
-from services.collector.ledger.repeats import first_requests, mark_repeats
-from services.collector.ledger.sides import (
-    SIDE,
-    StoredRequest,
-    digests,
-    packed,
-    read_far_apart,
-    read_sides,
-    unpacked,
-    write_sides,
-)
+from services.collector.ledger.repeats import mark_repeats
+from services.collector.ledger.requests import Requests
+from services.collector.ledger.sides import SIDE, StoredRequest, digests, packed, unpacked
 from services.collector.ledger.summary import SummaryCounts
 from services.collector.records import ReplayTimeline, Side
 
 MOST_SIDES: Final = 64
 """Sides kept of one request id. An exchange has two, and an id that is used again has a few."""
 
-_AT_ONCE: Final = 500  # requests; their pages stay in the cache from reading to writing
+_AT_ONCE: Final = 500  # requests
 
 _MOST_COUNTED: Final = 40_000  # requests, which with their sums take some 20 MiB
 
@@ -44,7 +36,7 @@ class BatchCounter:
     Spans and times are in milliseconds, by the clocks that stamped the records.
     """
 
-    database: sqlite3.Connection
+    requests: Requests
     pairs: PartyPairs
     slot_seconds: int
     timeline: ReplayTimeline | None
@@ -57,27 +49,28 @@ class BatchCounter:
     def take(self, by_request: dict[bytes, list[Side]], span_ms: int, oldest_ms: int) -> list[int]:
         """Store the sides not seen before and count their exchanges; return when the requests of these sides came in.
 
-        Requests are taken in the order of their ids, some at a time. So each page of their table is read, changed and
-        written once.
+        Requests are taken in the order of their ids, in which they are on disk.
         """
         ids, fresh = sorted(by_request), list[int]()
         for start in range(0, len(ids), _AT_ONCE):
-            part = {one: by_request[one] for one in ids[start : start + _AT_ONCE]}
-            fresh += self._take(part, span_ms, oldest_ms)
+            fresh += self._take(ids[start : start + _AT_ONCE], by_request, span_ms, oldest_ms)
         self._sum(span_ms)
         return fresh
 
-    def _take(self, by_request: dict[bytes, list[Side]], span_ms: int, oldest_ms: int) -> list[int]:
-        """Take some requests, as ``take`` does.
+    def _take(
+        self, ids: Sequence[bytes], by_request: Mapping[bytes, Sequence[Side]], span_ms: int, oldest_ms: int
+    ) -> list[int]:
+        """Take some of the requests, as ``take`` does.
 
         Once a request id has MOST_SIDES, further sides are refused: all sides of an id are paired and written again
         with each new one, and a client chooses the id.
         """
-        stored = read_sides(self.database, list(by_request), oldest_ms)
+        stored = self.requests.read(ids, oldest_ms)
         changed: dict[bytes, StoredRequest] = {}
         fresh: list[int] = []
         number = self.pairs.number
-        for request, arrived in by_request.items():
+        for request in ids:
+            arrived = by_request[request]
             before = stored.get(request, _NOTHING)
             sides, newest, message = before.sides, before.newest, before.message
             known = digests(sides) if sides or len(arrived) > 1 else set()
@@ -103,10 +96,10 @@ class BatchCounter:
     def _count(self, stored: dict[bytes, StoredRequest], changed: dict[bytes, StoredRequest], oldest_ms: int) -> None:
         """Write what has changed, and count its exchanges in place of the former ones."""
         moved = [one for one, now in changed.items() if now.message != stored.get(one, _NOTHING).message]
-        messages = (*(changed[one].message for one in moved), *(stored.get(one, _NOTHING).message for one in moved))
-        first = first_requests(self.database, messages)
-        write_sides(self.database, changed, stored)
-        stored |= mark_repeats(self.database, changed, moved, first, oldest_ms)
+        messages = {changed[one].message for one in moved} | {stored.get(one, _NOTHING).message for one in moved}
+        first = self.requests.first(message for message in messages if message is not None)
+        self.requests.change(changed, stored)
+        stored |= mark_repeats(self.requests, changed, moved, first, oldest_ms)
         for request, now in changed.items():
             if request in stored:
                 before = stored[request]
@@ -122,7 +115,7 @@ class BatchCounter:
         fewer: dict[bytes, StoredRequest] = {}
         oldest = horizon_ms - before_ms
         again: list[StoredRequest] = []
-        for request, stored in read_far_apart(self.database, horizon_ms, min(before_ms, span_ms)):
+        for request, stored in self.requests.far_apart(horizon_ms, min(before_ms, span_ms)):
             exchanges = [[side for side in both if side] for both in pair_sides(unpacked(stored.sides), before_ms)]
             left = [side for both in exchanges if all(side.request_in >= oldest for side in both) for side in both]
             size = SIDE.itemsize
@@ -138,7 +131,7 @@ class BatchCounter:
                     Counted(one.sides, sign, one.repeated) for one in again[start : start + _MOST_COUNTED]
                 ]
                 self._sum(span)
-        write_sides(self.database, fewer, fewer)
+        self.requests.change(fewer, fewer)
 
     def _sum(self, span_ms: int) -> None:
         """Add what was counted since the last time to ``changes``."""

@@ -11,14 +11,16 @@ from contextlib import AbstractContextManager
 from math import inf
 from pathlib import Path
 
-from services.collector.ledger import sides
+import numpy as np
+
 from services.collector.ledger import summary_rows as rows
 from services.collector.ledger.access import reading, transaction
 from services.collector.ledger.batch_result import BatchResult, rejects
 from services.collector.ledger.counting import BatchCounter
 from services.collector.ledger.gradual_check import GradualCheck
 from services.collector.ledger.parties import PartyPairs
-from services.collector.ledger.schema import open_database
+from services.collector.ledger.requests import SLICES
+from services.collector.ledger.schema import open_state
 from services.collector.ledger.summary import PendingSummary, SummaryCounts, to_summary
 from services.collector.ledger.summary_rows import LedgerTotals, SummaryRow
 from services.collector.records import START, RecordBatch, ReplayTimeline, Side, SourcePosition
@@ -39,31 +41,32 @@ class ClockBehindError(Exception):
 
 
 class Ledger(AbstractContextManager["Ledger"]):
-    """The state, in one SQLite file (None: a temporary one). For one thread, and one process. Raises StateError.
+    """The state, in a SQLite file and a folder beside it (None: temporary ones). For one thread, and one process.
 
     ``span_ms`` is the pairing span. Sides pair within it, and are forgotten when they are older, counted from the
     median time of a batch, or from now if that is earlier. If the span has changed, everything that is not yet
-    forgotten is paired again. With ``forget`` False nothing is forgotten.
+    forgotten is paired again. With ``forget`` False nothing is forgotten. Raises StateError.
     """
 
     def __init__(
         self, path: Path | None, slot_seconds: int, *, now_ms: int, span_ms: int = PAIRING_SPAN_MS, forget: bool = True
     ) -> None:
         self._name = str(path or "")
-        self._database = open_database(self._name, created_ms=now_ms, slot_seconds=slot_seconds, span_ms=span_ms)
+        self._database, self._requests = open_state(
+            self._name, created_ms=now_ms, slot_seconds=slot_seconds, span_ms=span_ms
+        )
         self._span_ms, self._forget = span_ms, forget
         try:
             self._load()
             self.check_slots(slot_seconds)
-            self._remove_remnants()
             self._pair_again(now_ms)
             self._check = GradualCheck(self._database)
         except BaseException:
-            self._database.close()
+            self.close()
             raise
 
     def check_rows(self) -> bool:
-        """Check some of the rows that were there at the start; return whether any are left.
+        """Check some of the summaries that were there at the start; return whether any are left.
 
         A damaged state is set aside, and raises StateError.
         """
@@ -74,8 +77,9 @@ class Ledger(AbstractContextManager["Ledger"]):
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
         self._database.close()
+        self._requests.close()
 
     def _load(self) -> None:
         with reading(self._name):
@@ -83,7 +87,7 @@ class Ledger(AbstractContextManager["Ledger"]):
             self._pairs = PartyPairs(self._database)
 
     def _transaction(self) -> AbstractContextManager[None]:
-        return transaction(self._database, self._name, self._load)
+        return transaction(self._database, self._requests, self._name, self._load)
 
     def _set(self, name: str, value: int) -> None:
         self._facts[name] = value
@@ -163,8 +167,8 @@ class Ledger(AbstractContextManager["Ledger"]):
                 by_request.setdefault(side.request, []).append(side)
             else:
                 expired += 1
-        ahead = [side.request_in > newest for side in batch.sides]
-        if asked_from_ms is None and 2 * sum(ahead) > len(ahead) and ahead[-1]:
+        ahead = [side.request_in > newest for side in batch.sides] if expired and asked_from_ms is None else [False]
+        if 2 * sum(ahead) > len(ahead) and ahead[-1]:
             raise ClockBehindError(
                 "most records are more than a day ahead of the clock of this host: set the clock that is wrong"
             )
@@ -175,7 +179,8 @@ class Ledger(AbstractContextManager["Ledger"]):
             self._set_position(source, batch.position, begun)
             if self._forget and fresh:
                 # The median, so that one wrong clock does not make the records of all others look old.
-                self._forget_before(min(now_ms, sorted(fresh)[len(fresh) // 2]) - self._span_ms)
+                middle = len(fresh) // 2
+                self._forget_before(min(now_ms, int(np.partition(fresh, middle)[middle])) - self._span_ms)
         refused = rejects(batch, counter.refused)
         return BatchResult(
             read=len(batch.sides),
@@ -192,7 +197,7 @@ class Ledger(AbstractContextManager["Ledger"]):
         return 0 if moment_ms is None else -(-moment_ms // slot_ms) * slot_ms
 
     def _counter(self) -> BatchCounter:
-        return BatchCounter(self._database, self._pairs, self._facts["slot_seconds"], self.timeline)
+        return BatchCounter(self._requests, self._pairs, self._facts["slot_seconds"], self.timeline)
 
     def _add_counts(self, counter: BatchCounter, now_ms: int) -> None:
         """Add a transaction's counts to summaries and totals.
@@ -202,13 +207,6 @@ class Ledger(AbstractContextManager["Ledger"]):
         if changes := rows.without_dropped(self._database, counter.changes, self._facts["dropped_before"]):
             rows.add_counts(self._database, changes, self._next_revision(now_ms))
             self._add_to_totals(*(sum(counts.numbers[field] for counts in changes.values()) for field in _TOTALS))
-
-    def _remove_remnants(self) -> None:
-        with self._transaction():
-            exchanges, orphans = rows.remove_remnants(self._database)
-            self._add_to_totals(-exchanges, -orphans)
-            if "dropped_before" not in self._facts:  # written by an older version
-                self._set("dropped_before", self._first_kept_slot(self._facts["horizon"], self._facts["span_ms"]))
 
     def _first_kept_slot(self, horizon: int, span_ms: int) -> int:
         """Return the first slot whose summary a record at the horizon may still change, in epoch seconds."""
@@ -237,15 +235,12 @@ class Ledger(AbstractContextManager["Ledger"]):
             return
         self._set("horizon", horizon)
         done = self._facts["cleared"]
-        due = max(1, min(sides.SLICES, (horizon - before) * sides.SLICES // _DAY_MS))
-        for first, end in ((done, min(done + due, sides.SLICES)), (0, done + due - sides.SLICES)):
-            slices = range(first, max(first, end))
-            sides.drop_old(self._database, slices, horizon - _HOUR_MS)
-            if self._pairs.any_idle:
-                self._pairs.keep(sides.pairs_in_use(self._database, slices))
-            if end == sides.SLICES:
+        due = max(1, min(SLICES, (horizon - before) * SLICES // _DAY_MS))
+        for first, end in ((done, min(done + due, SLICES)), (0, done + due - SLICES)):
+            self._pairs.keep(self._requests.drop_old(range(first, max(first, end)), horizon - _HOUR_MS))
+            if end == SLICES:
                 self._pairs.end_round()
-        self._set("cleared", (done + due) % sides.SLICES)
+        self._set("cleared", (done + due) % SLICES)
         self._set("dropped_before", max(self._facts["dropped_before"], self._first_kept_slot(horizon, self._span_ms)))
         exchanges, orphans = rows.drop_published(self._database, self._facts["dropped_before"])
         self._add_to_totals(-exchanges, -orphans)
@@ -293,4 +288,4 @@ class Ledger(AbstractContextManager["Ledger"]):
 
     def _summary(self, row: SummaryRow) -> ExchangeSummary:
         parties = self._pairs.parties(row.pair)
-        return to_summary(parties, row.slot, row.revision, row.counts, repeats_known=row.repeats_known)
+        return to_summary(parties, row.slot, row.revision, row.counts)

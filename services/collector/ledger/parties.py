@@ -32,11 +32,6 @@ class PartyPairs:
         """Yield the numbers that no pair has at that moment, the lowest first, because they have to stay small."""
         return (number for number in count(1) if number not in self._parties)
 
-    @property
-    def any_idle(self) -> bool:
-        """Whether some pairs may be forgotten when this round ends."""
-        return bool(self._idle)
-
     def parties(self, number: int) -> Parties:
         """Return the client and the service of a pair."""
         return self._parties[number]

@@ -1,26 +1,15 @@
-"""Stores the sides of every request id within the pairing span, for de-duplication and pairing.
-
-A row of the table of requests holds all sides of one id, packed. They are read, paired and written together, in the
-order of the ids, which is the order on disk.
-"""
+"""Packs the sides of a request id as they are stored (requests.py): read, paired and written together."""
 
 from __future__ import annotations
 
-import sqlite3
 import struct
-from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, Final, NamedTuple
-from zlib import crc32
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
 from services.collector.records import Side
-from services.core.checked_rows import checksum
-
-SLICES = 4096
-"""The number of slices of the table, by id, which are cleared of old requests one after another."""
 
 _SIDE = struct.Struct("<16sBBIqqqqqq")
 SIDE: Final = np.dtype(
@@ -36,7 +25,6 @@ SIDE: Final = np.dtype(
 
 NONE: Final = -1  # stamps and sizes are not negative
 _DIGEST = 16  # bytes
-_IDS_PER_QUERY = 500
 
 
 class SideKind(IntEnum):
@@ -98,78 +86,3 @@ class StoredRequest(msgspec.Struct, frozen=True, gc=False):
     newest: int = 0
     message: int | None = None
     repeated: bool = False
-
-
-def read_sides(database: sqlite3.Connection, requests: Sequence[bytes], oldest_ms: int) -> dict[bytes, StoredRequest]:
-    """Return what is stored of each request id, without ids whose newest side is older than ``oldest_ms``."""
-    stored: dict[bytes, StoredRequest] = {}
-    for start in range(0, len(requests), _IDS_PER_QUERY):
-        ids = requests[start : start + _IDS_PER_QUERY]
-        marks = ",".join("?" * len(ids))
-        for request, sides, newest, message, repeated in database.execute(
-            f"SELECT id, sides, newest, message, repeated FROM request WHERE newest >= ? AND id IN ({marks})",  # noqa: S608  # question marks alone
-            (oldest_ms, *ids),
-        ):
-            stored[request] = StoredRequest(sides, newest, message, bool(repeated))
-    return stored
-
-
-def read_far_apart(database: sqlite3.Connection, oldest_ms: int, span_ms: int) -> Iterator[tuple[bytes, StoredRequest]]:
-    """Yield each request id with sides further apart than a span, unless its newest side is older than ``oldest_ms``.
-
-    The whole table is read, and may not be changed meanwhile.
-    """
-    for request, sides, newest, message, repeated in database.execute(
-        "SELECT id, sides, newest, message, repeated FROM request WHERE newest >= ? AND length(sides) > ?",
-        (oldest_ms, SIDE.itemsize),
-    ):
-        if newest - min(side.request_in for side in unpacked(sides)) > span_ms:
-            yield request, StoredRequest(sides, newest, message, bool(repeated))
-
-
-def write_sides(
-    database: sqlite3.Connection, requests: Mapping[bytes, StoredRequest], former: Mapping[bytes, StoredRequest]
-) -> None:
-    """Write these requests. ``former`` is what is stored of them so far."""
-    new: list[tuple[Any, ...]] = []
-    changed: list[tuple[Any, ...]] = []
-    for request, stored in requests.items():
-        repeated, message = int(stored.repeated), stored.message
-        same = request in former and former[request].message == message
-        intact = checksum(crc32(request), stored.newest, crc32(stored.sides), message, repeated)
-        row = stored.newest, bytearray(stored.sides), repeated, intact, bytearray(request)
-        if same:
-            changed.append(row)
-        else:
-            new.append((*row, message))
-    # sqlite3 binds bytearrays at once, but asks adapters about bytes. A message that stays is left out of the update,
-    # which so does not touch the index on it.
-    database.executemany(
-        "INSERT OR REPLACE INTO request (newest, sides, repeated, intact, id, message) VALUES (?, ?, ?, ?, ?, ?)", new
-    )
-    database.executemany("UPDATE request SET newest = ?, sides = ?, repeated = ?, intact = ? WHERE id = ?", changed)
-
-
-def drop_old(database: sqlite3.Connection, slices: range, oldest_ms: int) -> None:
-    """Drop requests whose newest side is older than ``oldest_ms``, from some of SLICES.
-
-    All sides of an id go together, so that no half of an exchange stays behind.
-    """
-    for number in slices:
-        database.execute("DELETE FROM request WHERE id >= ? AND id < ? AND newest < ?", (*_id_range(number), oldest_ms))
-
-
-def pairs_in_use(database: sqlite3.Connection, slices: range) -> set[int]:
-    """Return the numbers of the pairs that the sides in some of SLICES refer to."""
-    numbers: set[int] = set()
-    for number in slices:
-        rows = database.execute("SELECT sides FROM request WHERE id >= ? AND id < ?", _id_range(number))
-        found = np.frombuffer(b"".join(sides for (sides,) in rows), SIDE)
-        numbers.update(np.unique(found["pair"]).tolist())
-    return numbers
-
-
-def _id_range(number: int) -> tuple[bytes, bytes]:
-    """Return the first id of a slice and the first one after it."""
-    first, end = (struct.pack(">I", part << 20) if part < SLICES else b"\xff" * 17 for part in (number, number + 1))
-    return first, end

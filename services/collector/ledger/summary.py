@@ -66,9 +66,7 @@ class PendingSummary:
     summary: ExchangeSummary
 
 
-def to_summary(
-    parties: Parties, slot_start: int, revision: int, counts: SummaryCounts, *, repeats_known: bool = True
-) -> ExchangeSummary:
+def to_summary(parties: Parties, slot_start: int, revision: int, counts: SummaryCounts) -> ExchangeSummary:
     """Return the counts as a summary. It replaces those of the same (client, service, slot) with a lower revision."""
     count, ok, bus, provider, request_bytes, response_bytes, orphans, skew_halves, skew_count, duration, repeats = (
         counts.numbers
@@ -90,5 +88,5 @@ def to_summary(
         skew_count=skew_count,
         duration_buckets=tuple(counts.buckets),
         duration_ms_sum=float(duration),
-        repeats=repeats if repeats_known else None,
+        repeats=repeats,
     )

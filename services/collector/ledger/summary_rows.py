@@ -32,16 +32,12 @@ buckets = added(buckets, excluded.buckets), revision = excluded.revision"""  # n
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """The counts of one pair in one slot (epoch seconds).
-
-    Repeats are unknown in slots from before they were counted.
-    """
+    """The counts of one pair in one slot (epoch seconds)."""
 
     pair: int
     slot: int
     counts: SummaryCounts
     revision: int
-    repeats_known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +59,8 @@ def added(buckets: bytes, more: bytes) -> bytes:
 
 
 def _from_row(row: Sequence[Any]) -> SummaryRow:
-    pair, slot, *numbers, repeats, buckets, revision, _, _ = row
-    counts = SummaryCounts([*numbers, repeats or 0], list(_BUCKETS.unpack(buckets)))
-    return SummaryRow(pair, slot, counts, revision, repeats is not None)
+    pair, slot, *numbers, buckets, revision, _, _ = row
+    return SummaryRow(pair, slot, SummaryCounts(numbers, list(_BUCKETS.unpack(buckets))), revision)
 
 
 def _to_row(key: tuple[int, int], counts: SummaryCounts, revision: int) -> tuple[Any, ...]:
@@ -99,15 +94,6 @@ def without_dropped(
     return {key: counts for key, counts in changes.items() if counts and (key[1] >= dropped_before or is_there(key))}
 
 
-def remove_remnants(database: sqlite3.Connection) -> tuple[int, int]:
-    """Remove summaries that count no exchange but hold another number. An older version made them of dropped ones.
-
-    Return how many exchanges and orphans they counted.
-    """
-    others = " OR ".join(f"{name} <> 0" for name in SummaryCounts.FIELDS[1:])
-    return _remove(database, f"count < 0 OR count = 0 AND ({others})")
-
-
 def read_nonempty(database: sqlite3.Connection) -> Iterator[SummaryRow]:
     """Yield every summary that counts at least one exchange, by pair and slot."""
     return map(_from_row, database.execute("SELECT * FROM summary WHERE count > 0 ORDER BY pair, slot"))
@@ -137,15 +123,11 @@ def drop_published(database: sqlite3.Connection, before_slot: int) -> tuple[int,
 
     The table is sorted by pair, so naming all pairs spares reading the whole table.
     """
-    return _remove(database, "pair IN (SELECT id FROM pair) AND slot < ? AND revision = published", before_slot)
-
-
-def _remove(database: sqlite3.Connection, condition: str, *values: int) -> tuple[int, int]:
-    rows = f"FROM summary WHERE {condition}"
+    rows = "FROM summary WHERE pair IN (SELECT id FROM pair) AND slot < ? AND revision = published"
     exchanges, orphans = database.execute(
-        f"SELECT coalesce(sum(count), 0), coalesce(sum(orphans), 0) {rows}", values
+        f"SELECT coalesce(sum(count), 0), coalesce(sum(orphans), 0) {rows}", (before_slot,)
     ).fetchone()
-    database.execute(f"DELETE {rows}", values)
+    database.execute(f"DELETE {rows}", (before_slot,))
     return exchanges, orphans
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sqlite3
 import time
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
+from services.core import checked_rows
 from services.core.bus.names import EXCHANGES
 from tests.support.cases.collector import collector, in_force, put_in_force
 from tests.support.registers import write_register
@@ -135,13 +135,15 @@ async def test_a_damaged_state_is_made_again_from_the_sources(nats, collector, t
         with collector("--sources", sources) as process:
             await eventually(published, "the exchange")
             await eventually(lambda: process.lines("state_checked"), "the check of an empty state")
-        with closing(sqlite3.connect(tmp_path / "state" / "collector.sqlite")) as database:
-            database.execute("UPDATE request SET newest = newest + 1")
+        with closing(checked_rows.connect(tmp_path / "state" / "collector.sqlite")) as database:
+            [(intact,)] = database.execute("SELECT intact FROM summary").fetchall()
+            database.create_function("checksum", -1, lambda *_: intact, deterministic=True)
+            database.execute("UPDATE summary SET count = count + 1")
             database.commit()
         with collector("--sources", sources) as process:
             assert process.popen.wait(DEADLINE) == 1
             text = process.log.read_text()
-        assert "collector.sqlite was damaged (a row of request) and lies beside it as collector.sqlite.damaged" in text
+        assert "collector.sqlite was damaged (a row of summary) and lies beside it as collector.sqlite.damaged" in text
         assert "Traceback" not in text
         with collector("--sources", sources) as process:
             await eventually(lambda: process.sample("peyvand_exchange_unpublished") == 0, "everything published")

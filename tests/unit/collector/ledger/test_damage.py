@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import random
-import re
-import sqlite3
-from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from services.collector.ledger.ledger import Ledger
-from services.core import checked_rows
-from services.core.checked_rows import row_check
+from services.collector.ledger.requests import folder_of
+from services.collector.records import RecordBatch
 from services.core.errors import StateError
 from tests.support.cases.ledger import NOW, SLOT_SECONDS, batch, both, counts, raw
 
 __all__ = ["both", "raw"]  # fixtures
-
-CHECKSUM = re.compile(r",\s*intact INTEGER AS \(checksum\([^)]*\)\) STORED")
-SINCE = re.compile(r",\s*(message|repeated|repeats)\b( INTEGER)?( NOT NULL DEFAULT 0)?")
-"""Columns that only later formats have, and their place in checksums."""
-
-REQUEST = ("id", "newest", "sides", "message", "repeated")
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "zeroed": lambda content: bytes(len(content)),
@@ -36,6 +29,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 def opened(path: Path) -> Ledger:
     """Open a ledger and check it, or open a new one in its place if it is found damaged."""
+    path.parent.mkdir(exist_ok=True)
     with suppress(StateError), ExitStack() as closing_if_damaged:
         ledger = closing_if_damaged.enter_context(Ledger(path, SLOT_SECONDS, now_ms=NOW))
         while ledger.check_rows():
@@ -70,60 +64,97 @@ def state(path: Path) -> tuple[object, ...]:
         return tuple(ledger.summaries()), tuple(ledger.unpublished(1000)), ledger.totals(), ledger.position("a")
 
 
-def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path, both) -> None:
-    """With any bit of the file flipped, the ledger either keeps its state or is recreated empty."""
-    path = tmp_path / "collector.sqlite"
-    new = state(tmp_path / "new.sqlite")
-    with opened(path) as ledger:
-        ledger.take(
-            "a", batch(*(record for number in range(40) for record in both(xRequestId=f"x-{number}"))), now_ms=NOW
-        )
-    whole, before = path.read_bytes(), state(path)
+@pytest.fixture
+def saved(tmp_path: Path, both) -> Path:
+    """The folder of a ledger of 40 exchanges."""
+    with opened(tmp_path / "saved" / "collector.sqlite") as ledger:
+        ledger.take("a", forty(both), now_ms=NOW)
+    return tmp_path / "saved"
+
+
+def forty(both) -> RecordBatch:
+    return batch(
+        *(record for number in range(40) for record in both(xRequestId=f"x-{number}", serviceCode=f"service-{number}"))
+    )
+
+
+@contextmanager
+def copied(saved: Path) -> Iterator[Path]:
+    """Copy a ledger, yield the path of its database, and remove the copy."""
+    with TemporaryDirectory(dir=saved.parent) as folder:
+        shutil.copytree(saved, folder, dirs_exist_ok=True)
+        yield Path(folder) / "collector.sqlite"
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path, saved: Path) -> None:
+    """With any bit of the database flipped, the ledger either keeps its state or is recreated empty."""
+    new, before = state(tmp_path / "new.sqlite"), state(saved / "collector.sqlite")
     chance, begun_anew = random.Random(1), 0
-    for place in chance.sample(range(100, len(whole)), 200):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << chance.randrange(8)]) + whole[place + 1 :])
-        found = state(path)
-        assert found in (before, new), f"byte {place}"
+    for _ in range(100):
+        with copied(saved) as path:
+            flip_a_bit(path, chance)
+            found = state(path)
+        assert found in (before, new)
         begun_anew += found == new
-    assert begun_anew > 25
+    assert begun_anew > 10
 
 
-@pytest.mark.parametrize("version", [5, 6, 7])
-def test_a_ledger_of_a_former_format_is_taken_over(tmp_path: Path, both, version: int) -> None:
-    """A file of an older format keeps its state, except repeats before format 7, and its rows have checksums."""
-    path = tmp_path / "collector.sqlite"
-    records = [record for number in range(40) for record in both(xRequestId=f"x-{number}")]
-    with opened(path) as ledger:
-        ledger.take("a", batch(*records), now_ms=NOW)
-        (known,) = ledger.summaries()
-        totals = ledger.totals()
-    former = tmp_path / "former.sqlite"
-    as_it_was(path, former, version)
-
-    assert state(former)[0::2] == ((known if version > 6 else replace(known, repeats=None),), totals)
-    with opened(former) as ledger:
-        assert ledger.take("a", batch(*records), now_ms=NOW).duplicates == len(records)
-    with closing(sqlite3.connect(former)) as database:
-        assert database.execute("SELECT count(*) FROM request WHERE intact IS NULL").fetchone() == (0,)
-    assert not list(tmp_path.glob("*.damaged"))
+def flip_a_bit(file: Path, chance: random.Random) -> None:
+    if content := bytearray(file.read_bytes()):
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        file.write_bytes(content)
 
 
-def as_it_was(path: Path, former: Path, version: int) -> None:
-    """Copy a ledger into a file of an older format.
+FILE_DAMAGES: dict[str, Callable[[Path, random.Random], object]] = {
+    "flipped": flip_a_bit,
+    "truncated": lambda file, _chance: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
+    "missing": lambda file, _chance: file.unlink(),
+}
 
-    Rows of format 5 have no checksums. Format 6 has no messages and repeats. In format 7 SQLite kept every checksum
-    up to date.
+
+@pytest.mark.parametrize("damage", FILE_DAMAGES)
+def test_damaged_requests_are_noticed_before_they_count(saved: Path, both, damage: str) -> None:
+    """Whatever file of the requests is damaged, records that come again are duplicates, or everything is read again."""
+    before, chance, begun_anew = (40, 0), random.Random(1), 0
+    for name in sorted(file.name for file in folder_of(saved / "collector.sqlite").iterdir()):
+        with copied(saved) as path:
+            FILE_DAMAGES[damage](folder_of(path) / name, chance)
+            with suppress(StateError), opened(path) as ledger:
+                ledger.take("a", forty(both), now_ms=NOW)
+            begun_anew += folder_of(path).with_name("collector.requests.damaged").exists()
+            with opened(path) as ledger:
+                ledger.take("a", forty(both), now_ms=NOW)
+                totals = ledger.totals()
+        assert (totals.exchanges, totals.orphans) == before
+    assert begun_anew >= 2
+
+
+def test_a_state_of_parts_that_belong_to_different_moments(tmp_path: Path, both) -> None:
+    """If a collector was killed after it wrote requests and before their counts, the requests return to what they were.
+
+    Parts that are further apart are set aside.
     """
-    with closing(checked_rows.connect(former)) as database:
-        database.execute("ATTACH ? AS now", (str(path),))
-        for (sql,) in database.execute("SELECT sql FROM now.sqlite_master WHERE sql IS NOT NULL").fetchall():
-            if version > 6 or "INDEX request_message" not in sql:
-                kept_up = sql.replace("intact INTEGER\n", f"{row_check(*REQUEST)}\n")
-                of_version = kept_up if version > 6 else SINCE.sub("", kept_up)
-                database.execute(of_version if version > 5 else CHECKSUM.sub("", of_version))
-        for (table,) in database.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
-            info = database.execute(f"PRAGMA main.table_xinfo({table})")
-            columns = ", ".join(column[1] for column in info if column[1] != "intact")
-            database.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")
-        database.execute(f"PRAGMA user_version = {version}")
-        database.commit()
+    path, earlier = tmp_path / "collector.sqlite", tmp_path / "earlier.sqlite"
+    parts = [
+        batch(*both(xRequestId=f"x-{number}", messageId="m"), both(xRequestId="y")[number % 2]) for number in range(3)
+    ]
+    found = []
+    for part in parts:
+        with opened(path) as ledger:
+            ledger.take("a", part, now_ms=NOW)
+            found.append(counts(ledger))
+        if len(found) == 1:
+            shutil.copy(path, earlier)
+        elif len(found) == 2:
+            shutil.copy(earlier, path)
+            with opened(path) as ledger:
+                assert counts(ledger) == found[0]
+                assert ledger.take("a", part, now_ms=NOW).duplicates == 0
+                assert (counts(ledger), [one.repeats for one in ledger.summaries()]) == (found[1], [1])
+    shutil.copy(earlier, path)
+    with opened(path) as ledger:
+        assert counts(ledger) == {}
+    assert {one.name for one in tmp_path.glob("*.damaged")} == {
+        "collector.sqlite.damaged",
+        "collector.requests.damaged",
+    }

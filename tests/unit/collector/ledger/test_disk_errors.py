@@ -79,6 +79,17 @@ def test_damage_met_at_work_sets_the_state_aside(tmp_path: Path, raw: Callable[[
         assert ledger.position("log") is None
 
 
+def test_requests_that_cannot_be_read_are_one_sentence(tmp_path: Path, raw: Callable[[], dict[str, Any]]) -> None:
+    """If the folder of requests fails, StateError names the state and the reason, and nothing is counted."""
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
+        ledger._requests.close()
+        with pytest.raises(StateError, match=f"the collector's state {path} cannot be written: .*closed"):
+            ledger.take("log", batch(raw()), now_ms=NOW)
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
+        assert ledger.position("log") is None
+
+
 async def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     """If the folder of the state cannot be made, StateError says which file and why."""
     (tmp_path / "file").touch()

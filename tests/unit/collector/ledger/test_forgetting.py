@@ -8,8 +8,7 @@ import pytest
 from services.collector.ledger import sides
 from services.collector.ledger.batch_result import BatchResult
 from services.collector.ledger.ledger import ClockBehindError, Ledger
-from services.collector.ledger.summary import SummaryCounts
-from services.collector.ledger.summary_rows import LedgerTotals, add_counts
+from services.collector.ledger.summary_rows import LedgerTotals
 from services.collector.records.timeline import ReplayTimeline
 from services.collector.records.xroad import read_side
 from services.core.codec import decode_summaries, encode_summaries
@@ -27,8 +26,11 @@ def test_old_records_are_forgotten_and_refused(raw):
         ledger.take("log", batch(at(start)), now_ms=NOW)
         ledger.acknowledge(ledger.unpublished(10))
         ledger.take("log", batch(at(start + 3 * DAY)), now_ms=NOW)
-        sides = ledger._database.execute("SELECT count(*) FROM request").fetchone()[0]
-        assert (sides, ledger.totals()) == (1, LedgerTotals(1, 1, unpublished=1, oldest_unpublished_ms=ledger.revision))
+        requests = [read_side(at(start + days * DAY)).request for days in (0, 3)]
+        assert (len(ledger._requests.read(requests, 0)), ledger.totals()) == (
+            1,
+            LedgerTotals(1, 1, unpublished=1, oldest_unpublished_ms=ledger.revision),
+        )
         assert ledger.take("log", batch(at(start)), now_ms=NOW) == BatchResult(read=1, expired=1)
         assert ledger.take("log", batch(at(start + 2 * DAY + HOUR)), now_ms=NOW) == BatchResult(read=1)
 
@@ -73,7 +75,7 @@ def test_unused_pairs_are_forgotten(tmp_path, raw, hours, restarts):
             assert {"always", "180"} <= set(pairs(ledger))
             assert {"once", "twice"}.isdisjoint(pairs(ledger))
         if hour == late:
-            [known] = sides.read_sides(ledger._database, [read_side(raw(xRequestId="y")).request], 0).values()
+            [known] = ledger._requests.read([read_side(raw(xRequestId="y")).request], 0).values()
             numbers = np.frombuffer(known.sides, sides.SIDE)["pair"].tolist()
             assert [ledger._pairs.parties(one).service.rpartition("/")[2] for one in numbers] == ["always", "other"]
         if restarts and hour % 5 == 0:
@@ -166,20 +168,6 @@ def test_a_request_id_of_every_nine_days_changes_no_summary_that_was_dropped(tmp
     assert first_slot not in take(ledger, 28, lowest if repeats > 0 else highest)
     assert ledger.totals() == LedgerTotals(exchanges=4, orphans=4, unpublished=0)
     ledger.close()
-
-
-@pytest.mark.parametrize("repeats", [1, -1])
-def test_what_is_left_of_a_dropped_summary_is_removed_at_the_start(tmp_path, raw, repeats):
-    """A summary of no exchange with another number is removed from a state of an older version; others stay."""
-    path = tmp_path / "state.sqlite"
-    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
-        ledger.take("log", batch(raw()), now_ms=NOW)
-        ledger._database.execute("DELETE FROM fact WHERE name = 'dropped_before'")
-        add_counts(ledger._database, {(1, 300): SummaryCounts([0] * 10 + [repeats])}, 1)
-        assert len(ledger.unpublished(10)) == 2
-    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
-        assert [pending.summary.count for pending in ledger.unpublished(10)] == [1]
-        assert ledger.totals() == LedgerTotals(1, 1, unpublished=1, oldest_unpublished_ms=ledger.revision)
 
 
 def test_another_span_pairs_anew_what_is_not_forgotten(tmp_path, both):

@@ -19,12 +19,11 @@ Mask = NDArray[np.bool_]
 
 
 class Part(IntEnum):
-    """When a batch was stored: before the day; on it, while the previous day took rows; later on it; or after it."""
+    """When a batch was stored: before the day, on it, or after it."""
 
     BEFORE = 0
-    OVERLAP = 1
-    DAY = 2
-    AFTER = 3
+    DAY = 1
+    AFTER = 2
 
 
 @dataclass(frozen=True, slots=True)

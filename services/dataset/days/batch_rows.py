@@ -48,7 +48,7 @@ class BatchRows:
         self.opens[1:] = (run[1:] != run[:-1]) | (begin[1:] != begin[:-1])
         self.first = self.opens | (begin == UNNUMBERED)
         self.first[1:] |= (digest[1:] != digest[:-1]).any(axis=1)
-        self.is_of_day = np.isin(rows.part, (Part.OVERLAP, Part.DAY))
+        self.is_of_day = rows.part == Part.DAY
 
     def holes(self, floor: Ints, last: Ints) -> NumberRanges:
         """Return the numbers that are in no row, up to the last number that came."""
@@ -66,7 +66,7 @@ class BatchRows:
         starts = np.flatnonzero(self.opens)
         rows = self.rows.take(starts)
         earliest = np.minimum.reduceat(self.rows.part, starts) if len(starts) else rows.part
-        rows = rows.take(np.isin(earliest, (Part.OVERLAP, Part.DAY)))
+        rows = rows.take(earliest == Part.DAY)
         found = [(missed.run[:0], missed.first[:0], missed.last[:0])]
         for run, first, last in zip(missed.run.tolist(), missed.first.tolist(), missed.last.tolist(), strict=True):
             start, stop = np.searchsorted(rows.run, [run, run + 1])

@@ -67,7 +67,7 @@ def account_of_day(
     """
     before = max((manifest.day for manifest in sealed), default="")
     end, closed = days.span(day).stop, days.closes(day)
-    start, opened = (days.span(before).stop, days.closes(before)) if before else (0, 0.0)
+    start = days.span(before).stop if before else 0
     segments = [one for one in list_segments(storage, BATCH) if one.day <= days.day_of(closed)]
     known, places = last_runs(sealed), dict[RunKey, int]()
 
@@ -75,7 +75,7 @@ def account_of_day(
         # By when they came, not by sequence: a stream that begins again repeats its sequences.
         came = (number + 1) * _MOST_ROWS + np.arange(table.num_rows)
         stored = table["stored"].cast(pa.int64()).to_numpy() / MICROS
-        part = np.digitize(stored, [start, min(opened, end), end]).astype(np.int64)
+        part = np.digitize(stored, [start, end]).astype(np.int64)
         return BatchChains.of(table, _runs(table, places), part, came).take(stored < closed)
 
     by_day = groupby(segments, key=lambda one: one.day)
@@ -85,7 +85,7 @@ def account_of_day(
     for number in meeting([*found, heads]):
         (table,) = read_segments(storage, BATCH, [segments[number]])
         found[number] = batches(number, table)
-    if not any(np.isin(one.part, (Part.OVERLAP, Part.DAY)).any() for one in found):
+    if not any((one.part == Part.DAY).any() for one in found):
         return None, 0
     keys = sorted(places)
     ranks = np.empty(len(keys), np.int64)

@@ -105,7 +105,7 @@ def _services(column: str) -> Callable[[RegisterView, Blocks], Rows]:
 def _costs(view: RegisterView, blocks: Blocks) -> Iterator[tuple[tuple[str, ...], float, float]]:
     """Yield labels, loss and gain of the links that cost the government's index most, by consumer and by provider."""
     window, arrays = gather_window(view, blocks, view.window(0)), view.arrays
-    costs = LinkCosts.of(arrays, window.shares, window.imputation, IndicatorKind.GOVERNMENT, arrays.government)
+    costs = LinkCosts.of(window.shares, window.imputation, IndicatorKind.GOVERNMENT, arrays.government)
     if costs is None:
         return
     order = costs.costliest()

@@ -195,13 +195,13 @@ def link_means(shares: LinkShares) -> GroupMeans:
     return GroupMeans(in_force.astype(np.float64), estimate, shares.lower, upper, shares.known_share)
 
 
-def grouping(arrays: RegisterArrays, shares: LinkShares, kind: IndicatorKind) -> tuple[tuple[str, ...], Ints, Floats]:
+def grouping(shares: LinkShares, kind: IndicatorKind) -> tuple[tuple[str, ...], Ints, Floats]:
     """Return a kind's entities, the entity of each link, and the link's weight in it (§5).
 
     The weight is ω. Within a service v_s cancels and is left out, and a link by itself weighs 1. So a service or link
     without weight in the government has an index of its own. Raises ValueError for endpoints.
     """
-    ids, group = arrays.sets_of(kind)
+    ids, group = shares.arrays.sets_of(kind)
     if kind is IndicatorKind.SERVICE:
         return ids, group, shares.within
     return ids, group, (shares.slots > 0).astype(np.float64) if kind is IndicatorKind.LINK else shares.omega

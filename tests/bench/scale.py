@@ -163,7 +163,7 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int, sta
     shares = LinkShares.of(scoring.arrays, columns.slots, columns.counts, columns.paper)
     imputation = Imputation.of(shares)
     chosen = [scoring.arrays.links[at] for at in rng.integers(0, links, EXPLAINED)]
-    _, seconds = _timed(partial(_explained, scoring.arrays, shares, imputation, chosen))
+    _, seconds = _timed(partial(_explained, shares, imputation, chosen))
     lines.append(f"  one link explained: {seconds / EXPLAINED * 1000:.1f} ms")
     cpu = time.process_time()
     took = [_timed(partial(_points, scoring.arrays, columns.slots, columns.counts))[1] for _ in range(REPEATS)]
@@ -242,9 +242,9 @@ class _Feed(StreamCursor):
         return self.messages[position.sequence : position.sequence + limit]
 
 
-def _explained(arrays: RegisterArrays, shares: LinkShares, imputation: Imputation, links: Sequence[str]) -> None:
+def _explained(shares: LinkShares, imputation: Imputation, links: Sequence[str]) -> None:
     for link in links:
-        explain_index(arrays, shares, imputation, IndicatorKind.LINK, link)
+        explain_index(shares, imputation, IndicatorKind.LINK, link)
 
 
 def _points(arrays: RegisterArrays, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
@@ -257,7 +257,7 @@ def _points(arrays: RegisterArrays, slots: NDArray[np.int64], counts: NDArray[np
         IndicatorKind.SECTOR,
         IndicatorKind.GOVERNMENT,
     ):
-        ids, group, weight = grouping(arrays, shares, kind)
+        ids, group, weight = grouping(shares, kind)
         mean_share(shares, group, weight, len(ids))
 
 

@@ -40,7 +40,7 @@ class Explainer:
                 findings=await self._evidence.of_target(window, Target(entity, endpoint=True), window_days),
             )
         explanation = await asyncio.to_thread(
-            explain_index, view.arrays, window.shares, window.imputation, kind, entity, limit=limit
+            explain_index, window.shares, window.imputation, kind, entity, limit=limit
         )
         if explanation is None:
             raise _unpublished(kind, entity, window_days)

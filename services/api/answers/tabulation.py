@@ -61,9 +61,9 @@ def _tabulate(
     window: WindowEvidence, group: NDArray[np.int64], groups: int, window_days: int
 ) -> tuple[list[ServiceGroup], ServiceGroup]:
     """Return the groups, and all services as one."""
-    arrays, shares, level = window.view.arrays, window.shares, _levels(window, window_days)
-    (total,) = tabulate_links(arrays, shares, np.zeros_like(group), 1, level)
-    return tabulate_links(arrays, shares, group, groups, level), total
+    shares, level = window.shares, _levels(window, window_days)
+    (total,) = tabulate_links(shares, np.zeros_like(group), 1, level)
+    return tabulate_links(shares, group, groups, level), total
 
 
 def _groups(window: WindowEvidence, attribute: int) -> tuple[list[_Heading], NDArray[np.int64]]:

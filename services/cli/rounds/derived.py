@@ -77,9 +77,7 @@ def compute_round(
             at=as_of,
             window=window_days,
         ),
-        explanation=explain_index(
-            arrays, shares, Imputation.of(shares), IndicatorKind.GOVERNMENT, government, limit=10
-        ),
+        explanation=explain_index(shares, Imputation.of(shares), IndicatorKind.GOVERNMENT, government, limit=10),
     )
 
 

@@ -80,24 +80,18 @@ def gather_shares(
 
 
 def explain_index(
-    arrays: RegisterArrays,
-    shares: LinkShares,
-    imputation: Imputation,
-    kind: IndicatorKind,
-    entity: str,
-    *,
-    limit: int = 10,
+    shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str, *, limit: int = 10
 ) -> Explanation | None:
     """Explain one indicator; None where ``LinkCosts.of`` returns None.
 
     The result has the first ``limit`` providers and links, without those that lost nothing.
     """
-    costs = LinkCosts.of(arrays, shares, imputation, kind, entity)
+    costs = LinkCosts.of(shares, imputation, kind, entity)
     if costs is None:
         return None
     if np.isnan(costs.estimate):
         return Explanation(estimate=None, losses=Losses(), providers=(), links=())
-    members, lost = costs.members, costs.lost
+    arrays, members, lost = shares.arrays, costs.members, costs.lost
     links = members.links
     lost_by_stage = costs.weight_share * shares.profile[:, links]
 

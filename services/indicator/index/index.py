@@ -48,7 +48,7 @@ def compute_indicators(
             columns[kind, days] = (
                 _endpoint_columns(arrays, counts, days)
                 if kind is IndicatorKind.ENDPOINT
-                else _set_columns(arrays, counts, shares, intervals, kind, days)
+                else _set_columns(counts, shares, intervals, kind, days)
             )
         total = np.array([ordered_sum(shares.omega)])
         links[days] = LinkColumns(
@@ -74,16 +74,11 @@ def compute_indicators(
 
 
 def _set_columns(
-    arrays: RegisterArrays,
-    counts: WindowCounts,
-    shares: LinkShares,
-    intervals: Intervals | None,
-    kind: IndicatorKind,
-    days: int,
+    counts: WindowCounts, shares: LinkShares, intervals: Intervals | None, kind: IndicatorKind, days: int
 ) -> IndicatorColumns:
     """Compute CII, bounds, interval and losses of every set of links of this kind (§5)."""
-    ids, group, weight = grouping(arrays, shares, kind)
-    groups, in_force = len(ids), shares.slots > 0
+    ids, group, weight = grouping(shares, kind)
+    arrays, groups, in_force = shares.arrays, len(ids), shares.slots > 0
 
     def count(links: Bools) -> Ints:
         if kind is IndicatorKind.LINK:

@@ -9,7 +9,7 @@ import numpy as np
 from services.core.model import IndicatorKind
 from services.indicator.array_types import Floats, Ints
 from services.indicator.index.what_if import Imputation, WeighedLinks, estimate_if_fixed
-from services.indicator.register_arrays import RegisterArrays, position_of
+from services.indicator.register_arrays import position_of
 from services.indicator.shares import LinkShares, grouping, mean_share
 from services.indicator.sums import ordered_sum
 
@@ -40,11 +40,9 @@ class LinkCosts:
     gain: Floats
 
     @classmethod
-    def of(
-        cls, arrays: RegisterArrays, shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str
-    ) -> LinkCosts | None:
+    def of(cls, shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str) -> LinkCosts | None:
         """Compute the costs of one set; None for an entity that is N/A or unknown, and for an endpoint."""
-        members = _members(arrays, shares, kind, entity)
+        members = _members(shares, kind, entity)
         if members is None:
             return None
         everywhere = np.zeros(len(members.links), dtype=np.int64)
@@ -53,7 +51,7 @@ class LinkCosts:
         weight_share = members.weight / ordered_sum(members.weight)
         lost = weight_share * (1.0 - shares.share[members.links])
         losing = np.flatnonzero((lost > 0) & ~np.isnan(estimate))
-        fixed = estimate_if_fixed(arrays, shares, imputation, members, losing)
+        fixed = estimate_if_fixed(shares, imputation, members, losing)
         return cls(members, estimate, lower, weight_share, lost, losing, fixed, np.maximum(fixed - estimate, 0.0))
 
     def costliest(self, limit: int | None = None) -> Ints:
@@ -61,15 +59,15 @@ class LinkCosts:
         return largest(limit, np.round(self.gain, _DIGITS), np.round(self.lost[self.losing], _DIGITS))
 
 
-def _members(arrays: RegisterArrays, shares: LinkShares, kind: IndicatorKind, entity: str) -> WeighedLinks | None:
+def _members(shares: LinkShares, kind: IndicatorKind, entity: str) -> WeighedLinks | None:
     """Return the links that weigh anything in one entity's index; None when there are none, or no such entity."""
     if kind is IndicatorKind.ENDPOINT:
         return None
     if kind is IndicatorKind.LINK:  # by name: grouping all links, each by itself, would cost as much as a government
-        link = position_of(arrays.links, entity)
+        link = position_of(shares.arrays.links, entity)
         in_force = link is not None and shares.slots[link] > 0
         return WeighedLinks(np.array([link]), np.ones(1)) if in_force else None
-    ids, group, weight = grouping(arrays, shares, kind)
+    ids, group, weight = grouping(shares, kind)
     position = position_of(ids, entity)
     if position is None:
         return None

@@ -11,7 +11,6 @@ from services.core.model import SetIndex
 from services.indicator.array_types import Codes, Ints
 from services.indicator.index.levels import LEVELS
 from services.indicator.index.published import set_indexes
-from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, mean_share
 
 BANDS = 4
@@ -58,13 +57,12 @@ def quantile_bands(values: Sequence[float | None]) -> tuple[Ints, tuple[tuple[fl
     return band.astype(np.int64), tuple((float(values.min()), float(values.max())) for values in members)
 
 
-def tabulate_links(
-    arrays: RegisterArrays, shares: LinkShares, group: Ints, groups: int, level: Codes
-) -> list[ServiceGroup]:
+def tabulate_links(shares: LinkShares, group: Ints, groups: int, level: Codes) -> list[ServiceGroup]:
     """Compute each group of services: ``group`` (s,) is the group of each service, ``level`` (s,) its level or -1.
 
     The index is Σωq̂/Σω over the group's links with its bounds (§5); the point is None below the publish threshold.
     """
+    arrays = shares.arrays
     of_link, in_force = group[arrays.service], shares.slots > 0
     means = mean_share(shares, of_link, shares.omega, groups)
     links = np.bincount(of_link[in_force], minlength=groups)

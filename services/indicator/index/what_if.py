@@ -91,15 +91,14 @@ class _ImputedParts:
         return np.where(self.pairs[at] == pairs, self.rest_of_pair[at], 0.0)
 
 
-def estimate_if_fixed(
-    arrays: RegisterArrays, shares: LinkShares, imputation: Imputation, members: WeighedLinks, chosen: Ints
-) -> Floats:
+def estimate_if_fixed(shares: LinkShares, imputation: Imputation, members: WeighedLinks, chosen: Ints) -> Floats:
     """Compute the estimate of a set with one link live and OK in all its slots in force, for each of the ``chosen`` members.
 
     ``chosen`` (c,) are positions in ``members``; the result (c,) equals a full scoring of such evidence within 10⁻¹². A
     fixed link is measured, so it also changes the means of its service, of its provider and of all, and everything imputed
     from them. The set's own estimate must be known.
     """
+    arrays = shares.arrays
     services, providers = len(arrays.services), len(arrays.agencies)
     imputed = shares.imputed[members.links]
     exposed = np.where(imputed, members.weight * shares.connected[members.links], 0.0)

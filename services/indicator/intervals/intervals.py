@@ -143,7 +143,7 @@ class Intervals:
             bounds = bound_links(self.causes, self.history.arrays.provider, self.loss)
             outages = np.where(observed, self.outages.of_links(self.history.arrays.provider), 0.0)
         else:
-            ids, group, weight = grouping(self.history.arrays, self.shares, kind)
+            ids, group, weight = grouping(self.shares, kind)
             exposed = weight * self.connected
             certain = np.where(self.observed, exposed, 0.0)
             parts = (weight, exposed, exposed * self.bus_downtime, exposed * self.charged, certain)

@@ -93,7 +93,7 @@ def reweight(arrays: RegisterArrays, weights: str, in_force: Bools, volumes: Int
 def _values(arrays: RegisterArrays, counts: WindowCounts, kind: IndicatorKind) -> tuple[Floats, Floats]:
     """Return I and E of every agency, each (2, agencies): with unknown slots imputed, and counted as not served."""
     shares = LinkShares.of(arrays, counts.slots, counts.counts, counts.paper)
-    ids, group, weight = grouping(arrays, shares, kind)
+    ids, group, weight = grouping(shares, kind)
     means = mean_share(shares, group, weight, len(ids))
     strict, strict_lower, _ = strict_shares(arrays, counts, kind, len(ids))
     # An agency without a known joint slot gets the government's E, as a link without any nearer source does.

@@ -37,9 +37,7 @@ def structure_by_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot
 def _of_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot, window: int) -> Structure | None:
     links = snapshot.links[window]
     shares = LinkShares.of(arrays, links.slots, links.counts, links.paper)
-    structure = compute_structure(
-        arrays, network, shares, snapshot.columns[IndicatorKind.SERVICE, window].strict_point, window
-    )
+    structure = compute_structure(network, shares, snapshot.columns[IndicatorKind.SERVICE, window].strict_point, window)
     return structure and replace(
         structure,
         as_of=snapshot.as_of,
@@ -49,9 +47,7 @@ def _of_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapsho
     )
 
 
-def compute_structure(
-    arrays: RegisterArrays, network: AgencyNetwork, shares: LinkShares, strict: Floats, window_days: int
-) -> Structure | None:
+def compute_structure(network: AgencyNetwork, shares: LinkShares, strict: Floats, window_days: int) -> Structure | None:
     """Compute the structure of one window, or None when no link in force weighs anything.
 
     ``strict`` (s,) is E_s, NaN where it is unset.
@@ -65,6 +61,7 @@ def compute_structure(
     * Provider concentration: Σ (ω-share of a provider)², the Herfindahl-Hirschman index, from 1/providers to 1.
     * Resilience N-1: 1 - max ΔE/E over the nodes, the bus as one (``node_losses``).
     """
+    arrays = shares.arrays
     pairs, agencies = len(network.consumer), len(arrays.agencies)
     counted = shares.omega > 0
     omega = np.where(counted, shares.omega, 0.0)
@@ -91,9 +88,9 @@ def compute_structure(
     connected[network.consumer[working]] = connected[network.provider[working]] = True
     island = _components(network, working, agencies)
     could_be = _components(network, possible, agencies)
-    within, across = _of_sets(arrays, shares, network.within, omega)
+    within, across = _of_sets(shares, network.within, omega)
     losses = node_losses(arrays, network, shares.slots > 0, strict)
-    roles = _roles(arrays, shares, omega / total, losses.providers)
+    roles = _roles(shares, omega / total, losses.providers)
     return Structure(
         window_days=window_days,
         pairs_required=int(required.sum()),
@@ -144,17 +141,17 @@ def _reciprocity(network: AgencyNetwork, working: Bools) -> float | None:
     return float((working[reverse] & (reverse >= 0)).sum() / len(reverse))
 
 
-def _of_sets(arrays: RegisterArrays, shares: LinkShares, within: Bools, omega: Floats) -> tuple[SetIndex, SetIndex]:
+def _of_sets(shares: LinkShares, within: Bools, omega: Floats) -> tuple[SetIndex, SetIndex]:
     """Return the index of the links within a sector, and of those across."""
     group = np.where(within, 0, 1)
     links = np.bincount(group[omega > 0], minlength=2)
-    of_within, of_across = set_indexes(arrays, mean_share(shares, group, omega, 2), links)
+    of_within, of_across = set_indexes(shares.arrays, mean_share(shares, group, omega, 2), links)
     return of_within, of_across
 
 
-def _roles(arrays: RegisterArrays, shares: LinkShares, part: Floats, strict_loss: Floats) -> tuple[ProviderRole, ...]:
+def _roles(shares: LinkShares, part: Floats, strict_loss: Floats) -> tuple[ProviderRole, ...]:
     """Return the role of each provider with a link in force; ``part`` (n,) is ω as a share of the total."""
-    agencies = len(arrays.agencies)
+    arrays, agencies = shares.arrays, len(shares.arrays.agencies)
     links = np.bincount(arrays.provider[shares.slots > 0], minlength=agencies)
     share = group_sums(arrays.provider, part, agencies)
     loss = group_sums(arrays.provider, part * (1.0 - shares.lower), agencies)

@@ -51,7 +51,7 @@ def test_a_table_by_sector_is_the_index_of_the_sectors(case: Case) -> None:
     links, columns = found.links[case.days], found.columns[IndicatorKind.SECTOR, case.days]
     level = found.columns[IndicatorKind.SERVICE, case.days].level
     shares = LinkShares.of(arrays, links.slots, links.counts, links.paper)
-    rows = tabulate_links(arrays, shares, arrays.service_sector, len(arrays.sectors), level)
+    rows = tabulate_links(shares, arrays.service_sector, len(arrays.sectors), level)
     for at, row in enumerate(rows):
         assert row.index.lower == pytest.approx(columns.lower[at], abs=SLACK)
         assert row.index.known_share == pytest.approx(columns.known_share[at], abs=SLACK)
@@ -75,7 +75,7 @@ def test_all_services_as_one_group_are_the_government(case: Case) -> None:
     found = snapshot(case, arrays=arrays)
     links, level = found.links[case.days], found.columns[IndicatorKind.SERVICE, case.days].level
     shares = LinkShares.of(arrays, links.slots, links.counts, links.paper)
-    (row,) = tabulate_links(arrays, shares, np.zeros(len(arrays.services), np.int64), 1, level)
+    (row,) = tabulate_links(shares, np.zeros(len(arrays.services), np.int64), 1, level)
     required = [link for link in case.links() if any(oracle.in_force(case.register, link, slot) for slot in case.slots)]
     burdened = {link["service"] for link in required}
     on_paper = [link for link in required if link["live_from"] is None]

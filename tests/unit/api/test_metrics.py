@@ -113,10 +113,8 @@ def imputed(model, register):
 def told(model, register, limit=100):
     """Return each link's loss and gain in the government's explanation, in its order."""
     found = gather_window(model.view, model.whole, register.policy.default_window)
-    arrays = model.view.arrays
-    explanation = explain_index(
-        arrays, found.shares, found.imputation, IndicatorKind.GOVERNMENT, arrays.government, limit=limit
-    )
+    government = model.view.arrays.government
+    explanation = explain_index(found.shares, found.imputation, IndicatorKind.GOVERNMENT, government, limit=limit)
     assert explanation is not None
     assert explanation.estimate is not None
     return {one.link: (one.loss, one.index_if_fixed - explanation.estimate) for one in explanation.links}

@@ -76,10 +76,7 @@ async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
         assert part is not None
         assert whole is not None
         assert len(part.view.register.links) < len(api.register.links)
-        found, other = (
-            explain_index(one.view.arrays, one.shares, one.imputation, IndicatorKind.LINK, link)
-            for one in (part, whole)
-        )
+        found, other = (explain_index(one.shares, one.imputation, IndicatorKind.LINK, link) for one in (part, whole))
         assert found == other
 
 
@@ -109,10 +106,7 @@ async def test_a_link_that_was_not_measured_is_explained_as_published(api):
     part = gather_consumer(model.view, model.whole, "deed-tax", 28)
     assert part is not None
     assert len(part.view.register.links) < len(api.register.links)
-    found, other = (
-        explain_index(one.view.arrays, one.shares, one.imputation, IndicatorKind.LINK, "deed-tax")
-        for one in (part, whole)
-    )
+    found, other = (explain_index(one.shares, one.imputation, IndicatorKind.LINK, "deed-tax") for one in (part, whole))
     assert found is not None
     assert other is not None
     assert other.links[0].index_if_fixed == pytest.approx(1.0, abs=1e-12)

@@ -16,9 +16,9 @@ from tests.support.cases.indicator import Case, cases
 from tests.support.oracles import index as oracle
 
 
-def explained(arrays, shares, kind, entity, **options):
+def explained(shares, kind, entity, **options):
     """Return the explanation of one set of links."""
-    return explain_index(arrays, shares, Imputation.of(shares), kind, entity, **options)
+    return explain_index(shares, Imputation.of(shares), kind, entity, **options)
 
 
 def pieces(found, days):
@@ -39,7 +39,7 @@ def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
     everything = index_of(case)
     for kind in IndicatorKind:
         for entity in found.columns[kind, case.days].ids:
-            explanation = explained(arrays, shares, kind, entity, limit=100)
+            explanation = explained(shares, kind, entity, limit=100)
             if kind is IndicatorKind.ENDPOINT or (kind.label, entity) not in everything:
                 assert explanation is None
                 continue
@@ -85,7 +85,7 @@ def test_what_a_fixed_link_brings_equals_a_full_scoring(case: Case) -> None:
     scored = {link["id"]: rescored(case, link["id"]) for link in case.links()}
     for kind in IndicatorKind:
         for entity in found.columns[kind, case.days].ids:
-            explanation = explained(arrays, shares, kind, entity, limit=100)
+            explanation = explained(shares, kind, entity, limit=100)
             for cost in explanation.links if explanation else ():
                 truth = scored[cost.link][kind.label, entity]
                 assert abs(cost.index_if_fixed - truth.estimate) <= 1e-12
@@ -128,7 +128,7 @@ def assert_listed_by_gain(case: Case, kinds: Sequence[IndicatorKind] = SETS) -> 
                 continue
             gain = {one: then[one][kind.label, entity].estimate - estimate for one in members(case, kind, entity)}
             for limit in (1, 2, 100):
-                explanation = explained(arrays, shares, kind, entity, limit=limit)
+                explanation = explained(shares, kind, entity, limit=limit)
                 listed = [cost.link for cost in explanation.links]
                 wanted = sorted((one for one in gain.values() if one > 0), reverse=True)[:limit]
                 assert len(listed) == len(wanted)
@@ -179,12 +179,12 @@ def test_a_link_from_which_others_are_imputed_comes_before_those_that_lose_as_mu
     arrays = RegisterArrays.of(register_of(register))
     found = snapshot(case, arrays=arrays)
     shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)
-    explanation = explained(arrays, shares, IndicatorKind.GOVERNMENT, "gov")
+    explanation = explained(shares, IndicatorKind.GOVERNMENT, "gov")
     first, *others = [(cost.link, cost.index_if_fixed - explanation.estimate) for cost in explanation.links]
     assert first == ("wide-4", pytest.approx(1 / 13))
     assert others == [(f"s{n:02}-0", pytest.approx(1 / 26)) for n in range(9)]
     assert explanation.links[0].loss == pytest.approx(1 / 65)
-    tied = explained(arrays, shares, IndicatorKind.SERVICE, "wide")
+    tied = explained(shares, IndicatorKind.SERVICE, "wide")
     assert [cost.link for cost in tied.links] == [f"wide-{n}" for n in (4, 0, 1, 2, 3)]
 
 
@@ -237,7 +237,7 @@ def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
             IndicatorKind.LINK,
         )
         for entity in snapshot(case, arrays=arrays).columns[kind, case.days].ids
-        for cost in getattr(explained(arrays, shares, kind, entity, limit=links), "links", ())
+        for cost in getattr(explained(shares, kind, entity, limit=links), "links", ())
     }
     costs = [cost for key, cost in promised.items() if key[0] == "government"]
     assert any(cost.point is None for cost in costs)
@@ -263,8 +263,8 @@ def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
     assert (one.counts == other.counts).all()
     nothing = gather_shares(arrays, [], paper)
     assert nothing.slots.sum() == 0
-    assert explained(arrays, nothing, IndicatorKind.GOVERNMENT, "gov") is None
-    assert explained(arrays, one, IndicatorKind.SERVICE, "zz") is None
+    assert explained(nothing, IndicatorKind.GOVERNMENT, "gov") is None
+    assert explained(one, IndicatorKind.SERVICE, "zz") is None
 
 
 @settings(max_examples=20)
@@ -274,8 +274,8 @@ def test_the_limit_cuts_the_tail(case: Case) -> None:
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
     shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)
-    whole = explained(arrays, shares, IndicatorKind.GOVERNMENT, "gov", limit=100)
-    short = explained(arrays, shares, IndicatorKind.GOVERNMENT, "gov", limit=1)
+    whole = explained(shares, IndicatorKind.GOVERNMENT, "gov", limit=100)
+    short = explained(shares, IndicatorKind.GOVERNMENT, "gov", limit=1)
     if whole is not None and short is not None:
         assert (short.estimate, short.losses) == (whole.estimate, whole.losses)
         assert (short.providers, short.links) == (whole.providers[:1], whole.links[:1])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -54,13 +54,14 @@ def keep_aside(path: Path) -> None:
         logger().error("evidence_damaged", file=str(path), kept_as=set_aside(path).name)
 
 
-def damaged(path: Path) -> StateError:
-    """Return the error for a file that was damaged while the scorer ran."""
-    return StateError(
-        f"the scorer's state file {path} is damaged: start the scorer again, and it reads again what was in it"
-    )
-
-
-def unreadable(path: Path, error: OSError) -> StateError:
-    """Return the error for a file that could not be read while the scorer ran."""
-    return StateError(f"the scorer's state file {path} cannot be read: {error.strerror}; see --data")
+@contextmanager
+def in_use(path: Path) -> Iterator[None]:
+    """Raise StateError where a file that the running scorer needs is damaged or cannot be read."""
+    try:
+        yield
+    except DamagedFileError as error:
+        raise StateError(
+            f"the scorer's state file {path} is damaged: start the scorer again, and it reads again what was in it"
+        ) from error
+    except OSError as error:
+        raise StateError(f"the scorer's state file {path} cannot be read: {error.strerror}; see --data") from error

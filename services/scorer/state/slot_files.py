@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.core.files import replace, sealed
 from services.indicator.cells import LoadCells
-from services.scorer.state.damage import DamagedFileError, damaged, read_file, unreadable
+from services.scorer.state.damage import in_use, read_file
 
 PATTERN = "*.cells"
 
@@ -42,15 +42,10 @@ def read(folder: Path, slot: int) -> NDArray[np.int64]:
 
 def loader(folder: Path, slot: int) -> LoadCells:
     """Return a function that reads a slot's file. It raises StateError when the file cannot be used."""
-    path = path_of(folder, slot)
 
     def load() -> NDArray[np.int64]:
-        try:
+        with in_use(path_of(folder, slot)):
             return read(folder, slot)
-        except DamagedFileError as error:
-            raise damaged(path) from error
-        except OSError as error:
-            raise unreadable(path, error) from error
 
     return load
 

@@ -20,7 +20,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.cells import DayState, EvidenceChanges
 from services.indicator.evidence import Evidence
 from services.scorer.state import day_files, slot_files
-from services.scorer.state.damage import DamagedFileError, damaged, unreadable
+from services.scorer.state.damage import in_use
 from services.scorer.state.former import FormerState
 from services.scorer.state.ids import Ids
 from services.scorer.state.loading import IDS, MANIFESTS, LoadedState, read_state
@@ -127,13 +127,8 @@ class Store:
             raise StateError(f"files in {self._days} cannot be removed: {error.strerror}; see --data") from error
 
     def _map_day(self, day: date) -> DayState:
-        path = day_files.path_of(self._days, day)
-        try:
+        with in_use(day_files.path_of(self._days, day)):
             return day_files.map_day(self._days, day)
-        except DamagedFileError as error:
-            raise damaged(path) from error
-        except OSError as error:
-            raise unreadable(path, error) from error
 
     def _clear(self) -> None:
         """Remove the files of a run that ended before its first manifest: without one their columns have no meaning."""

@@ -137,17 +137,14 @@ class Store:
 
     def _convert(self, former: FormerState) -> None:
         """Write the state of version 0.2.0 in the present format. Its folder stays as it is."""
-        slots, days = set(), set()
         for slot, cells in former.slots():
             slot_files.write(self._slots, slot, cells)
-            slots.add(slot)
         for day in former.days():
             day_files.write(self._days, day)
-            days.add(day.day)
         sync(self._slots)
         sync(self._days)
         self._write_ids(former.ids)
-        self._write_manifest(SavedState(former.manifest, frozenset(slots), frozenset(days)))
+        self._write_manifest(SavedState(former.manifest, slot_files.found(self._slots), day_files.found(self._days)))
 
     def _write_ids(self, ids: Ids) -> None:
         sizes = (len(ids.targets), len(ids.vantages))

@@ -22,8 +22,6 @@ from services.scorer.publishing.columns import IndicatorTable
 MOST_TARGETS = 1 << 17
 """How many targets have their slots read together: few enough for memory, enough to make reading each slot worth it."""
 
-AGENCIES_AND_ABOVE = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
-
 
 def government_block(
     table: IndicatorTable,

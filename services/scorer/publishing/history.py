@@ -19,11 +19,11 @@ from services.core.log import Logger
 from services.core.model import Indicator, IndicatorKind
 from services.indicator.index import Snapshot
 from services.scorer.index import Scoring
-from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 
 INFLIGHT = 32
 SHARE = 0.1  # the maximum share of the time: the index takes precedence on the bus and the processor
-HOURLY, DAILY = AGENCIES_AND_ABOVE, (IndicatorKind.SERVICE,)
+HOURLY = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
+DAILY = (IndicatorKind.SERVICE,)
 
 
 class HistoryPublisher:
@@ -41,14 +41,9 @@ class HistoryPublisher:
         self._snapshot: Snapshot | None = None
         self._offered = asyncio.Event()
 
-    @property
-    def busy(self) -> bool:
-        """Whether an index is being sent."""
-        return self._snapshot is not None
-
     def offer(self, snapshot: Snapshot) -> None:
         """Send what is due of an index. While another one is being sent, this is left to the next index."""
-        if not self.busy and any(moment is not None for moment in self._due(snapshot)):
+        if self._snapshot is None and any(moment is not None for moment in self._due(snapshot)):
             # Leave out links and endpoints, which are most of it, so that their memory is free for the next index.
             kept = {key: columns for key, columns in snapshot.columns.items() if key[0] in (*HOURLY, *DAILY)}
             self._snapshot = replace(snapshot, columns=kept, links={})

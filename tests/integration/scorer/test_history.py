@@ -101,7 +101,7 @@ async def test_what_cannot_be_sent_is_due_with_the_next_index(nats: Nats, tmp_pa
         announcer.offer(scoring.compute(scoring.count(end_slot)).snapshot)
 
         async def refused() -> bool:
-            return not announcer.busy
+            return announcer._snapshot is None
 
         await eventually(refused, "the failure")
         assert (scoring.manifest.hour, scoring.manifest.day) == (None, None)

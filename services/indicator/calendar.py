@@ -18,7 +18,7 @@ from services.indicator.array_types import Ints
 RECORD_DAYS: Final = 90
 """Days of the record: the 90 days that end with the window, or the window if that is longer (docs/method.md §6)."""
 
-_HOUR_SECONDS = 3_600
+HOUR_SECONDS: Final = 3_600
 _HOUR = timedelta(hours=1)
 
 
@@ -83,7 +83,7 @@ class Calendar:
     def local_hours(self, hours: range) -> Ints:
         """Return the local hour, counted from 1970-01-01T00 local, in which each of h hours since 1970 begins: (h,)."""
         zone = ZoneInfo(self.timezone)
-        moments = (datetime.fromtimestamp(hour * _HOUR_SECONDS, zone) for hour in hours)
+        moments = (datetime.fromtimestamp(hour * HOUR_SECONDS, zone) for hour in hours)
         offsets = [(moment.utcoffset() or timedelta()) // _HOUR for moment in moments]
         return np.asarray(hours, np.int64) + np.asarray(offsets, np.int64)
 

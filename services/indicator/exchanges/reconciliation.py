@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 
 from services.core.model import Estimate, Flow, Reconciliation, Register, Traffic, Volume
 from services.indicator.array_types import Bools, Floats, Ints
+from services.indicator.calendar import HOUR_SECONDS
 from services.indicator.exchanges.agreement import Agreement, HourlyCounts, compare_hours
 from services.indicator.exchanges.silence import SILENCE_DAYS, judge_silence
 from services.indicator.exchanges.traffic import FlowsByLink, sum_traffic
 from services.indicator.exchanges.volume import VolumeChange, volume_change
 from services.indicator.intervals import LossBounds
 from services.indicator.register_arrays import RegisterArrays
-
-_HOUR_SECONDS: Final = 3_600
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +73,7 @@ def reconcile_links(
     volume = volume_change(counts.exchanges[:, begin:end], clock[begin:end])
     # All windows end together, so the last hour of the longest is that of each window with exchanges.
     back = (counts.exchanges[:, ::-1] > 0).argmax(axis=1)
-    last_hour = (_HOUR_SECONDS * (first + counts.exchanges.shape[1] - 1 - back)).tolist()
+    last_hour = (HOUR_SECONDS * (first + counts.exchanges.shape[1] - 1 - back)).tolist()
     for days, span in windows.items():
         of_window = counts.since(span.hours.start - first)
         agreement = compare_hours(of_window)

@@ -24,11 +24,10 @@ from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
 from services.core.log import logger
 from services.core.model import ExchangeSummary, Flow, StreamPosition
-from services.indicator.calendar import RECORD_DAYS, Calendar
+from services.indicator.calendar import HOUR_SECONDS, RECORD_DAYS, Calendar
 from services.register.attribution import Attributor
 from services.scorer.exchanges import flows, hourly, schema, summaries
 from services.scorer.exchanges.details import FlowSteps
-from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.exchanges.summaries import SummaryWriter
 
 KEPT_DAYS = 14

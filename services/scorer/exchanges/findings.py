@@ -29,21 +29,17 @@ from services.core.model import (
     split_flow,
 )
 from services.core.tasks import run_in_thread
-from services.indicator.calendar import Calendar
+from services.indicator.calendar import HOUR_SECONDS, Calendar
 from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology
 from services.indicator.register_arrays import position_of
 from services.register.attribution import UNMAPPED
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges.database import ExchangeDatabase, ExchangeSnapshot
-from services.scorer.exchanges.hourly import HOUR_SECONDS
-from services.scorer.exchanges.reconciler import ReconciliationReport
+from services.scorer.exchanges.reconciler import LATE_SECONDS, ReconciliationReport
 from services.scorer.index import Scoring
 
-LATE_SECONDS = 600
-"""How long after an hour it is judged, since collectors stay a minute behind and retry."""
-
 LATE_STEPS = 4
-"""How many steps after a step shorter than an hour it is judged, if that is less."""
+"""How many steps after a step it is judged, if that is less than LATE_SECONDS."""
 
 KEPT_WEEKS = 4
 """Weeks for which findings are published after they ended: a month of them can be looked through and reviewed."""
@@ -114,8 +110,7 @@ class FindingWatch:
         register, calendar = scoring.register, scoring.calendar
         settings = detector_settings(register)
         step_seconds = settings.step_seconds
-        late = min(LATE_SECONDS, LATE_STEPS * step_seconds) if step_seconds < HOUR_SECONDS else LATE_SECONDS
-        end = (calendar.start_of(end_slot) - late) // step_seconds
+        end = (calendar.start_of(end_slot) - min(LATE_SECONDS, LATE_STEPS * step_seconds)) // step_seconds
         with self._exchanges.reading() as snapshot:
             firsts = snapshot.first_steps(step_seconds)
             today = end - end % settings.day_steps

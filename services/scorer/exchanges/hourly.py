@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from services.core.checked_rows import DamagedDatabaseError, row_check
 from services.scorer.exchanges.details import COUNTS, FlowSteps, pack, unpack
 
-HOUR_SECONDS = 3_600
 _DAY_HOURS = 24
 _TYPE = np.dtype("<i4")
 _EPOCH_DAY = date(1970, 1, 1).toordinal()

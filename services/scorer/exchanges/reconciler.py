@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.core.model import Reconciliation, Stage, Traffic
 from services.core.tasks import run_in_thread
-from services.indicator.calendar import Calendar
+from services.indicator.calendar import HOUR_SECONDS, Calendar
 from services.indicator.exchanges import (
     DailyFlows,
     FlowsByLink,
@@ -29,11 +29,10 @@ from services.indicator.exchanges import (
 from services.indicator.register_arrays import RegisterArrays
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges.database import ExchangeDatabase, ExchangeSnapshot
-from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.index import Scoring
 
 LATE_SECONDS = 600
-"""How long after an hour its volume is judged, since collectors stay a minute behind and retry."""
+"""How long after an hour it is judged, since collectors stay a minute behind and retry."""
 
 _AT_ONCE = 256
 """How many links or flows have their hours in memory at once, so that memory does not grow with the register."""

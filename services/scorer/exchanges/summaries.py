@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from services.core.checked_rows import row_check
 from services.core.model import ExchangeSummary
+from services.indicator.calendar import HOUR_SECONDS
 from services.scorer.exchanges.details import COUNTS, DETAILS, FlowSteps, details_of, pack, unpack
-from services.scorer.exchanges.hourly import HOUR_SECONDS, add_hours
+from services.scorer.exchanges.hourly import add_hours
 
 _SUMS = ("count", "ok", "bus_failures", "provider_failures")
 

@@ -16,8 +16,8 @@ from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.reconciliation import Reconciliation, Volume
 from services.scorer.evidence_lock import EvidenceLock
-from services.scorer.exchanges.findings import LATE_SECONDS, FindingWatch, with_findings
-from services.scorer.exchanges.reconciler import ReconciliationReport
+from services.scorer.exchanges.findings import FindingWatch, with_findings
+from services.scorer.exchanges.reconciler import LATE_SECONDS, ReconciliationReport
 from services.scorer.index.results import CompiledRegister
 from tests.support.cases.watched_exchanges import ASKING, EPOCH, FLOWS, HOUR, STOPPED, made, take
 from tests.support.values.findings import finding

@@ -15,7 +15,8 @@ from services.indicator.findings.detector import Detector, FindingChanges
 from services.indicator.findings.inputs import StepCounts
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import findings
-from services.scorer.exchanges.findings import LATE_SECONDS, FindingWatch
+from services.scorer.exchanges.findings import FindingWatch
+from services.scorer.exchanges.reconciler import LATE_SECONDS
 from tests.support.cases.watched_exchanges import EPOCH, FLOWS, HOUR, STOPPED, made, take
 
 

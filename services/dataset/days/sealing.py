@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from services.dataset.days.batches import account_of_day, drop_batches_before
 from services.dataset.days.days import EvidenceDays
 from services.dataset.days.history import LogFiles
 from services.dataset.days.manifest import Manifest, SealedFile, StreamSpan
-from services.dataset.days.segments import Segment, list_segments, read_segments
+from services.dataset.days.segments import list_segments, read_segments
 from services.dataset.days.shards import Shards
 from services.dataset.log import Checkpoint, SigningKey
 from services.dataset.storage import Storage
@@ -33,7 +33,7 @@ class SealingContext:
     ``count`` makes rows of kind link_day from measurements of the day; a call gets all measurements of some links.
     """
 
-    streams: Mapping[str, str] = ()  # type: ignore[assignment]  # an empty mapping, as immutable as the rest
+    streams: Mapping[str, str] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
     method_version: str = ""
     software: str = ""
@@ -119,7 +119,7 @@ class Sealer:
                             if context.count is not None:
                                 counted.add(context.count(day, table))
                 if sequences:
-                    created = dict(context.streams).get(kind.stream, "")
+                    created = context.streams.get(kind.stream, "")
                     spans.append(StreamSpan(kind.stream, created, min(sequences), max(sequences)))
             files += [self._write(table, LINK_DAY, day, shard, late=False) for shard, table in counted.take()]
         span = self._days.span(day)
@@ -193,6 +193,3 @@ def _by_vantage(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, in
     for (vantage, prober), rows in counts.items():
         found[vantage][prober] = rows
     return dict(found)
-
-
-__all__ = ["Sealer", "SealingContext", "Segment"]

@@ -61,7 +61,7 @@ class LocalStorage:
         try:
             return (self._folder / name).read_bytes()
         except OSError as error:
-            failed = _failed("read", self.address, name, error.strerror or str(error))
+            failed = self._failed("read", name, error)
             raise (BadSectorError(str(failed)) if error.errno == errno.EIO else failed) from error
 
     def write(self, name: str, content: bytes) -> None:
@@ -72,7 +72,7 @@ class LocalStorage:
             replace(path, content)
             sync(path.parent)
         except OSError as error:
-            raise _failed("written", self.address, name, error.strerror or str(error)) from error
+            raise self._failed("written", name, error) from error
 
     def remove(self, name: str) -> None:
         """Remove a file."""
@@ -83,7 +83,7 @@ class LocalStorage:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise _failed("removed", self.address, name, error.strerror or str(error)) from error
+            raise self._failed("removed", name, error) from error
 
     def drop_empty_folders(self) -> None:
         """Remove folders that removed files left empty."""
@@ -92,8 +92,7 @@ class LocalStorage:
                 if folder != str(self._folder) and not any(Path(folder).iterdir()):
                     Path(folder).rmdir()
             except OSError as error:
-                name = os.path.relpath(folder, self._folder)
-                raise _failed("removed", self.address, name, error.strerror or str(error)) from error
+                raise self._failed("removed", os.path.relpath(folder, self._folder), error) from error
 
     def _names(self, folder: Path) -> Iterator[str]:
         for parent, _, files in os.walk(folder, onerror=self._unlisted):
@@ -103,7 +102,7 @@ class LocalStorage:
     def _unlisted(self, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
             name = str(PurePosixPath(Path(error.filename).relative_to(self._folder)))
-            raise _failed("listed", self.address, name, error.strerror or str(error)) from error
+            raise self._failed("listed", name, error) from error
 
     def _make(self, folder: Path) -> None:
         """Create a folder and those above it, durably."""
@@ -113,6 +112,5 @@ class LocalStorage:
             folder.mkdir(mode=FOLDER_MODE, parents=folder == self._folder, exist_ok=True)
             sync(folder.parent)
 
-
-def _failed(what: str, address: str, name: str, reason: str) -> StateError:
-    return StateError(f"{name} in {address} cannot be {what}: {reason}")
+    def _failed(self, what: str, name: str, error: OSError) -> StateError:
+        return StateError(f"{name} in {self.address} cannot be {what}: {error.strerror or error}")

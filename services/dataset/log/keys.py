@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -115,7 +114,7 @@ def _parts(text: str) -> tuple[str, str, bytes]:
     _check_name(name)
     try:
         material = base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ValueError("its key is not base64") from error
     if len(material) != 1 + _SEED_BYTES:
         raise ValueError("its key is not of 32 bytes")

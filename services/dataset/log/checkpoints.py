@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -27,9 +26,22 @@ class Signature:
     key_id: bytes
     value: bytes
 
+    @classmethod
+    def parse(cls, line: str) -> Signature:
+        """Parse a line of a note. Raises ValueError."""
+        dash, _, signed = line.partition(" ")
+        name, _, encoded = signed.partition(" ")
+        value = _base64(encoded)
+        if dash != _DASH or not name or len(value) <= _ID_BYTES:
+            raise ValueError("a line of a signature is not a dash, a name and a signature")
+        return cls(name, value[:_ID_BYTES], value[_ID_BYTES:])
+
     def is_of(self, key: VerifierKey) -> bool:
         """Return whether the signature claims to be by this key."""
         return (self.name, self.key_id) == (key.name, key.id)
+
+    def __str__(self) -> str:
+        return f"{_DASH} {self.name} {base64.b64encode(self.key_id + self.value).decode()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +73,7 @@ class Checkpoint:
             raise ValueError("it has no origin, size and root")
         if not signed.endswith("\n"):
             raise ValueError("its last line has no end")
-        return cls(origin, int(size), root, tuple(map(_signature, signed[:-1].split("\n"))))
+        return cls(origin, int(size), root, tuple(map(Signature.parse, signed[:-1].split("\n"))))
 
     def signed(self, key: SigningKey) -> Checkpoint:
         """Return the checkpoint with the signature of its log, in place of an earlier one by this key."""
@@ -82,8 +94,7 @@ class Checkpoint:
         return found
 
     def __str__(self) -> str:
-        lines = (f"{_DASH} {s.name} {base64.b64encode(s.key_id + s.value).decode()}\n" for s in self.signatures)
-        return self.body + "\n" + "".join(lines)
+        return self.body + "\n" + "".join(f"{signature}\n" for signature in self.signatures)
 
     def _with(self, key: VerifierKey, value: bytes) -> Checkpoint:
         others: Iterable[Signature] = (signature for signature in self.signatures if not signature.is_of(key))
@@ -99,19 +110,8 @@ class Checkpoint:
         return f"cosignature/v1\ntime {time}\n{self.body}".encode()
 
 
-def _signature(line: str) -> Signature:
-    try:
-        dash, name, encoded = line.split(" ")
-    except ValueError as error:
-        raise ValueError("a line of a signature is not a dash, a name and a signature") from error
-    value = _base64(encoded)
-    if dash != _DASH or not name or len(value) <= _ID_BYTES:
-        raise ValueError("a line of a signature is not a dash, a name and a signature")
-    return Signature(name, value[:_ID_BYTES], value[_ID_BYTES:])
-
-
 def _base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise ValueError("it is not base64") from error

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Final
 
 from services.core.errors import Fault, StateError
-from services.dataset.log import SigningKey, VerifierKey
+from services.dataset.log import Signature, SigningKey, VerifierKey
 from services.dataset.storage import Storage
 
 SUMS: Final = "SHA256SUMS"
 SIGNED_SUMS: Final = "SHA256SUMS.note"
-_DASH: Final = "\N{EM DASH}"
 
 
 def sums_of(storage: Storage) -> str:
@@ -24,8 +22,7 @@ def sums_of(storage: Storage) -> str:
 
 def sign_sums(sums: str, key: SigningKey) -> str:
     """Return the sums as a signed note."""
-    signature = base64.b64encode(key.public.id + key.sign(sums.encode())).decode()
-    return f"{sums}\n{_DASH} {key.name} {signature}\n"
+    return f"{sums}\n{Signature(key.name, key.public.id, key.sign(sums.encode()))}\n"
 
 
 def named_sums(sums: str) -> Mapping[str, str]:
@@ -57,11 +54,10 @@ def wrong_sums(storage: Storage, key: VerifierKey) -> Iterator[Fault]:
 
 def is_signed(note: str, sums: str, key: VerifierKey) -> bool:
     """Return whether a note is these sums, signed by this key."""
-    text, separator, line = note.rpartition(f"\n{_DASH} {key.name} ")
-    if not separator or text != sums:
+    if not note.startswith(f"{sums}\n"):
         return False
     try:
-        value = base64.b64decode(line.removesuffix("\n"), validate=True)
+        signature = Signature.parse(note.removeprefix(f"{sums}\n").removesuffix("\n"))
     except ValueError:
         return False
-    return value[:4] == key.id and key.verify(sums.encode(), value[4:])
+    return signature.is_of(key) and key.verify(sums.encode(), signature.value)

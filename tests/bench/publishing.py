@@ -22,6 +22,7 @@ from services.core.model.register import Register
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.indicator.cells.recent import RecentMeasurements
+from services.indicator.cells.slots import TargetColumns
 from services.indicator.evidence import Evidence
 from services.indicator.index.error_budget import BurnCounter
 from services.indicator.index.index import compute_indicators
@@ -87,7 +88,7 @@ def judged(register: Register) -> State:
     arrays, calendar, recent, burns = (
         RegisterArrays.of(register),
         Calendar.of(register.policy),
-        RecentMeasurements(),
+        RecentMeasurements(TargetColumns()),
         BurnCounter(SLOT),
     )
     network, own = AgencyNetwork.of(register, arrays), dict(agency_members(register, arrays))

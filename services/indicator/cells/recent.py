@@ -46,9 +46,9 @@ class RecentMeasurements:
     Columns of targets and rows of vantages never change. ``columns`` may be shared with the evidence.
     """
 
-    def __init__(self, columns: TargetColumns | None = None) -> None:
+    def __init__(self, columns: TargetColumns) -> None:
         self.vantages: list[str] = []
-        self._columns = TargetColumns() if columns is None else columns
+        self.columns = columns
         self._latest = np.zeros((0, 0), dtype=_LATEST)
         self._latest_details = np.full((0, 0), "", dtype=np.object_)
         self._failed = np.zeros((len(_ROWS), 0), dtype=np.int64)
@@ -61,7 +61,7 @@ class RecentMeasurements:
         facts = batch.facts
         if facts is None or not len(batch):
             return
-        column = self._columns.of(batch.targets)[batch.target]
+        column = self.columns.of(batch.targets)[batch.target]
         if batch.vantage not in self.vantages:
             self.vantages.append(batch.vantage)
         vantage = self.vantages.index(batch.vantage)
@@ -82,7 +82,7 @@ class RecentMeasurements:
         order = np.lexsort((-rows[_CELL], rows[_SLOT]))[::-1]
         column, first = np.unique(rows[_TARGET, order], return_index=True)
         rows, details = rows[:, order[first]], details[order[first]]
-        more, wider = len(self.vantages) - self._latest.shape[0], len(self._columns.targets) - self._latest.shape[1]
+        more, wider = len(self.vantages) - self._latest.shape[0], len(self.columns.targets) - self._latest.shape[1]
         if more > 0 or wider > 0:
             spare = max(wider, self._latest.shape[1] // 4) if wider > 0 else 0
             self._latest = np.pad(self._latest, ((0, more), (0, spare)))
@@ -144,10 +144,6 @@ class RecentMeasurements:
         shown = self._latest["certificate_expiry"][:, columns[within]]
         expiry[within] = np.where(shown > 0, shown, _NEVER).min(axis=0, initial=_NEVER)
         return np.where(expiry == _NEVER, 0, expiry)
-
-    def columns_of(self, targets: Sequence[Target]) -> Ints:
-        """Return the column of each target."""
-        return self._columns.of(targets)
 
 
 def recent_batches(

@@ -232,7 +232,7 @@ class Scoring:
     def expiring(self, before: float) -> Iterator[tuple[str, int]]:
         """Yield the links with a certificate that expires before a moment, each with the expiry in epoch seconds."""
         links = self.arrays.links
-        expiries = self.recent.expiries(self.recent.columns_of(self.arrays.targets)[: len(links)])
+        expiries = self.recent.expiries(self.recent.columns.of(self.arrays.targets)[: len(links)])
         for row in np.flatnonzero((expiries > 0) & (expiries < before)).tolist():
             yield links[row], int(expiries[row])
 

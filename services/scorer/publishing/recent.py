@@ -36,7 +36,7 @@ def recent_blocks(
 
     More rows may be ingested between two blocks.
     """
-    columns = recent.columns_of(arrays.targets)
+    columns = recent.columns.of(arrays.targets)
     parts = ((agency, own, start) for agency, own in members.items() for start in range(0, len(own.target_rows), PART))
     for group in grouped(parts, lambda part: min(PART, len(part[1].target_rows) - part[2]), ENCODED_TARGETS):
         rows = [own.target_rows[start : start + PART] for _, own, start in group]

@@ -103,7 +103,7 @@ async def test_what_came_between_two_indexes_is_read_again(nats: Nats, tmp_path:
                 await publisher.put_recent(due, latest, run_in_thread)
         again = fresh(register)
         assert await recall(bus, again, 3) == 2
-    failed = again.recent.failures(again.recent.columns_of(scoring.arrays.targets))
+    failed = again.recent.failures(again.recent.columns.of(scoring.arrays.targets))
     assert sorted(failed.numbers[2].tolist()) == [(slot + at) * SLOT for at in (-1, 0, 1)]
 
 

@@ -12,6 +12,7 @@ from services.core.model.measurement import Measurement, Phases, Target
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.indicator.cells import recent as module
 from services.indicator.cells.recent import FAILURES, RecentMeasurements, recent_batches
+from services.indicator.cells.slots import TargetColumns
 
 TARGETS = [Target("a"), Target("b"), Target("b", endpoint=True), Target("c")]
 REASONS = [Reason.OK, Reason.OK, Reason.SHED, Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE]
@@ -51,7 +52,7 @@ def counts_more(one: Measurement) -> tuple:
 
 def seen(recent: RecentMeasurements, targets: list[Target]) -> tuple[set, list]:
     """Return the latest measurements and the failures as plain rows."""
-    columns = recent.columns_of(targets)
+    columns = recent.columns.of(targets)
     shown = []
     for rows in (recent.latest(columns), recent.failures(columns)):
         target, vantage, slot, time, outcome, reason, *_ = rows.numbers.tolist()
@@ -74,7 +75,7 @@ def test_the_latest_and_the_last_failures_stay(sent, chance, often):
     rows = [row for part in sent for row in part]
     shuffled = [*sent, *chance.sample(sent, len(sent) // 2)]
     chance.shuffle(shuffled)
-    recent = RecentMeasurements()
+    recent = RecentMeasurements(TargetColumns())
     for part in shuffled:
         recent.take(decode_columns(encode_measurements(part)))
     latest, failures = seen(recent, TARGETS)
@@ -100,16 +101,16 @@ def test_the_latest_and_the_last_failures_stay(sent, chance, often):
 @given(streams())
 def test_a_block_holds_all_of_it(sent):
     """Rows that were published and read again are the same, including times, phases and details."""
-    recent, again = RecentMeasurements(), RecentMeasurements()
+    recent, again = RecentMeasurements(TargetColumns()), RecentMeasurements(TargetColumns())
     for part in sent:
         recent.take(decode_columns(encode_measurements(part)))
-    columns = recent.columns_of(TARGETS)
+    columns = recent.columns.of(TARGETS)
     block = RecentBlock(
         links=("a", "b", "c"),
         endpoints=("b",),
         vantages=tuple(recent.vantages),
-        latest=recent.latest(recent.columns_of([TARGETS[0], TARGETS[1], TARGETS[3], TARGETS[2]])),
-        failures=recent.failures(recent.columns_of([TARGETS[0], TARGETS[1], TARGETS[3], TARGETS[2]])),
+        latest=recent.latest(recent.columns.of([TARGETS[0], TARGETS[1], TARGETS[3], TARGETS[2]])),
+        failures=recent.failures(recent.columns.of([TARGETS[0], TARGETS[1], TARGETS[3], TARGETS[2]])),
         burn_known=np.arange(12).reshape(4, 3),
         burn_failed=np.arange(12).reshape(4, 3) // 2,
     )
@@ -122,19 +123,19 @@ def test_a_block_holds_all_of_it(sent):
         for batch in recent_batches(rows, back.targets, back.vantages):
             again.take(batch)
     assert seen(again, TARGETS) == seen(recent, TARGETS)
-    mine, theirs = recent.failures(columns), again.failures(again.columns_of(TARGETS))
+    mine, theirs = recent.failures(columns), again.failures(again.columns.of(TARGETS))
     assert mine.details.tolist() == theirs.details.tolist()
     assert mine.numbers[2:].tolist() == theirs.numbers[2:].tolist()
 
 
 def test_nothing_heard_is_nothing_told():
     """There are no rows before the first measurement or of unknown targets."""
-    assert seen(RecentMeasurements(), TARGETS) == (set(), [])
+    assert seen(RecentMeasurements(TargetColumns()), TARGETS) == (set(), [])
 
 
 def test_expiries_are_the_earliest_that_vantages_saw_last():
     """A target has the earliest expiry that its vantages last saw, or 0 if they last saw no certificate."""
-    recent = RecentMeasurements()
+    recent = RecentMeasurements(TargetColumns())
 
     def take(vantage, slot, **expiries):
         rows = [
@@ -155,4 +156,4 @@ def test_expiries_are_the_earliest_that_vantages_saw_last():
     take("south", 300, a=1_800_000_000, b=None)
     take("north", 600, c=None)
     targets = [Target(name) for name in "abcd"]
-    assert recent.expiries(recent.columns_of(targets)).tolist() == [1_800_000_000, 0, 0, 0]
+    assert recent.expiries(recent.columns.of(targets)).tolist() == [1_800_000_000, 0, 0, 0]

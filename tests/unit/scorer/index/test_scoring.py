@@ -86,7 +86,7 @@ def test_what_is_stored_late_beats_nothing_that_was_stored_in_time(register: Reg
     counts = scoring.compute(scoring.count(START // SLOT + 1)).snapshot.links[7].counts
     links = list(scoring.arrays.links)
     assert [counts[:, links.index(name)].argmax() for name in ("deed-civil", "deed-tax")] == [Stage.OK, Stage.INVALID]
-    latest = scoring.recent.latest(scoring.recent.columns_of([prompt.target]))
+    latest = scoring.recent.latest(scoring.recent.columns.of([prompt.target]))
     assert latest.numbers[3].tolist() == [round(prompt_time * 1e6)]
 
 

@@ -22,9 +22,9 @@ from services.indicator.cells import (
     SlotDetail,
     SlotState,
     TargetColumns,
+    join_parts,
     outcomes,
     pack_day,
-    pack_parts,
     reasons,
 )
 from services.indicator.register_arrays import RegisterArrays
@@ -96,11 +96,6 @@ class Evidence:
         """The columns of targets, to be shared with other stores of the same measurements."""
         return self._slots.columns
 
-    @property
-    def vantages(self) -> tuple[str, ...]:
-        """The vantages seen so far, in the order of the cells' rows."""
-        return tuple(self._slots.vantages)
-
     def take(self, columns: MeasurementColumns) -> IngestResult:
         """Ingest one batch. Repeating a batch, or changing the order of batches, changes nothing (§2, invariant 13)."""
         slot, offset = np.divmod(columns.slot_start, self.calendar.slot_seconds)
@@ -171,15 +166,11 @@ class Evidence:
             for _ in self._counter_of(arrays).recount(end_slot):
                 yield self.calendar.day_of(end_slot)
 
-    def close(self, before: int) -> None:
-        """Close every day that is over before slot ``before``; later rows of it are late."""
-        for _ in self.closing(before):
-            pass
-
     def closing(self, before: int) -> Iterator[date]:
-        """Close days in pieces, and yield the day being closed after each; a day is closed after its last piece.
+        """Close every day that is over before slot ``before``, in pieces; yield the day being closed after each.
 
-        Until then its rows must not change, so call this only for days that can admit no more rows.
+        Later rows of a closed day are late. A day is closed after its last piece. Until then its rows must not change,
+        so call this only for days that can admit no more rows.
         """
         for day in sorted({self.calendar.day_of(slot) for slot in self._slots if self._closed_before <= slot < before}):
             slots = self.calendar.slots_of(day)
@@ -191,7 +182,7 @@ class Evidence:
 
         No slot of that day, or of an earlier one, may be open. Targets without a column are left out.
         """
-        self._close(pack_parts(parts, self._slots))
+        self._close(DayState.pack(parts[0].day, join_parts(parts, self._slots)))
 
     def _close(self, state: DayState) -> None:
         self._packed[state.day] = state
@@ -209,13 +200,12 @@ class Evidence:
         self._closed_before = max(self.calendar.epoch_slot, min(self._closed_before, self.calendar.first_slot(first)))
         return days
 
-    def drop(self, *, detail_before: int, days_before: date) -> tuple[tuple[int, ...], tuple[date, ...]]:
+    def drop(self, *, detail_before: int, days_before: date) -> tuple[int, ...]:
         """Drop the detail of slots of closed days before ``detail_before``, and the closed days before ``days_before``.
 
-        Returns the slots and the days dropped, so that their files can go too.
+        Returns the slots whose detail was dropped.
         """
         slots = tuple(sorted(slot for slot in self._slots if slot < min(detail_before, self._closed_before)))
-        days = tuple(sorted(day for day in self._packed if day < days_before))
         for slot in slots:
             del self._slots[slot]
             self._unsaved_slots.discard(slot)
@@ -223,9 +213,9 @@ class Evidence:
         unpacked = [slot for slot in slots if self.calendar.day_of(slot) not in self._packed]
         if unpacked and self._counter is not None:
             self._counter.lost(unpacked)
-        for day in days:
+        for day in [day for day in self._packed if day < days_before]:
             self._forget(day)
-        return slots, days
+        return slots
 
     def _forget(self, day: date) -> None:
         del self._packed[day]
@@ -286,7 +276,7 @@ class Evidence:
             verdicts[position, row[~required.in_force[link]]] = 0
             if slot < self.calendar.epoch_slot:
                 verdicts[position] = 0
-        return SlotDetail(slots.start, self.vantages, verdicts, outcome, reason)
+        return SlotDetail(slots.start, tuple(self._slots.vantages), verdicts, outcome, reason)
 
     def _counter_of(self, arrays: RegisterArrays) -> EvidenceCounter:
         counter = self._counter

@@ -1,6 +1,6 @@
 """Measurements per vantage, target and slot: cells that merge by minimum, closed days, the latest measurements."""
 
-from services.indicator.cells.closed_days import DayState, MeasuredDay, join_parts, pack_day, pack_parts
+from services.indicator.cells.closed_days import DayState, MeasuredDay, join_parts, pack_day
 from services.indicator.cells.packing import EMPTY, cells_of, outcomes, precedence, reasons, stages
 from services.indicator.cells.recent import RecentMeasurements, recent_batches
 from services.indicator.cells.slots import LoadCells, SlotCells, TargetColumns
@@ -23,7 +23,6 @@ __all__ = [
     "join_parts",
     "outcomes",
     "pack_day",
-    "pack_parts",
     "precedence",
     "reasons",
     "recent_batches",

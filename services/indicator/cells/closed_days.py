@@ -95,11 +95,6 @@ def pack_day(day: date, slots: range, cells: SlotCells) -> Generator[date, None,
     return DayState(day, (vantages, targets, len(slots)), b"".join(packed))
 
 
-def pack_parts(parts: Sequence[MeasuredDay], cells: SlotCells) -> DayState:
-    """Pack one day that was measured in parts; targets without a column are left out."""
-    return DayState.pack(parts[0].day, join_parts(parts, cells))
-
-
 def _compressed(stages: Codes) -> bytes:
     """Compress runs: the result is smaller than that of zlib's level 6, in a fifth to half of its time."""
     packer = compressobj(strategy=Z_RLE)
@@ -107,7 +102,10 @@ def _compressed(stages: Codes) -> bytes:
 
 
 def join_parts(parts: Sequence[MeasuredDay], cells: SlotCells) -> Codes:
-    """Return the stages (vantages, targets, slots) of one day by the rows and columns of ``cells``."""
+    """Return the stages (vantages, targets, slots) of one day by the rows and columns of ``cells``.
+
+    Targets without a column are left out.
+    """
     rows = [np.array([cells.row_of(vantage) for vantage in part.vantages], dtype=np.int64) for part in parts]
     whole = np.full((len(cells.vantages), len(cells.targets), parts[0].stages.shape[2]), -1, dtype=np.int8)
     for part, row in zip(parts, rows, strict=True):

@@ -287,7 +287,7 @@ class Scoring:
             return
         self._dropped_at = end_slot
         kept_days = max(RECORD_DAYS, *self.register.policy.windows_days) + 1
-        slots, _ = self.evidence.drop(
+        slots = self.evidence.drop(
             detail_before=self._detail_from(end_slot),
             days_before=self.calendar.day_of(end_slot) - timedelta(days=kept_days),
         )

@@ -67,7 +67,7 @@ def test_invariant_06_a_window_counted_in_parts_is_the_window(case: Case) -> Non
         if case.rng.random() < 0.6:
             evidence.window(case.rng.choice(registers), case.days, case.rng.choice([*case.slots, case.end_slot]))
         if case.rng.random() < 0.7:
-            evidence.close(cut)
+            list(evidence.closing(cut))
         if case.rng.random() < 0.5:
             evidence.drop(detail_before=cut, days_before=date.min)
         if case.rng.random() < 0.5:
@@ -104,7 +104,7 @@ def test_days_merge_into_windows_of_a_week_to_a_quarter(case: Case, days: int) -
         for batch in batches(by_vantage(part), seconds):
             assert evidence.take(batch).late == 0
         evidence.window(rng.choice(registers), days, end)
-        evidence.close(end - 86400 // seconds)
+        list(evidence.closing(end - 86400 // seconds))
         today = calendar.day_of(end)
         evidence.drop(detail_before=end - 3, days_before=today - timedelta(days=days + 1))
         if rng.random() < 0.3:
@@ -120,7 +120,7 @@ def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
     register = register_of(case.register)
     arrays, calendar = RegisterArrays.of(register), Calendar.of(register.policy)
     evidence = evidence_of(case)
-    evidence.close(case.rng.choice([*case.slots, case.end_slot]))
+    list(evidence.closing(case.rng.choice([*case.slots, case.end_slot])))
     start, stop = sorted(case.rng.choices(range(calendar.epoch_slot, max(calendar.epoch_slot, case.end_slot) + 1), k=2))
     truth = oracle.verdicts(case.register, case.measurements)
     expected = np.full((stop - start, len(arrays.links)), -1, dtype=np.int8)
@@ -209,7 +209,7 @@ def test_a_late_row_is_counted_and_changes_nothing(case: Case) -> None:
     """Rows for a closed day are counted as late and leave the index as it is."""
     arrays = RegisterArrays.of(register_of(case.register))
     evidence = evidence_of(case)
-    evidence.close(case.end_slot)
+    list(evidence.closing(case.end_slot))
     closed = evidence.closed_before
     before = measured(snapshot(case, evidence, arrays))
     late = [(*row[:5], 0) for row in case.measurements if row[3] < closed]

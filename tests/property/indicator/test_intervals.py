@@ -69,7 +69,7 @@ def test_a_memory_changes_nothing(case, bus) -> None:
     slots = 86400 // case.register["slot_seconds"]
     for end_slot in range(case.end_slot - 3 * slots, case.end_slot + 1, max(1, slots // 2)):
         windows = [case.days, 2 * case.days]
-        growing.close(end_slot - slots)
+        list(growing.closing(end_slot - slots))
         found = compute_indicators(arrays, growing, end_slot=end_slot, windows=windows, history=kept)
         fresh = compute_indicators(arrays, evidence_of(case), end_slot=end_slot, windows=windows)
         for key, columns in found.columns.items():

@@ -47,7 +47,7 @@ def assert_same(one, other):
 def evidence_and_frame():
     evidence, arrays = new_evidence(CASE), RegisterArrays.of(register_of(CASE.register))
     take(evidence, rows(range(60), 1))
-    evidence.close(FIRST + 24)
+    list(evidence.closing(FIRST + 24))
     return evidence, arrays
 
 
@@ -57,7 +57,7 @@ def test_an_index_of_what_was_counted_is_that_of_the_moment() -> None:
     expected = compute_indicators(arrays, evidence, end_slot=CASE.end_slot)
     counted = FrozenEvidence.of(arrays, evidence, CASE.end_slot)
     take(evidence, rows(range(30, 60), 2))
-    evidence.close(FIRST + 48)
+    list(evidence.closing(FIRST + 48))
     assert_same(compute_indicators(arrays, counted, end_slot=CASE.end_slot), expected)
     late = compute_indicators(arrays, evidence, end_slot=CASE.end_slot)
     assert (late.links[7].counts != expected.links[7].counts).any(), "the rows taken in must matter"

@@ -23,7 +23,7 @@ def test_rows_are_sorted_into_accepted_late_and_misplaced():
     case = a_case(a_link("l"))
     evidence = new_evidence(case)
     take(evidence, [row("l", 0, 5), row("l", 25, 5)])
-    evidence.close(FIRST + 24)
+    list(evidence.closing(FIRST + 24))
     (batch,) = batches([row("l", hour, 0) for hour in (-1, 0, 23, 24, 25, 26)], HOUR)
     batch.slot_start[5] += 60
     taken = evidence.take(batch)
@@ -39,7 +39,7 @@ def test_a_day_closes_when_all_of_it_is_over():
     case = a_case(a_link("l"))
     evidence = new_evidence(case)
     take(evidence, [row("l", 0, 5)])
-    evidence.close(FIRST + 23)
+    list(evidence.closing(FIRST + 23))
     assert (evidence.closed_before, take(evidence, [row("l", 0, 4, "south")])[0].accepted) == (FIRST, 1)
 
 
@@ -49,7 +49,7 @@ def test_a_window_may_end_within_a_closed_day():
     case.measurements = [row("l", hour, hour % 6) for hour in range(48)]
     evidence = new_evidence(case)
     take(evidence, case.measurements)
-    evidence.close(FIRST + 48)
+    list(evidence.closing(FIRST + 48))
     for end in (48, 40, 24, 7, 0, 48):
         case.end_slot = FIRST + end
         assert_same(measured(snapshot(case, evidence)), truth_of(case))
@@ -73,7 +73,7 @@ def test_the_window_moves_on_past_days_that_are_closed():
     evidence, arrays = new_evidence(case), arrays_of(case)
     for hour in range(24 * 12):
         take(evidence, [rows[hour]])
-        evidence.close(FIRST + hour - 30)
+        list(evidence.closing(FIRST + hour - 30))
         evidence.drop(detail_before=FIRST + hour - 48, days_before=MONDAY + timedelta(days=hour // 24 - 8))
         start = max(0, (hour + 1) // 24 - 3) * 24
         found = evidence.window(arrays, 3, FIRST + hour + 1)
@@ -87,10 +87,10 @@ def test_dropping_forgets_closed_things_only():
     case = a_case(a_link("l"))
     evidence, arrays = new_evidence(case), arrays_of(case)
     take(evidence, [row("l", hour, 5) for hour in range(48)])
-    evidence.close(FIRST + 26)
-    slots, days = evidence.drop(detail_before=FIRST + 40, days_before=date.max)
+    list(evidence.closing(FIRST + 26))
+    slots = evidence.drop(detail_before=FIRST + 40, days_before=date.max)
     assert slots == tuple(range(FIRST, FIRST + 24))
-    assert days == (MONDAY,)
+    assert evidence.closed_days == frozenset()
     found = evidence.window(arrays, 7, FIRST + 48)
     assert found.counts[5].tolist() == [24]
 
@@ -100,7 +100,7 @@ def test_detail_of_a_day_whose_file_is_lost_goes_from_the_counts_with_it():
     case = a_case(a_link("l"))
     arrays, whole = arrays_of(case), new_evidence(case)
     take(whole, [row("l", hour, 5) for hour in range(72)])
-    whole.close(FIRST + 50)
+    list(whole.closing(FIRST + 50))
     saved = whole.drain()
     evidence = Evidence.restore(
         whole.calendar,
@@ -129,7 +129,7 @@ def test_any_prefix_of_a_save_and_a_replay_give_the_same_state(files):
     take(evidence, case.measurements[:70])
     old = evidence.drain()
     take(evidence, case.measurements[70:90])
-    evidence.close(FIRST + 33)
+    list(evidence.closing(FIRST + 33))
     new = evidence.drain()
     assert (len(new.slots), len(new.days)) == (10, 1)
     written = [*new.slots, *new.days][:files]
@@ -146,7 +146,7 @@ def test_any_prefix_of_a_save_and_a_replay_give_the_same_state(files):
     )
     take(restored, case.measurements[70:])
     assert measured(snapshot(case, restored, arrays)) == expected
-    restored.close(FIRST + 48)
+    list(restored.closing(FIRST + 48))
     assert measured(snapshot(case, restored, arrays)) == expected
 
 
@@ -158,12 +158,12 @@ def test_drain_offers_each_change_once():
     assert [state.slot for state in evidence.drain().slots] == [FIRST, FIRST + 1]
     take(evidence, [row("l", 0, 5), row("l", 1, 3, time=-1)])
     assert [state.slot for state in evidence.drain().slots] == [FIRST + 1]
-    evidence.close(FIRST + 24)
+    list(evidence.closing(FIRST + 24))
     changes = evidence.drain()
     assert (changes.slots, [state.day for state in changes.days]) == ((), [MONDAY])
     assert evidence.drain().days == ()
     take(evidence, [row("l", hour, 5) for hour in range(24, 75)])
-    evidence.close(FIRST + 71)
+    list(evidence.closing(FIRST + 71))
     assert [state.day for state in evidence.drain().days] == [MONDAY + timedelta(days=1)]
 
 
@@ -172,7 +172,7 @@ def test_closed_days_are_counted_ahead_piece_by_piece(monkeypatch):
     case = a_case(a_link("l"), hours=96)
     evidence, arrays = new_evidence(case), arrays_of(case)
     take(evidence, [row("l", hour, 5) for hour in range(96)])
-    evidence.close(FIRST + 72)
+    list(evidence.closing(FIRST + 72))
     ahead = evidence.prepare(arrays)
     assert next(ahead) == MONDAY
     evidence.drop(detail_before=FIRST, days_before=MONDAY + timedelta(days=2))
@@ -187,10 +187,10 @@ def test_a_day_that_was_not_saved_yet_can_be_reopened():
     case.measurements = [row("l", hour, 5) for hour in range(24)]
     evidence = new_evidence(case)
     take(evidence, case.measurements)
-    evidence.close(FIRST + 24)
+    list(evidence.closing(FIRST + 24))
     assert evidence.reopen(FIRST) == (MONDAY,)
     assert evidence.drain().days == ()
     take(evidence, case.measurements)
-    evidence.close(FIRST + 24)
+    list(evidence.closing(FIRST + 24))
     assert [state.day for state in evidence.drain().days] == [MONDAY]
     assert_same(measured(snapshot(case, evidence)), truth_of(case))

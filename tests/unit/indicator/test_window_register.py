@@ -30,7 +30,7 @@ def test_a_register_that_arrives_later_finds_the_evidence():
     before, after = a_case(a_link("l")), a_case(a_link("l"), a_link("m"))
     evidence = new_evidence(before)
     take(evidence, [row("l", 0, 5), row("m", 0, 5), row("m", 30, 3)])
-    evidence.close(FIRST + 24)
+    list(evidence.closing(FIRST + 24))
     assert counts(before, evidence, "l") == [0, 0, 0, 0, 0, 1]
     assert counts(after, evidence, "m") == [0, 0, 0, 1, 0, 1]
 
@@ -50,7 +50,7 @@ def test_a_changed_register_applies_to_the_whole_window():
     rows = [row(link, hour, hour % 6) for hour in range(48) for link in ("l", "m")]
     evidence = new_evidence(before)
     take(evidence, rows)
-    evidence.close(FIRST + 30)
+    list(evidence.closing(FIRST + 30))
     for changes in (
         {"live_from": MONDAY + timedelta(days=1)},
         {"live_from": None},
@@ -69,7 +69,7 @@ def test_a_link_that_joins_a_service_counts_in_closed_days_too():
     after.measurements = [row("l", hour, 5) for hour in range(48)] + [row("m", hour, 3) for hour in range(0, 48, 5)]
     evidence = new_evidence(before)
     take(evidence, after.measurements)
-    evidence.close(FIRST + 24)
+    list(evidence.closing(FIRST + 24))
     calm = indicator_of(snapshot(before, evidence), IndicatorKind.SERVICE, "s").strict
     assert calm is not None
     assert calm.lower == 1.0
@@ -84,7 +84,7 @@ def test_a_frame_that_judges_alike_counts_nothing_anew(monkeypatch):
     case = a_case(a_link("l"), hours=72)
     evidence = new_evidence(case)
     take(evidence, [row("l", hour, 5) for hour in range(72)])
-    evidence.close(FIRST + 50)
+    list(evidence.closing(FIRST + 50))
     evidence.window(arrays_of(case), 7, case.end_slot)
     unpacked = []
     real = DayState.pieces

@@ -77,7 +77,7 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
         "transfer-customs",
     }
     assert {one.exchanges for one in first.traffic} == {7 * 240 + 10, 8 * 240}
-    scoring.evidence.close(end_slot)
+    list(scoring.evidence.closing(end_slot))
     assert await reconciler.run(scoring, end_slot) == first
     assert await reconciler.run(scoring, end_slot) == first
     exchanges.close()

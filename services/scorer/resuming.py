@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from services.core.bus import EXCHANGES, MEASUREMENTS, Bus, StreamCursor
 from services.core.errors import BusError, GapError
+from services.core.log import Logger
 from services.core.model import Register, Target
 from services.core.runtime import Runtime
 from services.indicator.calendar import Calendar
@@ -49,20 +50,10 @@ async def resume(
     compiled = await compiled_register(register)
     exchanges.attribute_by(compiled.attributor)
 
-    async def persistently(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        while True:
-            try:
-                return await call()
-            except GapError:
-                raise
-            except BusError as error:
-                log.warning("bus_read_failed", reason=str(error))
-                await asyncio.sleep(POLL_SECONDS)
-
     readiness.begin_phase("reading the evidence")
     store, started = Store(runtime.settings.data, calendar), time.monotonic()
     former: tuple[Target, ...] = ()
-    if store.is_new and (previous := await persistently(lambda: read_previous_register(bus))) is not None:
+    if store.is_new and (previous := await persistently(partial(read_previous_register, bus), log)) is not None:
         former = previous.targets
     loaded = await asyncio.to_thread(partial(store.load, compiled.arrays.targets, former=former))
     log.info(
@@ -82,13 +73,26 @@ async def resume(
     for targets in (former, compiled.arrays.targets):
         await asyncio.to_thread(loaded.evidence.columns.of, targets)
     loaded, position = await persistently(
-        lambda: start_position(cursors[0], store, loaded, register.policy, dataset=runtime.settings.archive, log=log)
+        lambda: start_position(cursors[0], store, loaded, register.policy, dataset=runtime.settings.archive, log=log),
+        log,
     )
-    behind = await persistently(lambda: cursors[0].behind(position))
+    behind = await persistently(partial(cursors[0].behind, position), log)
     scoring = await asyncio.to_thread(Scoring, compiled, loaded, position)
-    recalled = await persistently(lambda: recall(bus, scoring, position.sequence))
+    recalled = await persistently(partial(recall, bus, scoring, position.sequence), log)
     log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
     return Resumed(store, scoring, cursors[0], position.sequence + behind, cursors[1])
+
+
+async def persistently(call: Callable[[], Coroutine[Any, Any, T]], log: Logger) -> T:
+    """Return the result of a call that reads the bus, repeated until the bus answers. Raises GapError."""
+    while True:
+        try:
+            return await call()
+        except GapError:
+            raise
+        except BusError as error:
+            log.warning("bus_read_failed", reason=str(error))
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def compiled_register(register: Register) -> CompiledRegister:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from services.core.bus import MEASUREMENTS, STREAMS, Bus, StreamState
 from services.core.errors import BusError, StateError
@@ -33,7 +34,7 @@ from services.scorer.lease import Lease
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import FindingPublisher, HistoryPublisher, IndexPublisher, published_findings
 from services.scorer.refresher import Refresher
-from services.scorer.resuming import Resumed, compiled_register, resume
+from services.scorer.resuming import Resumed, compiled_register, persistently, resume
 from services.scorer.saving import StateSaver
 from services.scorer.standby import stand_by
 
@@ -146,7 +147,7 @@ class _Session:
         await self._measurements.caught_up.wait()
         await stand_by(self._bus, self._lease, self._refresher)
         self._readiness.begin_phase("reading the published findings")
-        self._found = await published_findings(self._bus)
+        self._found = await persistently(partial(published_findings, self._bus), self._log)
         self._show(ReconciliationReport(), at_once=False)
         await self._refresher.run()
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from services.core.blocks import BlockReader
 from services.core.bus import FINDINGS, GOVERNMENT_KEY, INDICATOR_BUCKET, Bus, finding_of, finding_subject
 from services.core.codec import finding_from_message, finding_to_message
-from services.core.errors import BusError, TornValueError
+from services.core.errors import TornValueError
 from services.core.log import logger
 from services.core.model import Finding
 
 _BATCH = 500
-_RETRY_SECONDS = 0.2
 _NEWS = ("kind", "ended_at", "flow_count", "probes", "review", "note")
 """The fields whose changes are worth a message. The figures of an ongoing finding change with each step."""
 
@@ -61,27 +59,18 @@ class FindingPublisher:
 
 
 async def published_findings(bus: Bus) -> tuple[Finding, ...]:
-    """Return the findings published with the last index, once the bus can be read.
+    """Return the findings published with the last index. Raises BusError when the bus cannot be read.
 
-    There are none if that index is damaged or a newer version wrote it.
+    There are none without an index, or if it is damaged or a newer version wrote it.
     """
-    payload = await _last_index(bus)
+    try:
+        payload = await bus.kv_get(INDICATOR_BUCKET, GOVERNMENT_KEY)
+    except TornValueError as error:
+        logger().error("value_torn", reason=str(error))
+        return ()
     with suppress(ValueError, KeyError):
         return () if payload is None else tuple(map(finding_from_message, BlockReader.of(payload).findings))
     return ()
-
-
-async def _last_index(bus: Bus) -> bytes | None:
-    """Return the government's block, retrying while the bus fails to answer; None without one or if it is damaged."""
-    while True:
-        try:
-            return await bus.kv_get(INDICATOR_BUCKET, GOVERNMENT_KEY)
-        except TornValueError as error:
-            logger().error("value_torn", reason=str(error))
-            return None
-        except BusError as error:
-            logger().warning("bus_read_failed", reason=str(error))
-            await asyncio.sleep(_RETRY_SECONDS)
 
 
 def _news(finding: Finding) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -9,9 +10,11 @@ import pytest
 
 from services.core.bus import Bus
 from services.core.errors import BusError, TornValueError
+from services.core.log import logger
 from services.core.model.register import Register
+from services.scorer import resuming
 from services.scorer.exchanges import ReconciliationReport
-from services.scorer.publishing import BlockEncoder, findings, published_findings
+from services.scorer.publishing import BlockEncoder, published_findings
 from tests.support.cases.datasets.rows import found
 from tests.support.cases.scoring import SLOT, START, Run, register
 
@@ -35,13 +38,14 @@ async def test_published_findings_are_read_once_the_bus_answers(
     register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A scorer that takes over keeps the published findings, although the bus did not answer at first."""
-    monkeypatch.setattr(findings, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(resuming, "POLL_SECONDS", 0)
     scoring = Run(register, tmp_path).scoring
     result = scoring.compute(scoring.count(START // SLOT + 1))
     ((block,),) = BlockEncoder(result, (), ReconciliationReport(), findings=(found(0),)).government(())
     assert block.payload is not None
     bus = Answers(BusError("no answer in time"), BusError("no answer in time"), block.payload)
-    assert await published_findings(cast(Bus, bus)) == (found(0),)
+    read = partial(published_findings, cast(Bus, bus))
+    assert await resuming.persistently(read, logger()) == (found(0),)
 
 
 async def test_a_damaged_index_has_no_findings() -> None:

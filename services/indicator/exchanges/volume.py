@@ -36,12 +36,12 @@ class VolumeChange:
     trend: Floats
 
 
-def volume_change(counts: Ints, clock: Ints | None = None) -> VolumeChange:
+def volume_change(counts: Ints, clock: Ints) -> VolumeChange:
     """Measure the volume at the end of consecutive whole hours (m, h); the last column is the latest.
 
-    ``clock`` (h,) is the local hour in which each begins; without it, clocks never change.
+    ``clock`` (h,) is the local hour in which each begins.
     """
-    local = counts if clock is None else align_to_clock(counts, clock)
+    local = align_to_clock(counts, clock)
     recent = local[:, -(MOST_WEEKS * _WEEK * _DAY + BLOCK_HOURS) :]
     blocks = _blocks(recent)
     known = blocks.shape[1] > VOLUME_WEEKS * _WEEK
@@ -79,9 +79,6 @@ def _trend(counts: _Hours) -> Floats:
     return np.where(daily.any(axis=1), np.expm1(np.median(slopes, axis=1)), np.nan)
 
 
-_WEEK_HOURS = 168
-
-
 def align_to_clock(counts: Ints, clock: Ints) -> Ints | Floats:
     """Arrange consecutive hours (m, h) by the local hour ``clock`` (h,) in which each begins; the last is the latest.
 
@@ -90,13 +87,13 @@ def align_to_clock(counts: Ints, clock: Ints) -> Ints | Floats:
     """
     if not clock.size or (np.diff(clock) == 1).all():
         return counts
-    column = clock - clock.min()
+    column, week_hours = clock - clock.min(), _WEEK * _DAY
     times = np.bincount(column)
     local = np.zeros((len(counts), len(times)))
     once = times[column] == 1
     local[:, column[once]] = counts[:, once]
     for hour in np.flatnonzero(times != 1):
-        weeks = np.arange(hour % _WEEK_HOURS, len(times), _WEEK_HOURS)
+        weeks = np.arange(hour % week_hours, len(times), week_hours)
         if len(others := weeks[times[weeks] == 1]):
             local[:, hour] = np.median(local[:, others], axis=1)
     return local

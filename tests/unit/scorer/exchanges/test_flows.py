@@ -139,7 +139,7 @@ def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
     )
     total = 2 * sum(10 + slot % 24 for slot in span)
     assert (count[assigned].sum(), told.exchanges, told.undeclared_exchanges) == (total, total, 0)
-    change = volume_change(count[assigned].sum(axis=0, keepdims=True).astype(np.int64))
+    change = volume_change(count[assigned].sum(axis=0, keepdims=True).astype(np.int64), np.arange(len(span)))
     assert (change.seen == change.expected).all()
     (one,) = volumes(exchanges)
     assert (one.consumer, one.provider, one.count) == ("tax-office", "customs", total)

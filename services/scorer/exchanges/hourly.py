@@ -8,7 +8,7 @@ details.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from operator import itemgetter
 
@@ -73,12 +73,11 @@ def _unpack_counts(days: Sequence[bytes]) -> NDArray[np.int32]:
         raise DamagedDatabaseError("its hours") from error
 
 
-def read_hours(database: sqlite3.Connection, flows: Iterable[int], span: range) -> NDArray[np.int32]:
+def read_hours(database: sqlite3.Connection, flows: Sequence[int], span: range) -> NDArray[np.int32]:
     """Return counts of f flows in h hours since 1970: exchanges, those ok, those that failed on the bus (3, f, h)."""
-    ids = list(flows)
     first, end = _days(span)
-    by_day = np.zeros((COUNTS, len(ids), end - first, _DAY_HOURS), _TYPE)
-    for position, flow in enumerate(ids):
+    by_day = np.zeros((COUNTS, len(flows), end - first, _DAY_HOURS), _TYPE)
+    for position, flow in enumerate(flows):
         rows = database.execute(
             "SELECT day, counts FROM hours WHERE flow = ? AND day >= ? AND day < ?", (flow, first, end)
         ).fetchall()
@@ -86,14 +85,13 @@ def read_hours(database: sqlite3.Connection, flows: Iterable[int], span: range) 
             days = np.array([day for day, _ in rows]) - first
             by_day[:, position, days] = _unpack_counts([packed for _, packed in rows]).transpose(1, 0, 2)
     within = slice(span.start - first * _DAY_HOURS, span.stop - first * _DAY_HOURS)
-    return by_day.reshape(COUNTS, len(ids), (end - first) * _DAY_HOURS)[:, :, within]
+    return by_day.reshape(COUNTS, len(flows), (end - first) * _DAY_HOURS)[:, :, within]
 
 
-def read_hourly_steps(database: sqlite3.Connection, flows: Iterable[int], span: range) -> FlowSteps:
+def read_hourly_steps(database: sqlite3.Connection, flows: Sequence[int], span: range) -> FlowSteps:
     """Return what f flows exchanged in h hours since 1970."""
-    ids = list(flows)
-    steps = FlowSteps.empty(len(ids), len(span))
-    for position, flow in enumerate(ids):
+    steps = FlowSteps.empty(len(flows), len(span))
+    for position, flow in enumerate(flows):
         for day, counts, details in database.execute(
             f"{_BOTH} WHERE flow = ? AND day >= ? AND day < ?", (flow, *_days(span))
         ):

@@ -27,14 +27,6 @@ FEWEST_WIDE: Final = 10
 MAINLY: Final = 0.6
 """The part of a sum's departure from which a flow or a sum within it is charged instead."""
 
-_ORDER: Final = (
-    FindingScope.FLOW,
-    FindingScope.SERVICE,
-    FindingScope.PROVIDER,
-    FindingScope.CONSUMER,
-    FindingScope.BUS,
-)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Departures:
@@ -114,8 +106,5 @@ def _common_cause(top: int, departing: Bools, against: Bools, rows: Rows) -> int
     if not agreed.any():
         return None
     sizes = np.diff(rows.members.indptr)
-    best = min(
-        np.flatnonzero(agreed).tolist(),
-        key=lambda row: (-votes[row], sizes[row], _ORDER.index(rows.scope[rows.flows + row])),
-    )
-    return int(rows.flows + best)
+    # Rows of a narrower scope come first, and so win where all else is equal.
+    return rows.flows + min(np.flatnonzero(agreed).tolist(), key=lambda row: (-votes[row], sizes[row]))

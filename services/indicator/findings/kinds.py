@@ -41,11 +41,6 @@ class FindingSide:
     factors: tuple[float, ...] = ()
     points: tuple[float, ...] = ()
 
-    @property
-    def alternatives(self) -> int:
-        """The number of alternatives."""
-        return len(self.factors) + len(self.points)
-
 
 SIDES: Final = (
     FindingSide(
@@ -64,7 +59,7 @@ SIDES: Final = (
 FAMILY: Final = np.array([side.family for side in SIDES])
 UP: Final = np.array([side.up for side in SIDES])
 
-SIDE_OF_TEST: Final = np.repeat(np.arange(len(SIDES)), [side.alternatives for side in SIDES])
+SIDE_OF_TEST: Final = np.repeat(np.arange(len(SIDES)), [len(side.budget) for side in SIDES])
 FACTOR: Final = np.array([factor for side in SIDES for factor in (*side.factors, *(0.0 for _ in side.points))])
 POINTS: Final = np.array([points for side in SIDES for points in (*(0.0 for _ in side.factors), *side.points)])
 """For each test, an alternative of a side: its side, its factor, and the points that it adds."""

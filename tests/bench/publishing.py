@@ -24,6 +24,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.cells.recent import RecentMeasurements
 from services.indicator.cells.slots import TargetColumns
 from services.indicator.evidence import Evidence
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.error_budget import BurnCounter
 from services.indicator.index.index import compute_indicators
 from services.indicator.register_arrays import RegisterArrays
@@ -103,7 +104,7 @@ def judged(register: Register) -> State:
             evidence.take(at)
         recent.take(at)
     end = start + SLOTS
-    snapshot = compute_indicators(arrays, evidence, end_slot=end, evidence_sequence=1)
+    snapshot = compute_indicators(FrozenEvidence.of(arrays, evidence, end), evidence_sequence=1)
     list(burns.pieces(arrays, end, set(), lambda slots: evidence.verdict_pieces(arrays, slots)))
     compiled = CompiledRegister(register, arrays, network, own, {}, Attributor(register))
     result = IndexResult(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -12,12 +12,13 @@ from services.core.model.indicator import IndicatorKind
 from services.core.model.register import ALWAYS, Agency, Endpoint, Link, Policy, Register, Service
 from services.core.model.register import Government as Name
 from services.indicator.calendar import Calendar
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.causes import CauseSums
 from services.indicator.verdicts.closed_day import DayCounter, run_to_end
 from services.indicator.verdicts.counts import DayCounts, WindowCounts
-from services.indicator.verdicts.evidence_source import DayEvidence
+from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.verdicts.judge import Judge
 from tests.calibration.government import KINDS, Government
 from tests.calibration.scenarios import WINDOWS, Scenario
@@ -36,8 +37,7 @@ class Published:
         self, scenario: Scenario, government: Government, arrays: RegisterArrays, rng: np.random.Generator
     ) -> None:
         links, bus = verdicts(scenario, government, RECORD_DAYS, rng)
-        evidence = LivedDays(arrays, np.vstack([links, bus]), scenario.slot_seconds)
-        self._snapshot = compute_indicators(arrays, evidence, end_slot=evidence.end_slot, windows=WINDOWS)
+        self._snapshot = compute_indicators(lived(arrays, np.vstack([links, bus]), scenario.slot_seconds, WINDOWS))
 
     def intervals(self, days: int) -> dict[str, tuple[Floats, ...]]:
         """Return point, low and high of every set by kind, over the last ``days``, NaN where none is published."""
@@ -87,34 +87,37 @@ def arrays_of(government: Government, scenario: Scenario) -> RegisterArrays:
     return RegisterArrays.of(register)
 
 
-class LivedDays:
-    """Verdicts of a register's targets (targets, slots), counted day by day as closed days are."""
+def lived(
+    arrays: RegisterArrays, of_targets: NDArray[np.int8], slot_seconds: int, windows: Sequence[int]
+) -> FrozenEvidence:
+    """Count verdicts of a register's targets (targets, slots) day by day, as closed days are."""
+    judge, slots = Judge(arrays, np.arange(len(arrays.targets))), 86400 // slot_seconds
+    calendar = Calendar("UTC", datetime.combine(BEGIN, datetime.min.time(), UTC).timestamp(), slot_seconds)
+    counted = [
+        (day, *_count(judge, day, of_day, slot_seconds))
+        for day, of_day in enumerate(np.split(of_targets, RECORD_DAYS, axis=1), BEGIN.toordinal())
+    ]
 
-    def __init__(self, arrays: RegisterArrays, of_targets: NDArray[np.int8], slot_seconds: int) -> None:
-        self._judge = Judge(arrays, np.arange(len(arrays.targets)))
-        self.calendar = Calendar("UTC", datetime.combine(BEGIN, datetime.min.time(), UTC).timestamp(), slot_seconds)
-        self.end_slot = self.calendar.first_slot(BEGIN + timedelta(days=RECORD_DAYS))
-        self._slots = 86400 // slot_seconds
-        self._days = {
-            BEGIN.toordinal() + at: self._count(BEGIN.toordinal() + at, of_day)
-            for at, of_day in enumerate(np.split(of_targets, RECORD_DAYS, axis=1))
-        }
-
-    def _count(self, day: int, of_day: NDArray[np.int8]) -> tuple[DayCounts, CauseSums]:
-        counting = DayCounter(self._judge, day, self._slots, self.calendar.slot_seconds)
-        heard = np.flatnonzero(of_day[:, 0] >= 0)
-        counting.add(heard, of_day[heard])
-        return run_to_end(counting.finish())
-
-    def window(self, arrays: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
-        del end_slot  # there is one
+    def window(days: int) -> WindowCounts:
         counts = WindowCounts.zero(arrays)
-        for day in list(self._days)[-days:]:
-            counts.add_day(self._judge, day, self._slots, self._days[day][0])
+        for day, tally, _ in counted[-days:]:
+            counts.add_day(judge, day, slots, tally)
         return counts.copy()
 
-    def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
-        del span  # it is the record
-        for day, (tally, causes) in self._days.items():
-            live = self._judge.requirements(day).live
-            yield DayEvidence(day, self._slots, tally.counts[:, : len(arrays.links)], live, causes)
+    return FrozenEvidence(
+        calendar=calendar,
+        arrays=arrays,
+        end_slot=calendar.first_slot(BEGIN + timedelta(days=RECORD_DAYS)),
+        windows={days: window(days) for days in windows},
+        past=[
+            DayEvidence(day, slots, tally.counts[:, : len(arrays.links)], judge.requirements(day).live, causes)
+            for day, tally, causes in counted
+        ],
+    )
+
+
+def _count(judge: Judge, day: int, of_day: NDArray[np.int8], slot_seconds: int) -> tuple[DayCounts, CauseSums]:
+    counting = DayCounter(judge, day, of_day.shape[1], slot_seconds)
+    heard = np.flatnonzero(of_day[:, 0] >= 0)
+    counting.add(heard, of_day[heard])
+    return run_to_end(counting.finish())

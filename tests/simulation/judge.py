@@ -12,6 +12,7 @@ from typing import Any
 from services.core.bus import columns_of
 from services.core.model import Measurement, Outcome
 from services.indicator.admission import admit
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index import compute_indicators
 from services.scorer.index import Scoring
 from services.scorer.offline import score_batches
@@ -143,7 +144,7 @@ class Judge:
         If the ``whole`` stream counts, the index must also equal, bit for bit, that of all messages counted at once.
         """
         end = scoring.settled(self._world.loop.time())
-        snapshot = compute_indicators(scoring.arrays, scoring.evidence, end_slot=end)
+        snapshot = compute_indicators(FrozenEvidence.of(scoring.arrays, scoring.evidence, end))
         got = measured(snapshot)
         truth = oracle.index(self._register, found, days=self._world.shape.window, end_slot=end)
         for key in sorted(got.keys() | truth.keys()):

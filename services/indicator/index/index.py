@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from services.core.model import IndicatorKind, Stage
 from services.indicator.array_types import Bools, Floats, Ints
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.levels import NONE, service_levels
 from services.indicator.index.published import published_points
 from services.indicator.index.rank_ranges import rank_bands
@@ -17,31 +16,23 @@ from services.indicator.method_version import METHOD_VERSION
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, grouping, link_means, mean_share, upper_bound
 from services.indicator.sums import group_sums, ordered_sum, ratio
-from services.indicator.verdicts import EvidenceSource, WindowCounts
+from services.indicator.verdicts import WindowCounts
 
 _RANKED = (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 
 
 def compute_indicators(
-    arrays: RegisterArrays,
-    evidence: EvidenceSource,
-    *,
-    end_slot: int,
-    evidence_sequence: int = 0,
-    windows: Sequence[int] | None = None,
-    history: HistorySums | None = None,
+    counted: FrozenEvidence, *, evidence_sequence: int = 0, history: HistorySums | None = None
 ) -> Snapshot:
-    """Compute every indicator over windows that end at ``end_slot`` exclusive; ``windows`` defaults to the policy's.
+    """Compute every indicator over the windows that were counted.
 
     One register version applies to every window as a whole (§1). ``history`` caches sums between calls; the result is the
     same with or without it.
     """
-    chosen = arrays.windows_days if windows is None else tuple(windows)
-    past = OutageHistory(history or HistorySums(), arrays, evidence, chosen, end_slot)
+    arrays, past = counted.arrays, OutageHistory(history or HistorySums(), counted)
     columns: dict[tuple[IndicatorKind, int], IndicatorColumns] = {}
     links: dict[int, LinkColumns] = {}
-    for days in chosen:
-        counts = evidence.window(arrays, days, end_slot)
+    for days, counts in counted.windows.items():
         shares = LinkShares.of(arrays, counts.slots, counts.counts, counts.paper)
         intervals = Intervals.of(past, shares, days)
         for kind in IndicatorKind:
@@ -61,13 +52,13 @@ def compute_indicators(
             share=shares.share,
         )
     return Snapshot(
-        end_slot=end_slot,
-        as_of=evidence.calendar.start_of(end_slot),
+        end_slot=counted.end_slot,
+        as_of=counted.calendar.start_of(counted.end_slot),
         register_version=arrays.register_version,
         probe_version=arrays.probe_version,
         method_version=METHOD_VERSION,
         evidence_sequence=evidence_sequence,
-        windows=chosen,
+        windows=tuple(counted.windows),
         columns=columns,
         links=links,
     )

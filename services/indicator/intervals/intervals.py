@@ -11,6 +11,7 @@ import numpy as np
 from services.core.model import IndicatorKind, Stage
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.calendar import RECORD_DAYS
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.intervals.history import HistorySums
 from services.indicator.intervals.loss_bounds import LossBounds
 from services.indicator.intervals.outage_counts import OutageCounts
@@ -24,30 +25,22 @@ from services.indicator.intervals.sets import (
     bound_links,
 )
 from services.indicator.intervals.unobserved import spread_of, widen_unobserved
-from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, grouping
 from services.indicator.sums import group_sums, ratio
-from services.indicator.verdicts import DayEvidence, EvidenceSource
+from services.indicator.verdicts import DayEvidence
 
 
 class OutageHistory:
     """The days that the intervals of some windows look back on, summed once for all of them."""
 
-    def __init__(
-        self,
-        sums: HistorySums,
-        arrays: RegisterArrays,
-        evidence: EvidenceSource,
-        windows: Sequence[int],
-        end_slot: int,
-    ) -> None:
-        """Look back from ``end_slot`` over the longest of the ``windows`` (days) and the record."""
+    def __init__(self, sums: HistorySums, counted: FrozenEvidence) -> None:
+        """Look back over the days that were counted."""
         self.sums = sums
-        self.arrays = arrays
-        self.calendar = evidence.calendar
-        self._end_slot = end_slot
-        self._days = list(evidence.days(arrays, self.span(max(RECORD_DAYS, *windows))))
-        self._daily = sums.daily_losses(arrays, self._days, 86400 // self.calendar.slot_seconds)
+        self.arrays = counted.arrays
+        self.calendar = counted.calendar
+        self._end_slot = counted.end_slot
+        self._days = counted.past
+        self._daily = sums.daily_losses(self.arrays, self._days, 86400 // self.calendar.slot_seconds)
         self._guards: dict[int, dict[IndicatorKind, CommonModeGuard]] = {}
         self._outages: dict[int, OutageTotals] = {}
         self._estimates: dict[int, ClassEstimates] = {}

@@ -4,7 +4,7 @@ from services.indicator.verdicts.causes import CauseSums, counter_type, pause_sl
 from services.indicator.verdicts.closed_day import count_day
 from services.indicator.verdicts.counter import EvidenceCounter
 from services.indicator.verdicts.counts import WindowCounts
-from services.indicator.verdicts.evidence_source import DayEvidence, EvidenceSource
+from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.verdicts.judge import Judge
 from services.indicator.verdicts.target_slots import TargetSlots, counting_vantages, verdict_reasons
 from services.indicator.verdicts.vantages import VantageCounter, count_cells
@@ -13,7 +13,6 @@ __all__ = [
     "CauseSums",
     "DayEvidence",
     "EvidenceCounter",
-    "EvidenceSource",
     "Judge",
     "TargetSlots",
     "VantageCounter",

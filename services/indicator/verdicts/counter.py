@@ -16,7 +16,7 @@ from services.indicator.cells import DayState, KeepArrays, SlotCells, stages
 from services.indicator.verdicts.causes import CauseSums, cause_states, join_sums, pause_slots, sum_states
 from services.indicator.verdicts.closed_day import DayCounter, run_to_end
 from services.indicator.verdicts.counts import STAGES, DayCounts, WindowCounts
-from services.indicator.verdicts.evidence_source import DayEvidence
+from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.verdicts.judge import Judge, PackedSlot
 
 PIECE_SLOTS: Final = 32

@@ -203,9 +203,7 @@ class Scoring:
     def compute(self, count: CountedEvidence) -> IndexResult:
         """Compute the index of what was counted. Rows may be ingested meanwhile, but no other index may be computed."""
         due, compiled = count.due, count.due.compiled
-        snapshot = compute_indicators(
-            compiled.arrays, count.counted, end_slot=due.end_slot, evidence_sequence=due.sequence, history=self._history
-        )
+        snapshot = compute_indicators(count.counted, evidence_sequence=due.sequence, history=self._history)
         return IndexResult(
             snapshot=snapshot,
             compiled=compiled,

@@ -16,6 +16,7 @@ from services.core.model import ExchangeSummary, MeasurementColumns, Register, S
 from services.indicator.admission import admit
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index import Snapshot, compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity import Ranking, Recount, analyse_ranks
@@ -100,13 +101,8 @@ def score_evidence(
     evidence_sequence: int = 0,
 ) -> Snapshot:
     """Score evidence that is already ingested, as ``score_batches`` does."""
-    return compute_indicators(
-        RegisterArrays.of(register),
-        evidence,
-        end_slot=evidence.calendar.slot_of(at),
-        windows=windows,
-        evidence_sequence=evidence_sequence,
-    )
+    counted = FrozenEvidence.of(RegisterArrays.of(register), evidence, evidence.calendar.slot_of(at), windows)
+    return compute_indicators(counted, evidence_sequence=evidence_sequence)
 
 
 def network(register: Register, snapshot: Snapshot) -> tuple[Structure, ...]:

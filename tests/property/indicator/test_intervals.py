@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.indicator import IndicatorKind
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.index.snapshot import Snapshot
 from services.indicator.intervals.history import HistorySums
@@ -28,7 +29,7 @@ def arrays_of(case: Case, bus: str | None, threshold: float) -> RegisterArrays:
 
 def compute(case: Case, arrays: RegisterArrays) -> Snapshot:
     """Compute the snapshot of a case."""
-    return compute_indicators(arrays, evidence_of(case), end_slot=case.end_slot, windows=[case.days])
+    return compute_indicators(FrozenEvidence.of(arrays, evidence_of(case), case.end_slot, [case.days]))
 
 
 @given(cases(), st.sampled_from([None, "portal"]))
@@ -70,8 +71,8 @@ def test_a_memory_changes_nothing(case, bus) -> None:
     for end_slot in range(case.end_slot - 3 * slots, case.end_slot + 1, max(1, slots // 2)):
         windows = [case.days, 2 * case.days]
         list(growing.closing(end_slot - slots))
-        found = compute_indicators(arrays, growing, end_slot=end_slot, windows=windows, history=kept)
-        fresh = compute_indicators(arrays, evidence_of(case), end_slot=end_slot, windows=windows)
+        found = compute_indicators(FrozenEvidence.of(arrays, growing, end_slot, windows), history=kept)
+        fresh = compute_indicators(FrozenEvidence.of(arrays, evidence_of(case), end_slot, windows))
         for key, columns in found.columns.items():
             for name in ("interval_low", "interval_high"):
                 here, there = getattr(columns, name), getattr(fresh.columns[key], name)

@@ -15,6 +15,7 @@ from services.core.model.measurement import MeasurementColumns
 from services.core.model.outcome import Outcome
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity.cases import compute_cases, reweight
@@ -35,7 +36,7 @@ def test_the_headline_is_one_of_the_cases(case: Case) -> None:
     evidence = Evidence(Calendar.of(register.policy))
     for batch in batches:
         evidence.take(batch)
-    live = compute_indicators(arrays, evidence, end_slot=case.end_slot, windows=[case.days])
+    live = compute_indicators(FrozenEvidence.of(arrays, evidence, case.end_slot, [case.days]))
     volumes = np.array([case.rng.choice([0, 5, 70]) for _ in arrays.links])
     rankings = analyse_ranks(arrays, found, windows=windows, window=case.days, volumes=volumes)
     for ranking, kind in zip(rankings, (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER), strict=True):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from services.core.blocks.encode import BlockColumns, encode_blocks, stamp_block
 from services.core.codec import ExchangeVolume
 from services.core.model.indicator import IndicatorKind
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.index.snapshot import Snapshot
 from services.indicator.register_arrays import RegisterArrays
@@ -45,11 +46,8 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
     register = register_of(case.register)
     arrays = RegisterArrays.of(register)
     snapshot = compute_indicators(
-        arrays,
-        evidence_of(case),
-        end_slot=case.end_slot,
+        FrozenEvidence.of(arrays, evidence_of(case), case.end_slot, sorted({1, case.days, case.days + 2})),
         evidence_sequence=sequence,
-        windows=sorted({1, case.days, case.days + 2}),
     )
     table = IndicatorTable(snapshot)
     whole = published(government_block(table, [VOLUME]), sequence)
@@ -105,7 +103,7 @@ def test_a_digest_tells_agencies_apart_as_encoding_them_does(case: Case) -> None
     digests, said = [], []
     for one in (case, case, less):
         snapshot = compute_indicators(
-            arrays, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1, windows=[case.days, case.days + 2]
+            FrozenEvidence.of(arrays, evidence_of(one), case.end_slot, [case.days, case.days + 2]), evidence_sequence=1
         )
         digests.append(agency_digests(snapshot, found))
         blocks = consumer_blocks(IndicatorTable(snapshot), [*found.values()], none, none, none)

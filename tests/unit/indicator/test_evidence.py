@@ -54,28 +54,13 @@ def evidence_and_frame():
 def test_an_index_of_what_was_counted_is_that_of_the_moment() -> None:
     """Measurements that are ingested after counting do not change the index of the counts."""
     evidence, arrays = evidence_and_frame()
-    expected = compute_indicators(arrays, evidence, end_slot=CASE.end_slot)
+    expected = compute_indicators(FrozenEvidence.of(arrays, evidence, CASE.end_slot))
     counted = FrozenEvidence.of(arrays, evidence, CASE.end_slot)
     take(evidence, rows(range(30, 60), 2))
     list(evidence.closing(FIRST + 48))
-    assert_same(compute_indicators(arrays, counted, end_slot=CASE.end_slot), expected)
-    late = compute_indicators(arrays, evidence, end_slot=CASE.end_slot)
+    assert_same(compute_indicators(counted), expected)
+    late = compute_indicators(FrozenEvidence.of(arrays, evidence, CASE.end_slot))
     assert (late.links[7].counts != expected.links[7].counts).any(), "the rows taken in must matter"
-
-
-def test_what_was_not_counted_is_refused() -> None:
-    """A register, end, window or span that was not counted raises."""
-    evidence, arrays = evidence_and_frame()
-    counted = FrozenEvidence.of(arrays, evidence, CASE.end_slot)
-    other = RegisterArrays.of(register_of(CASE.register))
-    with pytest.raises(ValueError, match="counted up to slot"):
-        counted.window(other, 7, CASE.end_slot)
-    with pytest.raises(ValueError, match="counted up to slot"):
-        counted.window(arrays, 7, CASE.end_slot - 1)
-    with pytest.raises(KeyError):
-        counted.window(arrays, 8, CASE.end_slot)
-    with pytest.raises(ValueError, match="are not the span"):
-        list(counted.days(arrays, range(FIRST + 24, CASE.end_slot)))
 
 
 @pytest.mark.parametrize("targets", [1, 2, 100])
@@ -85,8 +70,8 @@ def test_a_day_closed_in_parts_says_the_same(monkeypatch: pytest.MonkeyPatch, ta
     monkeypatch.setattr(closed_days, "CLOSED_TARGETS", targets)
     evidence, _ = evidence_and_frame()
     assert_same(
-        compute_indicators(arrays, evidence, end_slot=CASE.end_slot),
-        compute_indicators(arrays, whole, end_slot=CASE.end_slot),
+        compute_indicators(FrozenEvidence.of(arrays, evidence, CASE.end_slot)),
+        compute_indicators(FrozenEvidence.of(arrays, whole, CASE.end_slot)),
     )
     closing = evidence.closing(FIRST + 48)
     day = evidence.calendar.day_of(FIRST) + timedelta(days=1)
@@ -110,10 +95,12 @@ def test_a_memory_outlives_a_register(hours, links) -> None:
     kept, evidence = HistorySums(), new_evidence(CASE)
     take(evidence, rows(range(hours), 1))
     end_slot = FIRST + hours
-    compute_indicators(RegisterArrays.of(register_of(CASE.register)), evidence, end_slot=end_slot, history=kept)
+    compute_indicators(
+        FrozenEvidence.of(RegisterArrays.of(register_of(CASE.register)), evidence, end_slot), history=kept
+    )
     arrays = RegisterArrays.of(register_of(a_case(*map(a_link, links)).register))
-    fresh = compute_indicators(arrays, evidence, end_slot=end_slot)
-    assert_same(compute_indicators(arrays, evidence, end_slot=end_slot, history=kept), fresh)
+    fresh = compute_indicators(FrozenEvidence.of(arrays, evidence, end_slot))
+    assert_same(compute_indicators(FrozenEvidence.of(arrays, evidence, end_slot), history=kept), fresh)
 
 
 def test_the_latest_slot_is_told_while_others_are_put_away() -> None:

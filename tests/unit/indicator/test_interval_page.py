@@ -17,6 +17,7 @@ from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.intervals.history import HistorySums
 from services.indicator.intervals.intervals import Intervals, OutageHistory
@@ -90,11 +91,10 @@ class Example:
             )
         )
         arrays, end = RegisterArrays.of(register), FIRST // SLOT + failing.shape[1]
-        past, counts = OutageHistory(HistorySums(), arrays, evidence, [DAYS], end), evidence.window(arrays, DAYS, end)
+        counted = FrozenEvidence.of(arrays, evidence, end, [DAYS])
+        past, counts = OutageHistory(HistorySums(), counted), counted.windows[DAYS]
         intervals = Intervals.of(past, LinkShares.of(arrays, counts.slots, counts.counts, counts.paper), DAYS)
-        one = compute_indicators(arrays, evidence, end_slot=end, windows=[DAYS]).indicator(
-            IndicatorKind.SERVICE, "tax", DAYS
-        )
+        one = compute_indicators(counted).indicator(IndicatorKind.SERVICE, "tax", DAYS)
         assert intervals is not None
         assert one is not None
         assert one.point is not None

@@ -14,6 +14,7 @@ from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.index.snapshot import Snapshot
 from services.indicator.register_arrays import RegisterArrays
@@ -73,7 +74,9 @@ def measured() -> tuple[Register, Snapshot]:
             reason=np.array([REASONS[stage] for _, _, stage in seen], np.uint8),
         )
     )
-    return register, compute_indicators(RegisterArrays.of(register), evidence, end_slot=FIRST // SLOT + 10, windows=[7])
+    return register, compute_indicators(
+        FrozenEvidence.of(RegisterArrays.of(register), evidence, FIRST // SLOT + 10, [7])
+    )
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.index.snapshot import Snapshot
 from services.indicator.register_arrays import RegisterArrays
@@ -146,10 +147,12 @@ def indicator_of(found: Snapshot, kind: IndicatorKind, entity: str, window: int 
 def snapshot(case: Case, evidence: Evidence | None = None, arrays: RegisterArrays | None = None) -> Snapshot:
     """Compute the index of a case with the library."""
     return compute_indicators(
-        arrays or RegisterArrays.of(register_of(case.register)),
-        evidence or evidence_of(case),
-        end_slot=case.end_slot,
-        windows=[case.days],
+        FrozenEvidence.of(
+            arrays or RegisterArrays.of(register_of(case.register)),
+            evidence or evidence_of(case),
+            case.end_slot,
+            [case.days],
+        )
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from services.core.model.indicator import IndicatorKind, Losses, StrictShare
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.method_version import METHOD_VERSION
 from services.indicator.register_arrays import RegisterArrays
@@ -191,7 +192,7 @@ def test_a_snapshot_says_what_it_was_computed_from():
     case = a_case([("k", "s", "b", "always", 1), ("m", "t", "c", "always", 1)])
     arrays = RegisterArrays.of(register_of(case.register))
     evidence = Evidence(Calendar.of(register_of(case.register).policy))
-    found = compute_indicators(arrays, evidence, end_slot=case.end_slot, evidence_sequence=17)
+    found = compute_indicators(FrozenEvidence.of(arrays, evidence, case.end_slot), evidence_sequence=17)
     assert found.windows == (7, 28, 90)
     assert [one.id for one in found.rows(IndicatorKind.LINK, 28)] == ["k", "m"]
     assert [one.id for one in found.rows(IndicatorKind.LINK, 28, ["m", "?", "k"])] == ["m", "k"]

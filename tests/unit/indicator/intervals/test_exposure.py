@@ -9,7 +9,7 @@ import numpy as np
 from services.core.model.indicator import IndicatorKind
 from services.indicator.index.index import compute_indicators
 from tests.calibration.government import Government
-from tests.calibration.published import LivedDays, arrays_of
+from tests.calibration.published import arrays_of, lived
 from tests.calibration.scenarios import SCENARIOS, Layout
 
 SCENARIO = replace(SCENARIOS[0], layout=Layout(agencies=3, providers=3, services=4, sectors=1, absent=0.0))
@@ -24,8 +24,7 @@ def intervals(bus: int, links: dict[int, int]) -> list[tuple[float, float]]:
     verdicts[-1, -2 * 288 : -288] = bus
     for link, stage in links.items():
         verdicts[link, -2 * 288 : -288] = stage
-    evidence = LivedDays(arrays, verdicts, 300)
-    snapshot = compute_indicators(arrays, evidence, end_slot=evidence.end_slot, windows=[90])
+    snapshot = compute_indicators(lived(arrays, verdicts, 300, [90]))
     columns = snapshot.columns[IndicatorKind.LINK, 90]
     return list(zip(columns.interval_low.tolist(), columns.interval_high.tolist(), strict=True))[: len(links)]
 
@@ -57,6 +56,5 @@ def test_an_interval_that_the_bus_never_reached_rests_on_no_outage_of_it() -> No
         verdicts[0, 1 - 288 : 1 - known] = UNSEEN
         verdicts[0, [-45, -30, -15]] = FAILED
         verdicts[-1, -288:-60] = FAILED
-        evidence = LivedDays(arrays, verdicts, 300)
-        snapshot = compute_indicators(arrays, evidence, end_slot=evidence.end_slot, windows=[90])
+        snapshot = compute_indicators(lived(arrays, verdicts, 300, [90]))
         assert snapshot.columns[IndicatorKind.LINK, 90].interval_outages[0] == 3, known

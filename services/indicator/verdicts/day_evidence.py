@@ -1,16 +1,11 @@
-"""The evidence that an index is computed from: counted windows, and days with their causes, under one register."""
+"""One day of evidence, counted and with its causes, under one register (docs/method.md §6)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from services.indicator.array_types import Bools, Counts
-from services.indicator.calendar import Calendar
-from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.causes import CauseSums
-from services.indicator.verdicts.counts import WindowCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +27,3 @@ class DayEvidence:
         """Return the known slots (n,) of live links at a stage; computed at every call, to save memory."""
         counts: Counts = self.tally[stage] * self.live
         return counts
-
-
-class EvidenceSource(Protocol):
-    """The source of an index: ``Evidence``, or ``FrozenEvidence``."""
-
-    @property
-    def calendar(self) -> Calendar:
-        """The calendar of the slots and days."""
-
-    def window(self, arrays: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
-        """Count one window, like ``Evidence.window``."""
-
-    def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
-        """Yield the evidence of each day of a span, like ``Evidence.days``."""

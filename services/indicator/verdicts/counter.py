@@ -89,7 +89,7 @@ class EvidenceCounter:
     def window(self, days: int, end_slot: int) -> WindowCounts:
         """Count one window."""
         arrays, calendar = self.judge.arrays, self._calendar
-        self._recount(end_slot)
+        run_to_end(self.recount(end_slot))
         span = calendar.window(days, end_slot)
         if not span:
             return WindowCounts.zero(arrays).copy()
@@ -107,7 +107,7 @@ class EvidenceCounter:
 
     def days(self, span: range) -> Iterator[DayEvidence]:
         """Yield the counts and causes of each day of a span of slots, in order."""
-        self._recount(span.stop)
+        run_to_end(self.recount(span.stop))
         links = len(self.judge.links)
         for day, slots in self._calendar.days(span):
             tally = self._day_counts(day, slots)
@@ -140,7 +140,7 @@ class EvidenceCounter:
                     verdicts[:, targets[of_links]] = reached[of_links].T
                 yield piece, verdicts
 
-    def prepare(self, day: date) -> Iterator[None]:
+    def prepare(self, day: date) -> Generator[None, None, None]:
         """Count a packed day before it is needed, pausing every few milliseconds."""
         if day not in self._packed_days:
             tally, causes = yield from self._count(day, self._calendar.slots_of(day))
@@ -149,7 +149,7 @@ class EvidenceCounter:
                 tally.counts, tally.up, tally.down = self._keep((tally.counts, tally.up, tally.down))
                 self._packed_days[day] = tally, self._keep_causes(causes)
 
-    def recount(self, end_slot: int) -> Iterator[None]:
+    def recount(self, end_slot: int) -> Generator[None, None, None]:
         """Count the changed slots of open days up to ``end_slot``, one by one."""
         for slot in [slot for slot in self._counted if slot >= end_slot]:
             self._uncount(slot)
@@ -164,10 +164,6 @@ class EvidenceCounter:
             self._open_days[day].add(self.judge, judged)
             self._stale.discard(slot)
             yield
-
-    def _recount(self, end_slot: int) -> None:
-        for _ in self.recount(end_slot):
-            pass
 
     def _uncount(self, slot: int) -> None:
         day = self._calendar.day_of(slot)
@@ -217,15 +213,14 @@ class EvidenceCounter:
         slots = range(max(piece * PIECE_SLOTS, within.start), min((piece + 1) * PIECE_SLOTS, within.stop))
         kept_slots, sums = self._pieces.get((day, piece), (None, None))
         if kept_slots != slots or sums is None:
-            sums = self._sum_causes(self._verdicts(day, slots))
+            sums = self._sum_causes(day, slots)
             if len(slots) == PIECE_SLOTS:
                 sums = self._keep_causes(sums)
             self._pieces[day, piece] = (slots, sums)
         return sums
 
     def _packed_day(self, day: date) -> tuple[DayCounts, CauseSums]:
-        for _ in self.prepare(day):
-            pass
+        run_to_end(self.prepare(day))
         return self._packed_days[day]
 
     def _keep_causes(self, causes: CauseSums) -> CauseSums:
@@ -254,17 +249,13 @@ class EvidenceCounter:
                 by_column[0, : len(judged), position] = judged
         yield judge.verdicts(by_column, (), 0, day.toordinal())
 
-    def _verdicts(self, day: date, slots: range) -> Codes:
-        """Return the verdicts (targets, slots) of one day's slots, in register order, -1 for a link that is not live."""
+    def _sum_causes(self, day: date, slots: range) -> CauseSums:
+        arrays, links = self.judge.arrays, len(self.judge.links)
         by_target = np.full((len(self.judge.columns), len(slots)), -1, dtype=np.int8)
         for targets, verdicts in self._judged(day, slots):
             by_target[targets] = verdicts
-        return by_target
-
-    def _sum_causes(self, verdicts: Codes) -> CauseSums:
-        arrays, links = self.judge.arrays, len(self.judge.links)
-        bus = None if arrays.bus is None else verdicts[links + arrays.bus]
-        return sum_states(cause_states(arrays, np.ascontiguousarray(verdicts[:links].T), bus), self._pause)
+        bus = None if arrays.bus is None else by_target[links + arrays.bus]
+        return sum_states(cause_states(arrays, np.ascontiguousarray(by_target[:links].T), bus), self._pause)
 
 
 def _same(some: Sequence[CauseSums], others: Sequence[CauseSums]) -> bool:

@@ -28,30 +28,19 @@ EMPTY: Final = int(np.iinfo(np.int64).max)
 """The cell of a vantage without a measurement."""
 
 
-def pack_cells(
-    slot_start: Ints,
-    time: Ints,
-    outcome: NDArray[np.uint8],
-    reason: NDArray[np.uint8],
-    delayed: NDArray[np.bool_] | None = None,
-) -> Ints:
-    """Pack measurements into cells; columns (n,) as in MeasurementColumns.
+def cells_of(batch: MeasurementColumns) -> Ints:
+    """Return the cells of a batch's rows (n,).
 
     Times are kept to the microsecond within 17 years of the slot; an unset one counts as the latest. An outcome outside
     the enum is UNKNOWN: an unreadable measurement is never a failure of the target.
     """
-    known = (outcome >= Outcome.NOT_CONNECTED) & (outcome <= Outcome.OK)
-    code = np.where(known, outcome, np.uint8(Outcome.UNKNOWN)).astype(np.int64)
-    offset = np.clip(time - slot_start * 1_000_000 + _TIME_ZERO, 0, _TIME_UNSET - 1)
-    offset = np.where(time < 0, _TIME_UNSET, offset)
+    known = (batch.outcome >= Outcome.NOT_CONNECTED) & (batch.outcome <= Outcome.OK)
+    code = np.where(known, batch.outcome, np.uint8(Outcome.UNKNOWN)).astype(np.int64)
+    offset = np.clip(batch.time - batch.slot_start * 1_000_000 + _TIME_ZERO, 0, _TIME_UNSET - 1)
+    offset = np.where(batch.time < 0, _TIME_UNSET, offset)
     unknown = np.where(known, np.int64(0), np.int64(_UNKNOWN))
-    cells: Ints = unknown | (offset << _TIME_SHIFT) | (code << _REASON_BITS) | reason
-    return cells if delayed is None else np.where(delayed, cells | _DELAYED, cells)
-
-
-def cells_of(batch: MeasurementColumns) -> Ints:
-    """Return the cells of a batch's rows (n,)."""
-    return pack_cells(batch.slot_start, batch.time, batch.outcome, batch.reason, batch.delayed)
+    cells: Ints = unknown | (offset << _TIME_SHIFT) | (code << _REASON_BITS) | batch.reason
+    return cells if batch.delayed is None else np.where(batch.delayed, cells | _DELAYED, cells)
 
 
 def precedence(cells: Ints) -> Ints:

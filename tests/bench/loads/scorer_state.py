@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from services.core.bus.names import MEASUREMENTS
 from services.core.model import StreamPosition
+from services.core.model.measurement import MeasurementColumns
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.cells.closed_days import DayState
-from services.indicator.cells.packing import pack_cells
+from services.indicator.cells.packing import cells_of
 from services.indicator.cells.states import EvidenceChanges, SlotState
 from services.indicator.register_arrays import RegisterArrays
 from services.scorer.state.manifest import StateManifest
@@ -81,9 +82,13 @@ def _stages(rng: np.random.Generator, links: int, slots: int) -> NDArray[np.int8
 def _cells(rng: np.random.Generator, links: int, slot: int) -> NDArray[np.int64]:
     """Return (1, links): one slot in detail, in which one link of a hundred fails."""
     failed = rng.random(links) < 0.01
-    return pack_cells(
-        np.full(links, slot * SLOT),
-        slot * SLOT * 1_000_000 + rng.integers(0, SLOT * 500_000, links),
-        np.where(failed, np.uint8(Outcome.NOT_CONNECTED), np.uint8(Outcome.OK)),
-        np.where(failed, np.uint8(Reason.CONNECT_REFUSED), np.uint8(Reason.OK)),
-    )[np.newaxis]
+    measured = MeasurementColumns(
+        vantage="",
+        targets=(),
+        target=np.arange(links),
+        slot_start=np.full(links, slot * SLOT),
+        time=slot * SLOT * 1_000_000 + rng.integers(0, SLOT * 500_000, links),
+        outcome=np.where(failed, np.uint8(Outcome.NOT_CONNECTED), np.uint8(Outcome.OK)),
+        reason=np.where(failed, np.uint8(Reason.CONNECT_REFUSED), np.uint8(Reason.OK)),
+    )
+    return cells_of(measured)[np.newaxis]

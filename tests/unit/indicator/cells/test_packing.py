@@ -5,8 +5,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import Outcome, Reason
-from services.indicator.cells.packing import EMPTY, outcomes, pack_cells, reasons, stages
+from services.indicator.cells.packing import EMPTY, cells_of, outcomes, reasons, stages
 from services.indicator.verdicts.judge import verdict_over_vantages
 
 SLOT = 1_700_000_100
@@ -14,10 +15,16 @@ SLOT = 1_700_000_100
 
 def cell(outcome: int, time: int | None = 0, reason: int = Reason.OK) -> int:
     when = -1 if time is None else SLOT * 1_000_000 + time
-    packed = pack_cells(
-        np.array([SLOT]), np.array([when]), np.array([outcome], dtype=np.uint8), np.array([reason], dtype=np.uint8)
+    row = MeasurementColumns(
+        vantage="main",
+        targets=(Target("link"),),
+        target=np.array([0]),
+        slot_start=np.array([SLOT]),
+        time=np.array([when]),
+        outcome=np.array([outcome], dtype=np.uint8),
+        reason=np.array([reason], dtype=np.uint8),
     )
-    return int(packed[0])
+    return int(cells_of(row)[0])
 
 
 def test_smaller_cell_is_the_measurement_that_counts():

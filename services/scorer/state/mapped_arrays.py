@@ -18,34 +18,29 @@ SMALL = 1 << 18
 """Arrays of fewer bytes stay in memory, which is cheaper than a file. With 10⁴ links, 90 days take some 20 MB."""
 
 
-class MappedArrays:
-    """Maps arrays from unlinked files in a folder. A file disappears with its last array, or with the process.
+def keep_mapped(folder: Path, arrays: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
+    """Return the same arrays, read-only, mapped from an unlinked file in a folder.
 
-    So a crash leaves nothing behind. Derived arrays are never read back: they are derived again (ADR 20).
+    The file disappears with its last array, or with the process. So a crash leaves nothing behind. Derived arrays are
+    never read back: they are derived again (ADR 20). Raises StateError when the file cannot be written.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def keep(self, arrays: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
-        """Return the same arrays, read-only, mapped from a file. Raises StateError when it cannot be written."""
-        if sum(array.nbytes for array in arrays) < SMALL:
-            return arrays
-        offsets = []
-        try:
-            with TemporaryFile(dir=self._folder, prefix="derived-") as file:
-                for array in arrays:
-                    offsets.append(file.seek(-file.tell() % ALIGNMENT, 1))
-                    file.write(np.ascontiguousarray(array).data)
-                file.flush()
-                # The mapping is only read, so that a full disk is an error of the write, never a signal.
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except OSError as error:
-            raise StateError(
-                f"the scorer cannot keep what it derives of closed days in {self._folder}: {error.strerror}; make room "
-                "there and start again"
-            ) from error
-        return [
-            np.frombuffer(mapped, array.dtype, array.size, offset).reshape(array.shape) if array.size else array
-            for array, offset in zip(arrays, offsets, strict=True)
-        ]
+    if sum(array.nbytes for array in arrays) < SMALL:
+        return arrays
+    offsets = []
+    try:
+        with TemporaryFile(dir=folder, prefix="derived-") as file:
+            for array in arrays:
+                offsets.append(file.seek(-file.tell() % ALIGNMENT, 1))
+                file.write(np.ascontiguousarray(array).data)
+            file.flush()
+            # The mapping is only read, so that a full disk is an error of the write, never a signal.
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise StateError(
+            f"the scorer cannot keep what it derives of closed days in {folder}: {error.strerror}; make room "
+            "there and start again"
+        ) from error
+    return [
+        np.frombuffer(mapped, array.dtype, array.size, offset).reshape(array.shape) if array.size else array
+        for array, offset in zip(arrays, offsets, strict=True)
+    ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from services.core.errors import StateError
@@ -25,7 +26,7 @@ from services.scorer.state.former import FormerState
 from services.scorer.state.ids import Ids
 from services.scorer.state.loading import IDS, MANIFESTS, LoadedState, read_state
 from services.scorer.state.manifest import SavedState, StateManifest
-from services.scorer.state.mapped_arrays import MappedArrays
+from services.scorer.state.mapped_arrays import keep_mapped
 
 SLOTS_ROOM = 64 << 20
 """Bytes of slots in detail kept in memory; 48 hours of 10⁴ links fit. Older slots are in their files only."""
@@ -66,7 +67,7 @@ class Store:
         State of version 0.2.0 may hold targets of no register. Only its targets in ``known`` and ``former`` are kept.
         Raises StateError when the folder cannot be used.
         """
-        keep = MappedArrays(self.folder).keep
+        keep = partial(keep_mapped, self.folder)
         try:
             for folder in (self._slots, self._days, self.folder):
                 folder.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.core.errors import StateError
-from services.scorer.state.mapped_arrays import SMALL, MappedArrays
+from services.scorer.state.mapped_arrays import SMALL, keep_mapped
 
 
 def test_mapped_arrays_are_equal_and_leave_no_file(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_mapped_arrays_are_equal_and_leave_no_file(tmp_path: Path) -> None:
         np.arange(SMALL, dtype=np.uint32)[::-3],
         np.zeros(0, dtype=np.uint16),
     ]
-    kept = MappedArrays(tmp_path).keep(arrays)
+    kept = keep_mapped(tmp_path, arrays)
     for one, other in zip(arrays, kept, strict=True):
         assert (one.dtype, one.shape) == (other.dtype, other.shape)
         assert (one == other).all()
@@ -33,7 +33,7 @@ def test_mapped_arrays_are_equal_and_leave_no_file(tmp_path: Path) -> None:
 def test_small_arrays_stay_in_memory(tmp_path: Path) -> None:
     """Small arrays are not worth a file, so the same objects come back."""
     arrays = [np.arange(10, dtype=np.uint16)]
-    assert MappedArrays(tmp_path).keep(arrays) is arrays
+    assert keep_mapped(tmp_path, arrays) is arrays
 
 
 def test_a_folder_that_is_gone_is_a_state_error(tmp_path: Path) -> None:
@@ -41,4 +41,4 @@ def test_a_folder_that_is_gone_is_a_state_error(tmp_path: Path) -> None:
     with pytest.raises(
         StateError, match=f"closed days in {tmp_path / 'gone'}: No such file or directory; make room there"
     ):
-        MappedArrays(tmp_path / "gone").keep([np.zeros(SMALL, dtype=np.uint8)])
+        keep_mapped(tmp_path / "gone", [np.zeros(SMALL, dtype=np.uint8)])

@@ -141,7 +141,7 @@ class ScorerMetrics:
         self._islands.show({(str(structure.window_days),): len(structure.islands) for structure in structures})
         self._isolates.show({(str(structure.window_days),): len(structure.isolates) for structure in structures})
 
-    def links(self, compiled: CompiledRegister, last_slot: SlotDetail | None) -> None:
+    def links(self, compiled: CompiledRegister, last_slot: SlotDetail) -> None:
         """Show the links of the register and, for the last settled slot, their verdicts.
 
         The slot gives the number of links per verdict, the verdict of each link and of the data bus, and the reason of
@@ -151,11 +151,11 @@ class ScorerMetrics:
         absent = sum(link.absent for link in register.links.values())
         self._links.show({("live",): len(register.links) - absent, ("absent",): absent})
         consumers = AgencySeries.of(arrays).figures
-        self._links_now.show({} if last_slot is None else dict(_by_verdict(register, arrays, last_slot, consumers)))
-        verdicts = [] if last_slot is None else last_slot.verdict[0].tolist()
+        self._links_now.show(dict(_by_verdict(register, arrays, last_slot, consumers)))
+        verdicts = last_slot.verdict[0].tolist()
         stages: dict[Labels, float] = {}
         shown = arrays.links if len(arrays.links) <= LINK_SERIES else sorted(self._burning & register.links.keys())
-        for name in shown if verdicts else ():
+        for name in shown:
             row = bisect_left(arrays.links, name)
             if verdicts[row] >= Outcome.NOT_CONNECTED:
                 link = register.links[name]
@@ -163,24 +163,17 @@ class ScorerMetrics:
                 stages[labels] = verdicts[row] - Outcome.NOT_CONNECTED
         self._link_stage.show(stages)
         self._leave_out({"link_stage": len(arrays.links) - len(shown)})
-        self._show_reasons(register, arrays, last_slot)
-        endpoint = register.policy.bus
-        of_bus = [] if endpoint is None or arrays.bus is None else verdicts[len(arrays.links) + arrays.bus :][:1]
+        rows = _not_ok(register, arrays, last_slot)
+        self._reason.show(dict(_reasons(register, arrays, last_slot, rows[:REASON_SERIES])))
+        self._leave_out({"link_reason": max(0, len(rows) - REASON_SERIES)})
+        of_bus = [] if arrays.bus is None else [verdicts[len(arrays.links) + arrays.bus]]
         self._data_bus.show(
             {
-                (str(endpoint),): verdict - Outcome.NOT_CONNECTED
+                (str(register.policy.bus),): verdict - Outcome.NOT_CONNECTED
                 for verdict in of_bus
                 if verdict >= Outcome.NOT_CONNECTED
             }
         )
-
-    def _show_reasons(self, register: Register, arrays: RegisterArrays, last_slot: SlotDetail | None) -> None:
-        if last_slot is None:
-            self._reason.show({})
-            return
-        rows = _not_ok(register, arrays, last_slot)
-        self._reason.show(dict(_reasons(register, arrays, last_slot, rows[:REASON_SERIES])))
-        self._leave_out({"link_reason": max(0, len(rows) - REASON_SERIES)})
 
     def burns(self, arrays: RegisterArrays, burns: BurnCounter) -> None:
         """Show the links that burn their error budget, the fastest BURN_SERIES of each span.
@@ -280,7 +273,7 @@ def _labels(row: Indicator) -> Labels:
 
 def _interval(row: Indicator) -> Iterable[tuple[str, float]]:
     """Return the ends of the interval of the government or a sector. Intervals of agencies would be too many series."""
-    if row.interval is None or row.kind not in (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR):
+    if row.interval is None or row.kind not in _ABOVE:
         return ()
     return (("low", row.interval.low), ("high", row.interval.high))
 

@@ -113,7 +113,7 @@ def test_links_are_counted_by_verdict(
 ) -> None:
     """Links in force are counted by their last verdict, for the government and the consumers that have series.
 
-    Absent links are neither failed nor unknown, and before the first slot nothing is counted.
+    Absent links are neither failed nor unknown.
     """
     monkeypatch.setattr("services.scorer.metrics.LINK_SERIES", 0)
     later = replace(register.links["permit-tax"], required_from=date(2026, 2, 1))
@@ -123,7 +123,7 @@ def test_links_are_counted_by_verdict(
     scoring, result = judged(changed, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
     metrics = ScorerMetrics(registry)
 
-    def show(detail: SlotDetail | None) -> dict[tuple[str, str, str], float]:
+    def show(detail: SlotDetail) -> dict[tuple[str, str, str], float]:
         metrics.links(replace(result.compiled, register=changed), detail)
         series = (
             (re.match(r'peyvand_links_now\{id="(.+)",kind="(.+)",verdict="(.+)"\}', one), value)
@@ -131,7 +131,6 @@ def test_links_are_counted_by_verdict(
         )
         return {(found[2], found[1], found[3]): value for found, value in series if found}
 
-    assert show(None) == {}
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
     detail = scoring.evidence.detail(result.compiled.arrays, slot)
     monkeypatch.setattr("services.scorer.metrics.REASON_SERIES", 1)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from time import monotonic, time
 
 from services.core.bus import Bus, heartbeat_subject, measurement_subject
-from services.core.codec import Heartbeat, decode_heartbeat, encode_heartbeat, measuring_prober
+from services.core.codec import Heartbeat, decode_heartbeat, decode_sender, encode_heartbeat
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.prober.launcher import Launcher
@@ -89,7 +89,7 @@ class PeerHeartbeats:
         """Record which peers measure."""
         async for payload in self.bus.listen(measurement_subject(self.vantage, "*")):
             with suppress(ValueError):  # the scorer reports payloads that cannot be read
-                self.membership.measured(measuring_prober(payload), monotonic())
+                self.membership.measured(decode_sender(payload).prober, monotonic())
                 self.launcher.regroup()
 
     def _receive(self, peer: Heartbeat) -> None:

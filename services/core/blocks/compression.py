@@ -43,7 +43,7 @@ def parse_block(kind: type[Block], payload: bytes) -> Block:
             block.ClearField("compressed")
             block.MergeFromString(content)
     except (DecodeError, zlib.error) as error:
-        raise ValueError(f"not a {kind.__name__}") from error
+        raise ValueError(f"not a valid {kind.__name__}") from error
     return block
 
 

@@ -30,7 +30,6 @@ from services.core.codec.measurement import (
     decode_measurements,
     encode_measurements,
     measurement_to_json,
-    measuring_prober,
 )
 from services.core.codec.measurement_json import measurement_from_json
 from services.core.codec.monitoring import monitoring_to_message
@@ -73,7 +72,6 @@ __all__ = [
     "losses_to_message",
     "measurement_from_json",
     "measurement_to_json",
-    "measuring_prober",
     "monitoring_to_message",
     "rank_band_fields",
     "reconciliation_to_message",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
-
 from peyvand.v1 import heartbeat_pb2, register_pb2
-from services.core.codec.units import copied_fields, from_timestamp, to_timestamp
+from services.core.codec.units import copied_fields, from_timestamp, parse_message, to_timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +65,7 @@ def encode_manifest(manifest: RegisterManifest) -> bytes:
 
 def decode_manifest(payload: bytes) -> RegisterManifest:
     """Decode a RegisterManifest. Raises ValueError when the payload is not one."""
-    try:
-        message = register_pb2.RegisterManifest.FromString(payload)
-    except DecodeError as error:
-        raise ValueError("not a RegisterManifest") from error
+    message = parse_message(register_pb2.RegisterManifest, payload)
     return RegisterManifest(
         published=from_timestamp(message.published),
         chunks=tuple(RegisterChunk(**_chunk_fields(chunk)) for chunk in message.chunks),
@@ -115,10 +110,7 @@ def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
 
 def decode_heartbeat(payload: bytes) -> Heartbeat:
     """Decode a Heartbeat. Raises ValueError when the payload is not one."""
-    try:
-        message = heartbeat_pb2.Heartbeat.FromString(payload)
-    except DecodeError as error:
-        raise ValueError("not a Heartbeat") from error
+    message = parse_message(heartbeat_pb2.Heartbeat, payload)
     return Heartbeat(
         time=from_timestamp(message.time),
         started=from_timestamp(message.started),

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from google.protobuf.message import DecodeError
-
 from peyvand.v1 import measurement_pb2
+from services.core.codec.units import parse_message
 
 RUN_BYTES: Final = 16
 _LARGEST_NUMBER: Final = (
@@ -54,9 +53,6 @@ def decode_sender(payload: bytes) -> BatchSender:
 
     It is decoded separately from the columns because few readers need it.
     """
-    try:
-        batch = measurement_pb2.MeasurementBatch.FromString(payload)
-    except DecodeError as error:
-        raise ValueError("not a MeasurementBatch") from error
+    batch = parse_message(measurement_pb2.MeasurementBatch, payload)
     place = ChainPlace(batch.run, batch.number, batch.previous)
     return BatchSender(batch.vantage, batch.prober, place if place.sound else None)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
-from google.protobuf import json_format
-from google.protobuf.message import DecodeError
-
 from peyvand.v1 import exchange_pb2
-from services.core.codec.units import LONGEST_TEXT, copied_fields, message_to_json, to_timestamp
+from services.core.codec.units import (
+    LONGEST_TEXT,
+    copied_fields,
+    message_from_json,
+    message_to_json,
+    parse_message,
+    to_timestamp,
+)
 from services.core.model import DURATION_BUCKETS, MOMENTS, ExchangeSummary
 
 _LARGEST_COUNT = 1 << 31
@@ -83,10 +87,7 @@ def decode_summaries(payload: bytes) -> tuple[str, list[ExchangeSummary]]:
 
     Raises ValueError when the payload is not an ExchangeSummaryBatch, or holds a value that is refused.
     """
-    try:
-        batch = exchange_pb2.ExchangeSummaryBatch.FromString(payload)
-    except DecodeError as error:
-        raise ValueError("not an ExchangeSummaryBatch") from error
+    batch = parse_message(exchange_pb2.ExchangeSummaryBatch, payload)
     return batch.bus, [_row(message) for message in batch.summaries]
 
 
@@ -97,9 +98,4 @@ def summary_to_json(row: ExchangeSummary) -> str:
 
 def summary_from_json(text: str) -> ExchangeSummary:
     """Parse a line written by summary_to_json. Raises ValueError saying what is wrong."""
-    message = exchange_pb2.ExchangeSummary()
-    try:
-        json_format.Parse(text, message)
-    except json_format.ParseError as error:
-        raise ValueError(str(error)) from error
-    return _row(message)
+    return _row(message_from_json(exchange_pb2.ExchangeSummary, text))

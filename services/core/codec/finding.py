@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import DecodeError
-
 from peyvand.v1 import finding_pb2
-from services.core.codec.units import copied_fields, to_timestamp, whole_seconds
+from services.core.codec.units import copied_fields, parse_message, to_timestamp, whole_seconds
 from services.core.model import Finding, FindingKind, FindingScope, ProbeView, Review
 
 _plain_fields = copied_fields(Finding, "kind", "scope", "since", "found_at", "ended_at", "probes", "review")
@@ -28,9 +26,9 @@ def finding_to_message(finding: Finding) -> finding_pb2.Finding:
 def decode_finding(data: bytes) -> Finding:
     """Return the finding of a message. Raises ValueError when it is not one, or this version does not know its kind."""
     try:
-        return finding_from_message(finding_pb2.Finding.FromString(data))
-    except (DecodeError, KeyError) as error:
-        raise ValueError("not a Finding") from error
+        return finding_from_message(parse_message(finding_pb2.Finding, data))
+    except KeyError as error:
+        raise ValueError("not a valid Finding") from error
 
 
 def finding_from_message(message: finding_pb2.Finding) -> Finding:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.core.codec.units import copied_fields, message_to_json, to_timestamp, whole_seconds
+from services.core.codec.units import copied_fields, message_to_json, parse_message, to_timestamp, whole_seconds
 from services.core.model import (
     Indicator,
     IndicatorKind,
@@ -64,10 +64,7 @@ def decode_indicator(data: bytes) -> Indicator:
 
     Raises ValueError when it is not an indicator, or this version does not know its kind.
     """
-    try:
-        message = indicator_pb2.Indicator.FromString(data)
-    except DecodeError as error:
-        raise ValueError("not an Indicator") from error
+    message = parse_message(indicator_pb2.Indicator, data)
     strict, interval, band = message.strict, message.interval, message.rank_band
     values = _indicator_fields(message) | {name: _set(message, name) for name in ("point", "level")}
     return Indicator(

@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import chain
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from peyvand.v1 import measurement_pb2, outcome_pb2
@@ -16,6 +15,7 @@ from services.core.codec.units import (
     LONGEST_TEXT,
     from_micros,
     message_to_json,
+    parse_message,
     to_duration,
     to_micros,
     to_timestamp,
@@ -84,13 +84,6 @@ def encode_measurements(rows: Sequence[Measurement], place: ChainPlace | None = 
     ).SerializeToString()
 
 
-def _batch(payload: bytes) -> measurement_pb2.MeasurementBatch:
-    try:
-        return measurement_pb2.MeasurementBatch.FromString(payload)
-    except DecodeError as error:
-        raise ValueError("not a MeasurementBatch") from error
-
-
 def _targets(batch: measurement_pb2.MeasurementBatch) -> tuple[Target, ...]:
     return (*map(Target, batch.links), *(Target(name, endpoint=True) for name in batch.endpoints))
 
@@ -100,18 +93,13 @@ def _texts(batch: measurement_pb2.MeasurementBatch) -> Iterator[str]:
     yield from chain(batch.links, batch.endpoints, batch.details)
 
 
-def measuring_prober(payload: bytes) -> str:
-    """Return the id of the prober whose measurements a batch holds. Raises ValueError."""
-    return _batch(payload).prober
-
-
 def decode_columns(payload: bytes) -> MeasurementColumns:
     """Return the columns of a batch. Raises ValueError when the payload is not a consistent MeasurementBatch.
 
     All readers refuse the same batches: if one of them, such as the archive, cannot represent a batch, none may count
     it.
     """
-    batch = _batch(payload)
+    batch = parse_message(measurement_pb2.MeasurementBatch, payload)
     # Each target and detail in a table needs a row that names it, so that a small batch cannot hold very many.
     if len(batch.links) + len(batch.endpoints) > len(batch.target) or len(batch.details) > len(batch.target) + 1:
         raise ValueError("a MeasurementBatch with tables longer than its columns")
@@ -166,7 +154,7 @@ def decode_measurements(payload: bytes) -> list[Measurement]:
     A newer prober may send unknown numbers. They are read as the scorer judges them: an unknown outcome as UNKNOWN, an
     unknown reason as another reason of the same outcome.
     """
-    batch = _batch(payload)
+    batch = parse_message(measurement_pb2.MeasurementBatch, payload)
     targets = _targets(batch)
     return [
         Measurement(

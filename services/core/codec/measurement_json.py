@@ -9,10 +9,9 @@ from math import floor
 from typing import Any, Final
 
 import orjson
-from google.protobuf import json_format
 
 from peyvand.v1 import measurement_pb2
-from services.core.codec.units import from_duration, from_timestamp
+from services.core.codec.units import from_duration, from_timestamp, message_from_json
 from services.core.model import PHASES, Measurement, Outcome, Phases, Reason, Target
 
 _OUTCOMES: Final = {f"OUTCOME_{outcome.name}": outcome for outcome in Outcome}
@@ -95,11 +94,7 @@ def _duration(fields: dict[str, Any], name: str) -> float | None:
 
 def _parse_any_form(text: str) -> Measurement:
     """Read a Measurement in any JSON form that protobuf accepts. Raises ValueError saying which field is wrong and how."""
-    message = measurement_pb2.Measurement()
-    try:
-        json_format.Parse(text, message)
-    except json_format.ParseError as error:
-        raise ValueError(str(error)) from error
+    message = message_from_json(measurement_pb2.Measurement, text)
     kind = message.WhichOneof("target")
     present = {
         "link or endpoint": kind is not None,

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.core.model import MOMENTS
+
+M = TypeVar("M", bound=Message)
 
 LONGEST_TEXT: Final = 4096
 """Characters of a name or a detail: an identifier of X-Road has up to five parts of 255, escaped."""
@@ -26,6 +28,22 @@ def copied_fields(value_type: type, *special: str) -> Callable[[Any], dict[str, 
     names = tuple(field.name for field in fields(value_type) if field.name not in special)
     read = attrgetter(*names)
     return lambda value: dict(zip(names, read(value), strict=True))
+
+
+def parse_message(kind: type[M], payload: bytes) -> M:
+    """Return the message of this kind. Raises ValueError when the payload is not one."""
+    try:
+        return kind.FromString(payload)
+    except DecodeError as error:
+        raise ValueError(f"not a valid {kind.__name__}") from error
+
+
+def message_from_json(kind: type[M], text: str) -> M:
+    """Return the message of this kind, in any JSON form that protobuf accepts. Raises ValueError saying what is wrong."""
+    try:
+        return json_format.Parse(text, kind())
+    except json_format.ParseError as error:
+        raise ValueError(str(error)) from error
 
 
 def message_to_json(message: Message, *, zeros: bool = False) -> str:

@@ -197,7 +197,7 @@ async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, z
     dumped = peyvand("dump", "measurements", "--nats", nats.url, "--credentials", nats.credentials)
     file = tmp_path / "measurements.ndjson"
     file.write_text(dumped.stdout, "utf-8")
-    assert dumped.stderr.count("is left out: not a MeasurementBatch") == 5
+    assert dumped.stderr.count("is left out: not a valid MeasurementBatch") == 5
     for folder, index in ((first, opened), (first, before), (second, after)):
         found, said = scored(folder, file, index)
         assert found == index

@@ -43,7 +43,7 @@ async def test_dump_takes_a_span_of_slots(nats: Nats, tmp_path: Path) -> None:
     assert [replace(row, stored=None, sequence=0) for row in found] == [measure("deed-tax", slot + at) for at in (1, 2)]
     assert [row.sequence for row in found] == [2, 3]
     assert all(row.stored is not None and began - 1 < row.stored < time.time() + 1 for row in found)
-    assert dumped.stderr == "message 6 of MEASUREMENTS is left out: not a MeasurementBatch\n"
+    assert dumped.stderr == "message 6 of MEASUREMENTS is left out: not a valid MeasurementBatch\n"
 
     exchanged = peyvand("dump", "exchanges", *bus)
     assert exchanged.returncode == 0

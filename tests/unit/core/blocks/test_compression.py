@@ -39,12 +39,12 @@ def test_what_would_be_longer_stays_as_it_is() -> None:
 )
 def test_damage_is_refused(content: bytes) -> None:
     """Content that zlib did not write, that is incomplete or too long, or that holds no block is refused."""
-    with pytest.raises(ValueError, match="not a SlotBlock"):
+    with pytest.raises(ValueError, match="not a valid SlotBlock"):
         parse_block(block_pb2.SlotBlock, message(_FIELD, content))
 
 
 def test_a_block_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few bytes that unpack to more than the limit are refused."""
     monkeypatch.setattr("services.core.blocks.compression._LIMIT", 5_000)
-    with pytest.raises(ValueError, match="not a SlotBlock"):
+    with pytest.raises(ValueError, match="not a valid SlotBlock"):
         parse_block(block_pb2.SlotBlock, compress_block(block_pb2.SlotBlock, _BLOCK.SerializeToString()))

@@ -106,8 +106,8 @@ _LEAST_DESCRIPTORS: Final = 64
 """A component alone has some 20 files and sockets open. With too few, libraries crash or report misleading errors."""
 
 
-def raise_descriptor_limit() -> None:
-    """Raise the soft limit of open files to the hard limit. Raises SettingsError when the result is too low to start.
+def raise_descriptor_limit(least: int = _LEAST_DESCRIPTORS) -> None:
+    """Raise the soft limit of open files to the hard limit. Raises SettingsError when the result is below ``least``.
 
     A national sandbox listens on thousands of sockets, and the scorer maps a file for every day; the usual soft limit of
     1024 is meant for programs that use select.
@@ -117,9 +117,9 @@ def raise_descriptor_limit() -> None:
         with suppress(ValueError, OSError):  # some systems report a hard limit above what the kernel allows
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if 0 <= limit < _LEAST_DESCRIPTORS:  # unlimited is negative
+    if 0 <= limit < least:  # unlimited is negative
         raise SettingsError(
-            f"it may have {limit} files open at once and needs {_LEAST_DESCRIPTORS}: raise the limit, with `ulimit -n` in a "
+            f"it may have {limit} files open at once and needs {least}: raise the limit, with `ulimit -n` in a "
             "shell or LimitNOFILE in a unit"
         )
 

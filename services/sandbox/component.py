@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from services.core.runtime import raise_descriptor_limit
 from services.core.settings import Settings
 from services.sandbox.directory import ACCESS, DEPARTURES, EXCHANGES, make_directory, prepare_run
 from services.sandbox.exchanges import LEARNED, SimulatedTraffic, make_data_bus
@@ -15,8 +16,11 @@ from services.sandbox.faults import FaultSpan, FaultTimeline, draw_server_faults
 from services.sandbox.logs import TRUTH, AccessLog, DepartureLog, ExchangeLog, Run, TruthLog
 from services.sandbox.scenario import BUS, make_scenario
 from services.sandbox.security_server import OperationalMonitoring
-from services.sandbox.servers import Servers, allow_open_files, make_sites, open_authority
+from services.sandbox.servers import Servers, make_sites, open_authority
 from services.sandbox.timing import Timing, slot_timing
+
+_CONNECTIONS = 1024
+"""File descriptors for connections, beside one for each listening address."""
 
 _FLUSH_SECONDS = 0.2
 """The longest time that a line of the access log stays in memory."""
@@ -52,7 +56,7 @@ async def run_sandbox(
     bus = make_data_bus(scenario)
     monitoring = OperationalMonitoring(bus, clock)
     sites = make_sites(scenario, bus, authority, monitoring=monitoring.reply, clock=clock)
-    allow_open_files(len(sites))
+    raise_descriptor_limit(len(sites) + _CONNECTIONS)
     async with Servers(sites, times, clock=clock, answered=log_answer) as servers:
         run = prepare_run(settings, scenario, bus, times, clock)
         first = run.header.first_slot

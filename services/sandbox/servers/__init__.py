@@ -3,7 +3,7 @@
 from services.sandbox.servers.certificates import CA, open_authority
 from services.sandbox.servers.replies import NOT_FOUND, OK, ReceivedRequest, ServerReply, response
 from services.sandbox.servers.servers import Servers, check_addresses
-from services.sandbox.servers.sites import addresses, allow_open_files, make_sites
+from services.sandbox.servers.sites import addresses, make_sites
 
 __all__ = [
     "CA",
@@ -13,7 +13,6 @@ __all__ = [
     "ServerReply",
     "Servers",
     "addresses",
-    "allow_open_files",
     "check_addresses",
     "make_sites",
     "open_authority",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Iterator
 from functools import partial
 from urllib.parse import urlsplit
 
-from services.core.errors import ListenError
 from services.core.model import Endpoint
 from services.sandbox.exchanges import DataBus
 from services.sandbox.faults import FaultSpan
@@ -21,9 +19,6 @@ CONTROL = "control-target"
 
 MonitoringService = Callable[[int, FaultSpan | None, ReceivedRequest], ServerReply]
 """Returns the reply of the security server with a number."""
-
-_SPARE = 1024
-"""File descriptors for connections, beside one per listening address."""
 
 
 def make_sites(
@@ -88,23 +83,6 @@ def addresses(scenario: Scenario, bus: DataBus) -> Iterator[tuple[str, int]]:
         parts = urlsplit(target)
         yield parts.hostname or "", parts.port or 0
     yield from ((server.host, scenario.bus_port) for server in bus.servers)
-
-
-def allow_open_files(listening: int) -> None:
-    """Raise this process's soft limit of open files to what this many listening sites need.
-
-    Raises ListenError when the hard limit is lower.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = listening + _SPARE
-    if soft >= wanted or soft == resource.RLIM_INFINITY:
-        return
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        raise ListenError(
-            f"the sandbox needs {wanted} open files to listen on {listening} addresses and may have {hard}: "
-            "raise the limit (ulimit -Hn) or choose --scenario small"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _host(endpoint: Endpoint) -> str:

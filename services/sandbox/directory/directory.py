@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from services.core.errors import StateError
+from services.core.files import replace
 from services.core.settings import Settings
 from services.register.directory import load_register
 from services.sandbox.directory.register_files import SOURCES, make_register_files, sources_file
@@ -70,15 +71,12 @@ def prepare_run(settings: Settings, scenario: Scenario, bus: DataBus, times: Tim
 
 
 def _write(directory: Path, files: dict[str, str]) -> None:
-    """Write the files that change, atomically; the others stay, so that nothing that watches them wakes."""
+    """Write the files that change, each as a whole; the others stay, so that nothing that watches them wakes."""
     directory.mkdir(exist_ok=True)
     for name, content in files.items():
         path = directory / name
-        if path.exists() and path.read_text(encoding="utf-8") == content:
-            continue
-        draft = directory / f".{name}.new"
-        draft.write_text(content, encoding="utf-8")
-        draft.replace(path)
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            replace(path, content.encode())
 
 
 def _describe(scenario: Scenario, bus: DataBus, times: Timing, run: Run) -> dict[str, object]:

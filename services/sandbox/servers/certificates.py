@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from services.core import files
 from services.core.errors import StateError
 
 CA = "ca.pem"
@@ -77,8 +78,9 @@ def open_authority(directory: Path, now: datetime) -> Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        _store(directory / _KEY, _key_pem(key), 0o600)
-        _store(directory / CA, certificate.public_bytes(Encoding.PEM), 0o644)
+        (directory / _KEY).unlink(missing_ok=True)
+        files.write_secret(directory / _KEY, _key_pem(key))
+        files.replace(directory / CA, certificate.public_bytes(Encoding.PEM))
     except OSError as error:
         raise StateError(
             f"the sandbox's authority in {directory} cannot be read or written: {error.strerror}; choose another --data"
@@ -167,12 +169,3 @@ def _context(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _store(path: Path, content: bytes, mode: int) -> None:
-    """Write a file atomically, never readable by more than ``mode`` allows."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-    draft.replace(path)

@@ -5,6 +5,7 @@ PeyvandError                 a failure that a person can read in one sentence; e
 ├── SettingsError            a flag, variable or settings file that cannot be used
 ├── BusError                 a request to the message bus failed
 │   ├── NoStreamError        no stream takes the request: none was created, or it is gone
+│   ├── NotLastError         another message is the last on the subject
 │   ├── TornValueError       parts of a value too large for one message are missing or damaged
 │   └── GapError             messages between the last one read and the first one kept are gone
 ├── StateError               a component's own state on disk cannot be trusted

@@ -1,7 +1,8 @@
 """Writes the truth log, before the truth takes effect.
 
 ``truth.ndjson``: a header, then one span per line: ``{link, from, to, stage, cause, mode}``. Slots are [from, to), and
-slot number = slot start in epoch seconds // slot_seconds. A live link in a slot without a span is OK (stage 5); absent
+slot number = slot start in epoch seconds // slot_seconds. A live link in a slot without a span is OK (stage 5). Absent
+links are not listed. Nothing is said about slots in the header's ``gaps``, when the sandbox was not running.
 """
 
 from __future__ import annotations

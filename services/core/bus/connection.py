@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,11 +128,12 @@ async def connect(
 
     async def on_reconnected() -> None:
         log.info("bus_reconnected")
-        wake_followers()
+        if bus is not None:
+            bus.wake_followers()
 
     client = PatchedNatsClient()
     closing = False
-    wake_followers: Callable[[], None] = _nobody_follows
+    bus: Bus | None = None
     connecting: asyncio.Future[None] = asyncio.ensure_future(
         client.connect(
             addresses,
@@ -162,15 +163,10 @@ async def connect(
         connecting.result()
         _check_version(client, urls)
         bus = Bus(client, role, await ReplyInbox.subscribed(client))
-        wake_followers = bus.wake_followers
         yield bus
     finally:
         closing = True
         await client.leave()
-
-
-def _nobody_follows() -> None:
-    """Do nothing: there are no followers before the connection is made."""
 
 
 def _check_version(client: PatchedNatsClient, urls: str) -> None:

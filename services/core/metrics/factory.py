@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics import MetricWrapperBase
 
 from services.core.metrics.families import Labels, StableCollector, StableFamily
 from services.core.metrics.table import TABLE, Metric
@@ -38,12 +37,6 @@ def histogram(name: str, registry: CollectorRegistry) -> Histogram:
     """Create the histogram of this name."""
     row = _row(name, "histogram")
     return Histogram(row.name, row.help, row.labels, registry=registry, buckets=row.buckets)
-
-
-def make(name: str, registry: CollectorRegistry) -> MetricWrapperBase:
-    """Create the metric of this name, of whatever type."""
-    makers = {"counter": counter, "gauge": gauge, "histogram": histogram}
-    return makers[TABLE[name].type](name, registry)
 
 
 class GaugeFamily(StableCollector):

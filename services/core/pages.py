@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import h11
 import uvloop
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import choose_encoder
 
 from services.core.metrics import PageRegistry
@@ -48,7 +48,7 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 @contextmanager
-def serving_pages(host: str, port: int, registry: CollectorRegistry, health: Callable[[], Answer]) -> Iterator[None]:
+def serving_pages(host: str, port: int, registry: PageRegistry, health: Callable[[], Answer]) -> Iterator[None]:
     """Serve on an address for as long as the context lasts. Raises OSError when nothing can listen there."""
     listener = create_server((host, port), family=AF_INET6 if ":" in host else AF_INET)
     loop, stop = uvloop.new_event_loop(), asyncio.Event()
@@ -64,7 +64,7 @@ def serving_pages(host: str, port: int, registry: CollectorRegistry, health: Cal
 
 
 class _Server:
-    def __init__(self, registry: CollectorRegistry, health: Callable[[], Answer]) -> None:
+    def __init__(self, registry: PageRegistry, health: Callable[[], Answer]) -> None:
         self._registry = registry
         self._scraped = make_wsgi_app(registry)
         self._health = health
@@ -134,11 +134,7 @@ class _Server:
 
     def _scrape(self, environ: WSGIEnvironment) -> Answer:
         packed = accepts_gzip(environ.pop("HTTP_ACCEPT_ENCODING", ""))
-        if (
-            isinstance(self._registry, PageRegistry)
-            and environ["REQUEST_METHOD"] == "GET"
-            and not environ["QUERY_STRING"]
-        ):
+        if environ["REQUEST_METHOD"] == "GET" and not environ["QUERY_STRING"]:
             encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
             body, headers = self._registry.text(content_type, encode), [("Content-Type", content_type)]
             if packed:

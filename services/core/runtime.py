@@ -73,7 +73,7 @@ class Runtime:
 
 
 @contextmanager
-def _serving_pages(where: str, registry: CollectorRegistry, health: Health) -> Iterator[None]:
+def _serving_pages(where: str, registry: metrics.PageRegistry, health: Health) -> Iterator[None]:
     """Serve /metrics and /health for as long as the context lasts. Raises ListenError or SettingsError."""
     host, port = parse_address(where)
     pages = serving_pages(host, port, registry, lambda: text_page(200 if health.is_serving else 503, f"{health}\n"))

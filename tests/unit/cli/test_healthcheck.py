@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from services.cli.healthcheck import check_health
+from services.core.metrics import PageRegistry
 from services.core.runtime import Health, _serving_pages
 from tests.support.ports import free_port
 
@@ -18,7 +18,7 @@ from tests.support.ports import free_port
 @contextmanager
 def _component(health: Health) -> Iterator[str]:
     where = f"127.0.0.1:{free_port()}"
-    with _serving_pages(where, CollectorRegistry(), health):
+    with _serving_pages(where, PageRegistry(), health):
         yield where.replace("127.0.0.1", "0.0.0.0")
 
 

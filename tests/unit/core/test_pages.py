@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import Gauge
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -24,10 +24,10 @@ from tests.support.waiting import DEADLINE, until
 
 
 @contextmanager
-def serving(registry: CollectorRegistry | None = None) -> Iterator[int]:
+def serving(registry: PageRegistry | None = None) -> Iterator[int]:
     """Serve a registry, by default one of a gauge, and yield the port."""
     if registry is None:
-        registry = CollectorRegistry()
+        registry = PageRegistry()
         Gauge("one", "One", registry=registry).set(1)
     port = free_port()
     with serving_pages("127.0.0.1", port, registry, lambda: text_page(503, "NOT_SERVING\n")):
@@ -162,7 +162,7 @@ def test_an_answer_that_nobody_reads_is_given_up(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(pages, "_Server", Seen)
     port = free_port()
     with (
-        serving_pages("127.0.0.1", port, CollectorRegistry(), health),
+        serving_pages("127.0.0.1", port, PageRegistry(), health),
         connected(port, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n") as connection,
     ):
         assert asked.wait(DEADLINE)
@@ -189,7 +189,7 @@ class Slow(Collector):
 def test_connections_are_bounded_and_the_oldest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit the oldest silent connections are ended, never one being answered, and none takes a thread."""
     monkeypatch.setattr(pages, "MAX_CONNECTIONS", 8)
-    registry, slow = CollectorRegistry(), Slow()
+    registry, slow = PageRegistry(), Slow()
     slow.go.set()
     registry.register(slow)
     with serving(registry) as port, ExitStack() as stack:
@@ -211,7 +211,7 @@ def test_nothing_is_left_when_it_ends() -> None:
     """At the end connections are closed, the thread is gone, and the address is free again."""
     threads, port = threading.active_count(), free_port()
     for _ in range(2):
-        with serving_pages("127.0.0.1", port, CollectorRegistry(), lambda: text_page(200, "")):
+        with serving_pages("127.0.0.1", port, PageRegistry(), lambda: text_page(200, "")):
             silent = connected(port)
             assert ask(port, "/metrics")[0].status == 200
         with silent:

@@ -53,7 +53,7 @@ _STAGES = {
 }
 
 BUS_MODES = (FaultMode.REFUSED, FaultMode.HUNG, FaultMode.HTTP_5XX, FaultMode.SLOW)
-"""Modes of the bus: it carries records and has none of its own."""
+"""Modes of the bus and of its security servers, which carry records and have none of their own."""
 
 
 class FaultScope(StrEnum):

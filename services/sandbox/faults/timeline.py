@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from random import Random
 
-from services.sandbox.faults.faults import CYCLE, FaultMode, FaultScope, InjectedFault, draw_faults
+from services.sandbox.faults.faults import BUS_MODES, CYCLE, FaultMode, FaultScope, InjectedFault, draw_faults
 from services.sandbox.scenario import ServedLink
 
 _SERVER_SHARE = 0.08
-_SERVER_MODES = (FaultMode.REFUSED, FaultMode.HUNG, FaultMode.HTTP_5XX, FaultMode.SLOW)
 
 _SCOPES = tuple(FaultScope)
 _MODES = tuple(FaultMode)
@@ -139,6 +138,6 @@ def draw_server_faults(
     rng = Random(f"{seed}/servers/{number}")
     failing = [server for server in servers if rng.random() < _SERVER_SHARE * intensity]
     return {
-        server: FaultSpan(server, slot, slot + 1, rng.choice(_SERVER_MODES), FaultScope.LINK, rng.randrange(12))
+        server: FaultSpan(server, slot, slot + 1, rng.choice(BUS_MODES), FaultScope.LINK, rng.randrange(12))
         for server in failing
     }

@@ -45,13 +45,13 @@ async def run_sandbox(
     scenario = make_scenario(settings.scenario, seed=settings.seed, base_port=settings.base_port, times=times)
     make_directory(settings.data)
     authority = open_authority(settings.data, datetime.fromtimestamp(clock(), UTC))
-    access_logs: list[AccessLog] = []
+    access: AccessLog | None = None
     links = {served.link for served in scenario.served_links}
 
     def log_answer(name: str, slot: int, sent: str) -> None:
         on_answer(sent)
-        if access_logs and name in links:
-            access_logs[0].add(name, slot, clock(), sent)
+        if access is not None and name in links:
+            access.add(name, slot, clock(), sent)
 
     bus = make_data_bus(scenario)
     monitoring = OperationalMonitoring(bus, clock)
@@ -80,7 +80,6 @@ async def run_sandbox(
             contextlib.closing(ExchangeLog(settings.data / EXCHANGES, traffic, resumed=run.resumed)) as exchanges,
             contextlib.closing(DepartureLog(settings.data / DEPARTURES, traffic)) as departures,
         ):
-            access_logs.append(access)
             server_ids = [server.id for server in bus.servers]
 
             @lru_cache(maxsize=4)

@@ -165,7 +165,7 @@ def _services(made: Dashboard) -> None:
                     [
                         *shown_as("none"),
                         DynamicConfigValue("mappings", [LEVELS]),
-                        DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+                        in_colour(),
                     ],
                 ),
                 ("Value #B", both("Index", "شاخص"), [*shown_as("percentunit", 1), in_colour()]),
@@ -228,7 +228,7 @@ def _costliest(side: str, persian: str) -> Panel:
                 [
                     *shown_as("none"),
                     DynamicConfigValue("mappings", [STAGES]),
-                    DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+                    in_colour(),
                 ],
             ),
             ("Value #A", gain, shown_as("percentunit", 2)),

@@ -206,7 +206,6 @@ def _data_bus(made: Dashboard) -> None:
             "What became of the data bus itself in every settled slot. While it fails, so does every link over it: that is one "
             "fault, not many.",
             query("max by (endpoint) (peyvand_data_bus_stage)", "{{endpoint}}"),
-            unit="none",
             width=24,
             height=4,
             thresholds=from_stages(),

@@ -15,8 +15,6 @@ from deploy.dashboards.style import SHARE, Steps, from_thresholds, named, palett
 
 __all__ = ["bars", "joined", "lines", "number", "stacked_bars", "timeline"]
 
-_ROW = 1
-
 
 def number(
     title: str,
@@ -128,7 +126,6 @@ def bars(
     width: int,
     height: int = 8,
     thresholds: Steps = SHARE,
-    lowest: float = 0,
     highest: float | None = None,
     decimals: int | None = None,
     links: Sequence[DashboardLink] = (),
@@ -147,7 +144,7 @@ def bars(
         .height(height)
         .thresholds(steps(thresholds))
         .color_scheme(from_thresholds())
-        .min(lowest)
+        .min(0)
         .data_links(list(links))
         .orientation(kinds.VizOrientation.HORIZONTAL)
         .display_mode(kinds.BarGaugeDisplayMode.BASIC)
@@ -173,8 +170,8 @@ def stacked_bars(
     along: str,
     unit: str,
     width: int,
-    height: int = 8,
-    highest: float | None = None,
+    height: int,
+    highest: float,
     columns: Sequence[tuple[str, Sequence[DynamicConfigValue]]],
 ) -> barchart.Panel:
     """Return bars on top of each other: a column per value of label ``along``, a piece per query.
@@ -199,6 +196,7 @@ def stacked_bars(
         .fill_opacity(90)
         .line_width(0)
         .min(0)
+        .max(highest)
         .legend(
             common.VizLegendOptions()
             .display_mode(kinds.LegendDisplayMode.HIDDEN)
@@ -206,8 +204,6 @@ def stacked_bars(
             .show_legend(False)
         )
     )
-    if highest is not None:
-        made.max(highest)
     for number_of, (name, properties) in enumerate(columns):
         made.override_by_name(f"Value #{chr(ord('A') + number_of)}", [named(name), *properties])
     return made
@@ -218,22 +214,21 @@ def timeline(
     persian: str,
     description: str,
     *queries: Dataquery,
-    unit: str,
     width: int,
-    height: int = 5,
+    height: int,
     mappings: Sequence[ValueMapping],
-    thresholds: Steps = ((None, "#8e8e8e"),),
+    thresholds: Steps,
     links: Sequence[DashboardLink] = (),
     empty: str = "",
 ) -> statetimeline.Panel:
-    """Return states over time, a row per series."""
+    """Return states over time, a row per series; ``mappings`` are their words."""
     made = (
         statetimeline.Panel()
         .title(both(title, persian))
         .description(description)
         .datasource(DATASOURCE)
         .targets(list(queries))
-        .unit(unit)
+        .unit("none")
         .span(width)
         .height(height)
         .thresholds(steps(thresholds))

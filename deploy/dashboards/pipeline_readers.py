@@ -146,7 +146,6 @@ def add_exchanges_and_api(made: Dashboard) -> None:
             "منبع‌ها",
             "Whether each source of exchange records gave what it was last asked for.",
             query(f"min by (source) (peyvand_exchange_source_up{{{OF}}})", "{{source}}"),
-            unit="none",
             width=6,
             height=8,
             thresholds=((None, RED), (1, GREEN)),

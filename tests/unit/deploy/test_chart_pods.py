@@ -120,9 +120,12 @@ def test_what_is_frozen_and_exported_is_shown() -> None:
 
 def test_settings_of_the_chart_are_those_of_components() -> None:
     """Under `settings`, a component, vantage or bus takes all but the chart's own settings, each with its type."""
-    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))["properties"]
+    whole = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+    schema = whole["properties"]
     for component in ("prober", "scorer", "archive", "collector", "api", "console"):
         allowed = schema[component]["properties"]["settings"]
+        if "$ref" in allowed:
+            allowed = whole["definitions"][allowed["$ref"].rpartition("/")[2]]
         assert set(allowed["properties"]) == settings_of(component) - ITS_OWN
     assert schema["vantages"]["items"]["properties"]["settings"] == schema["prober"]["properties"]["settings"]
     assert schema["buses"]["items"]["properties"]["settings"] == schema["collector"]["properties"]["settings"]

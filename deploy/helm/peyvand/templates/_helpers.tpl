@@ -65,7 +65,7 @@ prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.archive.enabl
 
 {{/*
 A pod of Peyvand's image. `root` the chart, `component`, `of` (the vantage or bus), `secret` (of the user's seed; without one it has no part in the bus), `args`, `with`
-(the component's values); optional `env`, `mounts`, `volumes` (YAML), `state` (of a StatefulSet's claim, `false` for none),
+(the component's values); optional `env`, `mounts`, `volumes` (lists), `state` (of a StatefulSet's claim, `false` for none),
 `serves` (whether it has /health), `restart`.
 */}}
 {{- define "peyvand.pod" -}}
@@ -139,7 +139,7 @@ spec:
           value: /etc/peyvand/certificate/tls.key
         {{- end }}
         {{- end }}
-        {{- with .env }}{{ . | trim | nindent 8 }}{{ end }}
+        {{- with .env }}{{ toYaml . | nindent 8 }}{{ end }}
         {{- with $with.settings }}{{ include "peyvand.settings" . | trim | nindent 8 }}{{ end }}
         {{- with $with.env }}{{ toYaml . | nindent 8 }}{{ end }}
       securityContext:
@@ -183,7 +183,7 @@ spec:
         {{- if and .secret $nats.certificate.secret }}
         - {name: certificate, mountPath: /etc/peyvand/certificate, readOnly: true}
         {{- end }}
-        {{- with .mounts }}{{ . | trim | nindent 8 }}{{ end }}
+        {{- with .mounts }}{{ toYaml . | nindent 8 }}{{ end }}
         {{- with $with.volumeMounts }}{{ toYaml . | nindent 8 }}{{ end }}
   volumes:
     {{- if .secret }}
@@ -200,7 +200,7 @@ spec:
     - name: certificate
       secret: {secretName: {{ $nats.certificate.secret | quote }}, defaultMode: 0440}
     {{- end }}
-    {{- with .volumes }}{{ . | trim | nindent 4 }}{{ end }}
+    {{- with .volumes }}{{ toYaml . | nindent 4 }}{{ end }}
     {{- with $with.volumes }}{{ toYaml . | nindent 4 }}{{ end }}
 {{- end }}
 

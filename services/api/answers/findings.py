@@ -143,7 +143,7 @@ def _attribute(found: finding_pb2.Finding, view: RegisterView) -> _Attributed | 
     """Return a finding with its agencies, links and sentences; None if only a newer version knows its kind or scope."""
     try:
         finding = finding_from_message(found)
-    except (KeyError, ValueError):
+    except ValueError:
         return None
     register, flows = view.register, _attributions(found, view)
     links = {flow: view.attributor.links(*split_flow(flow)[1:]) for flow in found.flows}

@@ -25,24 +25,18 @@ def finding_to_message(finding: Finding) -> finding_pb2.Finding:
 
 def decode_finding(data: bytes) -> Finding:
     """Return the finding of a message. Raises ValueError when it is not one, or this version does not know its kind."""
-    try:
-        return finding_from_message(parse_message(finding_pb2.Finding, data))
-    except KeyError as error:
-        raise ValueError("not a valid Finding") from error
+    return finding_from_message(parse_message(finding_pb2.Finding, data))
 
 
 def finding_from_message(message: finding_pb2.Finding) -> Finding:
-    """Return the finding.
-
-    Raises ValueError or KeyError for an impossible time, or a kind, scope or review of a newer version.
-    """
+    """Return the finding. Raises ValueError for an impossible time, or a kind, scope or review of a newer version."""
     return Finding(
-        kind=FindingKind[finding_pb2.FindingKind.Name(message.kind).removeprefix("FINDING_KIND_")],
-        scope=FindingScope[finding_pb2.FindingScope.Name(message.scope).removeprefix("FINDING_SCOPE_")],
+        kind=FindingKind(finding_pb2.FindingKind.Name(message.kind).removeprefix("FINDING_KIND_").lower()),
+        scope=FindingScope(finding_pb2.FindingScope.Name(message.scope).removeprefix("FINDING_SCOPE_").lower()),
         since=whole_seconds(message.since),
         found_at=whole_seconds(message.found_at),
         ended_at=whole_seconds(message.ended_at) if message.HasField("ended_at") else None,
-        probes=ProbeView[finding_pb2.ProbeView.Name(message.probes).removeprefix("PROBE_VIEW_")],
-        review=Review[finding_pb2.FindingReview.Name(message.review).removeprefix("FINDING_REVIEW_")],
+        probes=ProbeView(finding_pb2.ProbeView.Name(message.probes).removeprefix("PROBE_VIEW_").lower()),
+        review=Review(finding_pb2.FindingReview.Name(message.review).removeprefix("FINDING_REVIEW_").lower()),
         **{**_plain_fields(message), "flows": tuple(message.flows)},
     )

@@ -68,7 +68,7 @@ async def published_findings(bus: Bus) -> tuple[Finding, ...]:
     except TornValueError as error:
         logger().error("value_torn", reason=str(error))
         return ()
-    with suppress(ValueError, KeyError):
+    with suppress(ValueError):
         return () if payload is None else tuple(map(finding_from_message, BlockReader.of(payload).findings))
     return ()
 

@@ -15,7 +15,7 @@ from services.archive.link_days import link_days
 from services.archive.metrics import ArchiveMetrics
 from services.archive.registers import keep_register
 from services.archive.stream_archiver import StreamArchiver
-from services.archive.stream_kinds import STREAM_KINDS
+from services.archive.stream_kinds import ARCHIVED_STREAMS
 from services.core.bus import Bus, StreamCursor, connect_from_settings
 from services.core.errors import BusError, GapError, SettingsError, StateError
 from services.core.files import owned
@@ -46,7 +46,7 @@ class _Archive:
             StreamArchiver(
                 storage, what, segment_seconds=runtime.settings.segment_seconds, metrics=self._metrics, log=runtime.log
             )
-            for what in STREAM_KINDS
+            for what in ARCHIVED_STREAMS
         ]
         self._days: EvidenceDays | None = None
         self._policy: Policy | None = None

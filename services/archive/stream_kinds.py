@@ -87,7 +87,7 @@ def _sequences(messages: Sequence[StoredMessage]) -> list[int]:
     return [message.sequence for message in messages]
 
 
-STREAM_KINDS: Final = (
+ARCHIVED_STREAMS: Final = (
     StreamKind(MEASUREMENT, _measured, _batch),
     StreamKind(EXCHANGE, _exchanged),
     StreamKind(INDICATOR, _published),

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from services.archive.metrics import ArchiveMetrics
 from services.archive.stream_archiver import StreamArchiver
-from services.archive.stream_kinds import STREAM_KINDS
+from services.archive.stream_kinds import ARCHIVED_STREAMS
 from services.core.bus import StreamCursor
 from services.core.bus.names import EXCHANGES, MEASUREMENTS
 from services.core.bus.topology import initialise_streams
@@ -70,7 +70,7 @@ class SlowOnce(LocalStorage):
 
 
 def archiver_of(storage: LocalStorage, kind: Kind = MEASUREMENT) -> StreamArchiver:
-    (what,) = (one for one in STREAM_KINDS if one.kind is kind)
+    (what,) = (one for one in ARCHIVED_STREAMS if one.kind is kind)
     metrics = ArchiveMetrics(CollectorRegistry())
     return StreamArchiver(storage, what, segment_seconds=0.0, metrics=metrics, log=structlog.get_logger())
 

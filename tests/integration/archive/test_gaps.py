@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from services.archive.metrics import ArchiveMetrics
 from services.archive.stream_archiver import StreamArchiver
-from services.archive.stream_kinds import STREAM_KINDS
+from services.archive.stream_kinds import ARCHIVED_STREAMS
 from services.core.bus import Bus, StreamCursor
 from services.core.bus.names import FINDINGS
 from services.core.bus.topology import initialise_streams
@@ -26,7 +26,7 @@ class Reader:
     """An archiver of findings and its cursor."""
 
     def __init__(self, archive: Archive, nats: Nats, *, accept: bool) -> None:
-        (what,) = (one for one in STREAM_KINDS if one.kind is FINDING)
+        (what,) = (one for one in ARCHIVED_STREAMS if one.kind is FINDING)
         self.storage = LocalStorage(archive.folder / "dataset")
         self.archiver = StreamArchiver(
             self.storage,

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from services.archive.link_days import link_days
-from services.archive.stream_kinds import STREAM_KINDS
+from services.archive.stream_kinds import ARCHIVED_STREAMS
 from services.core.bus import StoredMessage
 from services.core.bus.names import exchange_subject, finding_subject, indicator_subject
 from services.core.codec import encode_summaries, finding_to_message, indicator_to_message
@@ -69,7 +69,7 @@ class Archive:
         """Wait until segments hold every message."""
 
         def all_of_them() -> bool:
-            found = {what.kind.stream: read_position(self.storage, what.kind) for what in STREAM_KINDS}
+            found = {what.kind.stream: read_position(self.storage, what.kind) for what in ARCHIVED_STREAMS}
             reached = {stream: one.sequence for stream, one in found.items() if one}
             expected = {stream: messages[-1].sequence for stream, messages in streams.items() if messages}
             return expected.items() <= reached.items()
@@ -134,7 +134,7 @@ async def streams_of(nats: Nats) -> tuple[dict[str, list[StoredMessage]], dict[s
     """Return all messages of the streams, and the time at which each stream was created."""
     streams: dict[str, list[StoredMessage]] = {}
     async with nats.connect("dump") as bus:
-        for stream in (what.kind.stream for what in STREAM_KINDS):
+        for stream in (what.kind.stream for what in ARCHIVED_STREAMS):
             streams[stream] = []
             while more := await bus.read(stream, len(streams[stream]) + 1):
                 streams[stream] += more
@@ -156,7 +156,7 @@ async def seal_a_day(archive: Archive, nats: Nats) -> dict[str, bytes]:
 def undisturbed(archive: Archive, streams: dict[str, list[StoredMessage]], created: dict[str, str]) -> dict[str, bytes]:
     """Return the files that an undisturbed archive makes of these messages."""
     storage = LocalStorage(archive.folder / "undisturbed")
-    for what in STREAM_KINDS:
+    for what in ARCHIVED_STREAMS:
         messages = streams[what.kind.stream]
         tables = [what.rows([message], [message.time]) for message in messages]
         write_segments(storage, what.kind, tables, 1, messages[-1].sequence, archive.days)

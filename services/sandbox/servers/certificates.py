@@ -7,14 +7,13 @@ a temporary file for a moment.
 
 from __future__ import annotations
 
-import os
 import ssl
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -157,13 +156,10 @@ def _sign(
 def _context(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.num_tickets = 0  # probes never resume a connection
-    descriptor, path = tempfile.mkstemp(suffix=".pem")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_key_pem(key) + certificate.public_bytes(Encoding.PEM))
-        context.load_cert_chain(path)
-    finally:
-        Path(path).unlink()
+    with NamedTemporaryFile(suffix=".pem") as file:  # only its owner may read it
+        file.write(_key_pem(key) + certificate.public_bytes(Encoding.PEM))
+        file.flush()
+        context.load_cert_chain(file.name)
     return context
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import orjson
 
@@ -15,14 +16,6 @@ NOT_FOUND = "not_found"
 
 _JSON = "application/json; charset=utf-8"
 _BROKEN = (500, 502, 503, 504)
-_PHRASES = {
-    200: "OK",
-    404: "Not Found",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +74,13 @@ def _broken(span: FaultSpan) -> ServerReply:
         body = orjson.dumps({"type": fault, "message": "the bus cannot reach the service", "detail": "simulated"})
         return ServerReply(span.mode, response(500, _JSON, body, (f"X-Road-Error: {fault}",)))
     status = _BROKEN[span.variant % len(_BROKEN)]
-    return ServerReply(span.mode, response(status, _JSON, orjson.dumps({"error": _PHRASES[status]})))
+    return ServerReply(span.mode, response(status, _JSON, orjson.dumps({"error": HTTPStatus(status).phrase})))
 
 
 def response(status: int, content_type: str, body: bytes, headers: Sequence[str] = ()) -> bytes:
     """Return a whole HTTP response, after which the connection is closed."""
     lines = (
-        f"HTTP/1.1 {status} {_PHRASES[status]}",
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
         f"Content-Type: {content_type}",
         f"Content-Length: {len(body)}",
         *headers,

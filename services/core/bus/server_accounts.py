@@ -73,23 +73,17 @@ def accounts(vantages: Sequence[str], buses: Sequence[str]) -> tuple[Account, ..
 
 def server_accounts(users: Iterable[tuple[Account, User]]) -> dict[str, object]:
     """Return ``accounts`` of the servers' configuration. ``users`` names an account once for each of its users."""
-    admitted: dict[str, list[User]] = defaultdict(list)
-    accounts: dict[str, Account] = {}
+    entries: dict[Account, list[Mapping[str, object]]] = defaultdict(list)
     for account, user in users:
-        admitted[account.name].append(user)
-        accounts[account.name] = account
-    entries = {name: [_user_entry(account, user) for user in admitted[name]] for name, account in accounts.items()}
-    others = {name: account for name, account in accounts.items() if account.role != "admin"}
-    admins = [entry for name, account in accounts.items() if account.role == "admin" for entry in entries[name]]
-    exports = _exports(others)
-    of_servers = [export for export in exports if _holder_of(str(export.get("service", ""))) == _SYSTEM_ACCOUNT]
-    rest = [export for export in exports if export not in of_servers]
+        entries[account].append(_user_entry(account, user))
+    others = [account for account in entries if account.role != "admin"]
+    admins = [entry for account in entries if account.role == "admin" for entry in entries[account]]
     return {
-        JETSTREAM_ACCOUNT: {"jetstream": "enabled", "users": admins, "exports": rest},
-        _SYSTEM_ACCOUNT: {"exports": of_servers},
+        JETSTREAM_ACCOUNT: {"jetstream": "enabled", "users": admins, "exports": _exports(others, JETSTREAM_ACCOUNT)},
+        _SYSTEM_ACCOUNT: {"exports": _exports(others, _SYSTEM_ACCOUNT)},
         **{
-            name: {"users": entries[name], "imports": _imports(account), "limits": _LIMITS}
-            for name, account in others.items()
+            account.name: {"users": entries[account], "imports": _imports(account), "limits": _LIMITS}
+            for account in others
         },
     }
 
@@ -131,17 +125,18 @@ def _holder_of(subject: str) -> str:
     return _SYSTEM_ACCOUNT if subject.startswith(_OF_SERVERS) else JETSTREAM_ACCOUNT
 
 
-def _exports(accounts: Mapping[str, Account]) -> list[Mapping[str, object]]:
-    """Export each subject to the accounts that import it, and to no other."""
-    importers: dict[tuple[str, str], list[str]] = defaultdict(list, {("service", _NOBODY): [*accounts]})
-    for name, account in accounts.items():
+def _exports(accounts: Sequence[Account], holder: str) -> list[Mapping[str, object]]:
+    """Export each subject that ``holder`` answers or announces to the accounts that import it, and to no other."""
+    importers = defaultdict(list, {("service", _NOBODY): [account.name for account in accounts]})
+    for account in accounts:
         for subject in account.permissions.requests:
-            importers["service", subject].append(name)
+            importers["service", subject].append(account.name)
         for subject in account.permissions.changes:
-            importers["stream", stored_subject(subject)].append(name)
+            importers["stream", stored_subject(subject)].append(account.name)
     return [
         {kind: subject, "accounts": names, **(_answers(subject) if kind == "service" else {})}
         for (kind, subject), names in importers.items()
+        if _holder_of(subject) == holder
     ]
 
 

@@ -33,7 +33,6 @@ from tests.support.waiting import DEADLINE, answered, eventually
 _DISK_MIB = 160
 _MESSAGE = bytes(500_000)
 _LITTLE = 8 << 20
-_ROOM = 100 << 20
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from services.register.directory.load import load_register
 from tests.support.registers import write_register
 
 NOW = 1_772_310_600.0  # 2026-03-01 in Tehran: sixty days after the epoch
-COMMAS = "," * 10
 
 
 def compared(tmp_path: Path, **changes: Any) -> tuple[tuple[str, ...], float]:

@@ -5,8 +5,7 @@ from services.core.bus.buckets import MAX_ATOMIC_PUTS, Bus
 from services.core.bus.claim import Claim
 from services.core.bus.client import BoundedTaskGroup, Call
 from services.core.bus.connection import connect, connect_from_settings
-from services.core.bus.durability import FAULTS as DURABILITY_FAULTS
-from services.core.bus.durability import BusReport, bus_report
+from services.core.bus.durability import DURABILITY_FAULTS, BusReport, bus_report
 from services.core.bus.evidence import columns_of, finding_of, indicator_of, summaries_of
 from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (

@@ -18,7 +18,7 @@ from services.core.bus.server import version_of
 COPIES: Final = 3
 """Copies of a stream on a cluster: with two, the loss of one server stops the other."""
 
-FAULTS: Final = ("storage", "replicas", "copies", "sync", "version", "unknown")
+DURABILITY_FAULTS: Final = ("storage", "replicas", "copies", "sync", "version", "unknown")
 """The possible faults.
 
 ``storage``: a stream is in memory. ``replicas``: a stream has too few copies. ``copies``: some copies are not current.
@@ -39,7 +39,7 @@ _ANSWER_SECONDS: Final = 2.0
 class BusReport:
     """What streams and servers say of themselves.
 
-    ``faults`` are by name in FAULTS, each with one sentence on what to do. ``certificates`` says in epoch seconds when
+    ``faults`` are by name in DURABILITY_FAULTS, each with one sentence on what to do. ``certificates`` says in epoch seconds when
     the certificate of each server expires; a server without TLS, or of a version before 2.14, is not in it.
     """
 

@@ -12,7 +12,7 @@ from cryptography import x509
 from nats.js.api import StorageType
 
 from services.core.bus import bus_report, stream_configs
-from services.core.bus.durability import FAULTS, _of_servers, _of_streams
+from services.core.bus.durability import DURABILITY_FAULTS, _of_servers, _of_streams
 from services.core.bus.names import EXCHANGES, STREAMS
 from services.core.errors import BusError
 from tests.support.nats import Configuration, Nats, running_nats
@@ -151,4 +151,4 @@ def test_a_cluster_is_judged_by_its_copies() -> None:
     assert dict(_of_servers(newer, True)) == {
         "version": "server n1 is nats-server 2.15.1, which may lose streams with copies at a power cut: install 2.14"
     }
-    assert {fault for fault, _ in _of_servers([], True)} < set(FAULTS)
+    assert {fault for fault, _ in _of_servers([], True)} < set(DURABILITY_FAULTS)

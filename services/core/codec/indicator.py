@@ -72,7 +72,9 @@ def decode_indicator(data: bytes) -> Indicator:
         as_of=whole_seconds(message.as_of),
         losses=Losses(**_losses_fields(message.losses)),
         strict=StrictShare(_set(strict, "point"), strict.lower, strict.upper) if _set(message, "strict") else None,
-        interval=interval_of(interval) if _set(message, "interval") else None,
+        interval=Interval(interval.low, interval.high, interval.level, _set(interval, "outages"))
+        if _set(message, "interval")
+        else None,
         rank_band=RankBand(band.low, band.high, RankBasis(band.basis), band.agencies)
         if _set(message, "rank_band")
         else None,
@@ -83,11 +85,6 @@ def decode_indicator(data: bytes) -> Indicator:
 def _set(message: Message, name: str) -> Any:
     """Return a field, or None when it is unset."""
     return getattr(message, name) if message.HasField(name) else None
-
-
-def interval_of(message: indicator_pb2.Interval) -> Interval:
-    """Return the interval of a message."""
-    return Interval(message.low, message.high, message.level, _set(message, "outages"))
 
 
 def losses_to_message(losses: Losses) -> indicator_pb2.Losses:

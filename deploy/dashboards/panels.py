@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
-from grafana_foundation_sdk.builders import barchart, bargauge, common, stat, statetimeline, timeseries
+from grafana_foundation_sdk.builders import barchart, bargauge, common, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import DashboardLink
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue, ValueMapping
 
 from deploy.dashboards.board import DATASOURCE, both
-from deploy.dashboards.style import SHARE, Steps, from_thresholds, named, palette, steps
+from deploy.dashboards.style import PLAIN, SHARE, Steps, from_thresholds, named, palette, steps
 
-__all__ = ["bars", "joined", "lines", "number", "stacked_bars", "timeline"]
+__all__ = ["bars", "described", "joined", "lines", "number", "stacked_bars", "timeline"]
+
+P = TypeVar("P", barchart.Panel, bargauge.Panel, stat.Panel, statetimeline.Panel, table.Panel, timeseries.Panel)
+
+
+def described(
+    made: P,
+    title: str,
+    persian: str,
+    description: str,
+    queries: Sequence[Dataquery],
+    unit: str,
+    width: int,
+    height: int,
+    thresholds: Steps,
+    series: Mapping[str, Sequence[DynamicConfigValue]] | None = None,
+    empty: str = "",
+) -> P:
+    """Return a panel with what every kind has; ``series`` are properties by a series' name."""
+    made = (
+        made.title(both(title, persian))
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(list(queries))
+        .unit(unit)
+        .span(width)
+        .height(height)
+        .thresholds(steps(thresholds))
+    )
+    for name, properties in (series or {}).items():
+        made.override_by_name(name, list(properties))
+    return made.no_value(empty) if empty else made
 
 
 def number(
@@ -37,15 +69,7 @@ def number(
     named_values = len(queries) > 1 or by_name
     mode = kinds.BigValueTextMode.VALUE_AND_NAME if named_values else kinds.BigValueTextMode.VALUE
     made = (
-        stat.Panel()
-        .title(both(title, persian))
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets(list(queries))
-        .unit(unit)
-        .span(width)
-        .height(height)
-        .thresholds(steps(thresholds))
+        described(stat.Panel(), title, persian, description, queries, unit, width, height, thresholds, series, empty)
         .color_scheme(from_thresholds())
         .mappings(list(mappings))
         .data_links(list(links))
@@ -54,10 +78,6 @@ def number(
         .text_mode(mode)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     )
-    for name, properties in (series or {}).items():
-        made.override_by_name(name, list(properties))
-    if empty:
-        made.no_value(empty)
     return made if decimals is None else made.decimals(decimals)
 
 
@@ -69,7 +89,7 @@ def lines(
     unit: str,
     width: int,
     height: int = 8,
-    thresholds: Steps = ((None, "transparent"),),
+    thresholds: Steps = PLAIN,
     stacked: bool = False,
     steps_only: bool = False,
     lowest: float | None = 0,
@@ -80,15 +100,9 @@ def lines(
 ) -> timeseries.Panel:
     """Return lines over time, stacked as areas if asked; ``series`` are properties by a series' name."""
     made = (
-        timeseries.Panel()
-        .title(both(title, persian))
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets(list(queries))
-        .unit(unit)
-        .span(width)
-        .height(height)
-        .thresholds(steps(thresholds))
+        described(
+            timeseries.Panel(), title, persian, description, queries, unit, width, height, thresholds, series, empty
+        )
         .color_scheme(palette())
         .data_links(list(links))
         .line_width(2)
@@ -112,9 +126,7 @@ def lines(
         made.min(lowest)
     if highest is not None:
         made.max(highest)
-    for name, properties in (series or {}).items():
-        made.override_by_name(name, list(properties))
-    return made.no_value(empty) if empty else made
+    return made
 
 
 def bars(
@@ -134,15 +146,9 @@ def bars(
 ) -> bargauge.Panel:
     """Return one bar per series, of its newest value."""
     made = (
-        bargauge.Panel()
-        .title(both(title, persian))
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets(list(queries))
-        .unit(unit)
-        .span(width)
-        .height(height)
-        .thresholds(steps(thresholds))
+        described(
+            bargauge.Panel(), title, persian, description, queries, unit, width, height, thresholds, series, empty
+        )
         .color_scheme(from_thresholds())
         .min(0)
         .data_links(list(links))
@@ -155,10 +161,6 @@ def bars(
         made.max(highest)
     if decimals is not None:
         made.decimals(decimals)
-    if empty:
-        made.no_value(empty)
-    for name, properties in (series or {}).items():
-        made.override_by_name(name, list(properties))
     return made
 
 
@@ -179,15 +181,7 @@ def stacked_bars(
     ``columns`` are the names and the properties of each query's pieces, in order.
     """
     made = (
-        barchart.Panel()
-        .title(both(title, persian))
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets(list(queries))
-        .unit(unit)
-        .span(width)
-        .height(height)
-        .thresholds(steps(((None, "transparent"),)))
+        described(barchart.Panel(), title, persian, description, queries, unit, width, height, PLAIN)
         .color_scheme(palette())
         .transformations([*joined(along, [along, "Value.*"]), _sorted(along)])
         .x_field(along)
@@ -222,16 +216,10 @@ def timeline(
     empty: str = "",
 ) -> statetimeline.Panel:
     """Return states over time, a row per series; ``mappings`` are their words."""
-    made = (
-        statetimeline.Panel()
-        .title(both(title, persian))
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets(list(queries))
-        .unit("none")
-        .span(width)
-        .height(height)
-        .thresholds(steps(thresholds))
+    return (
+        described(
+            statetimeline.Panel(), title, persian, description, queries, "none", width, height, thresholds, empty=empty
+        )
         .color_scheme(from_thresholds())
         .mappings(list(mappings))
         .data_links(list(links))
@@ -247,7 +235,6 @@ def timeline(
             .show_legend(True)
         )
     )
-    return made.no_value(empty) if empty else made
 
 
 def joined(by: str, kept: Sequence[str]) -> list[DataTransformerConfig]:

@@ -25,6 +25,7 @@ __all__ = [
     "LEVELS",
     "LOST",
     "ORANGE",
+    "PLAIN",
     "RED",
     "SHARE",
     "STAGES",
@@ -68,6 +69,9 @@ STAGE_NAMES: Mapping[Stage, str] = {
 
 Steps = tuple[tuple[float | None, str], ...]
 """Values (None: the lowest) from which on a value has a colour, each with its colour."""
+
+PLAIN: Steps = ((None, "transparent"),)
+"""No thresholds."""
 
 SHARE: Steps = ((None, RED), (0.5, ORANGE), (0.8, YELLOW), (0.95, GREEN))
 """A share, better when larger; .95 is the SLO of a link unless the register says otherwise."""

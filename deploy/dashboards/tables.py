@@ -9,9 +9,8 @@ from grafana_foundation_sdk.builders.dashboard import DashboardLink
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue
 
-from deploy.dashboards.board import DATASOURCE, both
-from deploy.dashboards.panels import joined
-from deploy.dashboards.style import SHARE, Steps, from_thresholds, steps
+from deploy.dashboards.panels import described, joined
+from deploy.dashboards.style import SHARE, Steps, from_thresholds
 
 __all__ = ["Column", "rows"]
 
@@ -41,15 +40,7 @@ def rows(
     """
     titles = {name: title_of for name, title_of, _ in columns}
     made = (
-        table.Panel()
-        .title(both(title, persian))
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets(list(queries))
-        .unit(unit)
-        .span(width)
-        .height(height)
-        .thresholds(steps(thresholds))
+        described(table.Panel(), title, persian, description, queries, unit, width, height, thresholds, empty=empty)
         .color_scheme(from_thresholds())
         .transformations([*joined(by, list(titles)), _arranged(titles)])
         .sort_by([common.TableSortByFieldState().display_name(sort).desc(descending)])
@@ -57,7 +48,7 @@ def rows(
     for _, title_of, properties in columns:
         linked = [DynamicConfigValue("links", [links[title_of].build()])] if links and title_of in links else []
         made.override_by_name(title_of, [*properties, *linked])
-    return made.no_value(empty) if empty else made
+    return made
 
 
 def _arranged(titles: Mapping[str, str]) -> DataTransformerConfig:

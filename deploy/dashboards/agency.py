@@ -27,8 +27,7 @@ from deploy.dashboards.style import (
     LOST,
     ORANGE,
     RED,
-    STAGE_COLOURS,
-    STAGE_NAMES,
+    STAGE_SERIES,
     STAGES,
     YELLOW,
     coloured,
@@ -37,7 +36,7 @@ from deploy.dashboards.style import (
     shown_as,
 )
 from deploy.dashboards.tables import rows
-from services.core.model import Stage
+from services.core.model import LOSS_STAGES
 
 __all__ = ["dashboard"]
 
@@ -114,11 +113,7 @@ def _side(made: Dashboard, side: str, persian: str) -> None:
             height=7,
             thresholds=LOST,
             stacked=True,
-            series={
-                stage.label: [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])]
-                for stage in Stage
-                if stage is not Stage.OK
-            },
+            series={stage: STAGE_SERIES[stage] for stage in LOSS_STAGES},
         )
     )
     made.with_panel(
@@ -192,7 +187,7 @@ def _services(made: Dashboard) -> None:
             steps_only=True,
             links=[its_links],
             series={
-                **{stage.label: [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage},
+                **STAGE_SERIES,
                 "unknown": [named(both("Unknown", "نامعلوم")), coloured(GREY)],
                 "absent": [named(both("On paper", "روی کاغذ")), coloured(BROWN)],
             },

@@ -14,13 +14,11 @@ from deploy.dashboards.style import (
     GREY,
     ORANGE,
     RED,
-    STAGE_COLOURS,
-    STAGE_NAMES,
+    STAGE_SERIES,
     coloured,
     named,
     words,
 )
-from services.core.model import Stage
 
 __all__ = ["dashboard"]
 
@@ -29,7 +27,6 @@ _JOB = ("job", both("Job", "کار"), f'label_values(up{{job=~"{_COMPONENTS}"}},
 _INSTANCE = ("instance", both("Instance", "نمونه"), 'label_values(up{job=~"$job"}, instance)')
 _UP = f"max by (job, instance) (up{{{OF}}})"
 _SERVING = f"max by (job, instance) (peyvand_serving{{{OF}}})"
-_UNKNOWN = "unknown"
 _MIB = 1 << 20
 
 
@@ -123,7 +120,6 @@ def _state(made: Dashboard) -> None:
 
 def _probers(made: Dashboard) -> None:
     made.with_row(Row(both("Probers", "کاوشگرها")))
-    stages = {stage.label: [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage}
     made.with_panel(
         lines(
             "Probes by outcome",
@@ -133,7 +129,7 @@ def _probers(made: Dashboard) -> None:
             unit="ops",
             width=12,
             stacked=True,
-            series={**stages, _UNKNOWN: [named(both("Unknown", "نامعلوم")), coloured(GREY)]},
+            series={**STAGE_SERIES, "unknown": [named(both("Unknown", "نامعلوم")), coloured(GREY)]},
         )
     )
     made.with_panel(

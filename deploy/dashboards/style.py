@@ -31,6 +31,7 @@ __all__ = [
     "STAGES",
     "STAGE_COLOURS",
     "STAGE_NAMES",
+    "STAGE_SERIES",
     "YELLOW",
     "Steps",
     "coloured",
@@ -164,6 +165,12 @@ def judged(of: Steps) -> DynamicConfigValue:
 def named(name: str) -> DynamicConfigValue:
     """Return the property that sets a series' or column's name."""
     return DynamicConfigValue("displayName", name)
+
+
+STAGE_SERIES: Mapping[str, list[DynamicConfigValue]] = {
+    stage.label: [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage
+}
+"""The properties of series that are stages, by the stage's label."""
 
 
 def shown_as(unit: str, decimals: int | None = None) -> list[DynamicConfigValue]:

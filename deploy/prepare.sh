@@ -1,19 +1,19 @@
 #!/bin/sh
-# Makes what a bus needs besides its configuration, in FOLDER (deploy/secrets unless told otherwise): a certificate
-# authority, the servers' certificate, the users' seeds, the servers' list of users and the archive's key; for deploy/compose.yaml
-# also Grafana's password and Alertmanager's webhooks. What is there already stays, users too: anyone with a folder in users/ is
-# admitted, named here or not. To admit somebody no more, remove that folder first. To
-# have a certificate made anew, remove nats/server.pem first. For a lab or a pilot: a real authority's files (ca.pem, nats/ca.pem,
-# nats/server.pem, nats/server.key) serve as well, before the first call or later.
-#   VANTAGES  the vantages of the register, or those that come to it    (those in users/, main where there is none)
-#   BUSES     the data buses, likewise                                  (those in users/, xroad where there is none)
+# Makes what a bus needs besides its configuration, in FOLDER (by default deploy/secrets): a certificate authority, the servers'
+# certificate, the users' seeds, the servers' list of users and the archive's key; for deploy/compose.yaml also Grafana's password and
+# Alertmanager's webhooks. Existing files stay, users too: everyone with a folder in users/ is admitted, named here or not. To exclude
+# a user, remove that folder first. To get a new certificate, remove nats/server.pem first. The authority is for a lab or a pilot: the
+# files of a real one (ca.pem, nats/ca.pem, nats/server.pem, nats/server.key) may be put here before the first call or later. These
+# variables have the defaults in parentheses:
+#   VANTAGES  the vantages of the register, or those to be added        (those in users/, main if there is none)
+#   BUSES     the data buses, likewise                                  (those in users/, xroad if there is none)
 #   HOSTS     names and addresses of nats-servers (nats-1 nats-2 nats-3 localhost 127.0.0.1)
 #   ARCHIVE   the name of the archive's log, such as peyvand.example/archive         (peyvand.invalid/archive)
-#   PAGES_URL, TICKETS_URL  webhooks of Alertmanager: who is woken, who is told (without them nobody is)
-#   RUNBOOKS  where this repository's pages are served: the rules of prometheus/rules go to rules/ with their runbook_url below it,
-#             on each call, for the stack as PEYVAND_RULES (that of the last call; none: rules/ is not made)
-#   OWNER     who runs the components, UID:GID    (in deploy/secrets the image's user, 10001:10001; elsewhere who calls this keeps
-#             all files, for systemd hands seeds to each unit by itself, and Secrets have no owner)
+#   PAGES_URL, TICKETS_URL  webhooks of Alertmanager, for pages and for tickets      (without them nobody is told)
+#   RUNBOOKS  the address of this repository's pages. Each call copies prometheus/rules to rules/, for PEYVAND_RULES of the stack, with
+#             runbook_url below this address (that of the last call; without any, there is no rules/)
+#   OWNER     UID:GID of who runs the components  (in deploy/secrets the image's user, 10001:10001; elsewhere the caller keeps all
+#             files, because systemd hands seeds to each unit by itself, and Secrets have no owner)
 #   PEYVAND   the command                         (peyvand on PATH, else the one of .venv)
 set -eu
 umask 077
@@ -37,7 +37,7 @@ esac
 mkdir -p "$folder/nats" "$folder/users"
 # Below, an empty file is as good as none: the call that wrote it died, perhaps of a full disk.
 
-# Runs openssl, which tells its progress on stderr, and shows what it says where it fails.
+# Runs openssl, which writes its progress to stderr, and shows that only if it fails.
 ssl() {
   said=$(openssl "$@" 2>&1) || {
     echo "$0: \`openssl $1\` failed${names:+, for HOSTS as $names}: $said" >&2
@@ -77,7 +77,7 @@ fi
 for ours in "$folder/ca.pem" "$folder/nats/ca.pem" "$authority/ca.pem"; do [ ! -s "$ours" ] || break; done
 for trusted in "$folder/ca.pem" "$folder/nats/ca.pem"; do [ -s "$trusted" ] || cp "$ours" "$trusted"; done
 
-# The names of the users of a role that are there already: of users/prober-north, north.
+# Prints the names of existing users of a role: north for users/prober-north.
 known() {
   for path in "$folder/users/$1"-*/; do
     path=${path%/}
@@ -126,6 +126,6 @@ chmod 711 "$folder"
 chmod 644 "$folder/ca.pem"
 if [ -n "$owner" ] && [ "$(id -u)" = 0 ]; then
   chown -R "$owner" "$folder/users" "$folder/archive"
-  chown -R 65534:65534 "$folder/alertmanager" # nobody, as whom the images of Prometheus run
-  chown -R 472:0 "$folder/grafana"            # as whom Grafana's runs
+  chown -R 65534:65534 "$folder/alertmanager" # the images of Prometheus run as nobody
+  chown -R 472:0 "$folder/grafana"            # the user of Grafana's image
 fi

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The health check of a nats-server in a container, beside its monitoring on 127.0.0.1:8222. A stream that met a full disk refuses
-# every message until the server starts again, and a server of a cluster takes part in none: once there is room, this ends the
-# server, and the engine starts it again.
+# Checks the health of a nats-server in a container by its monitoring on 127.0.0.1:8222. A stream that met a full disk refuses every
+# message until the server starts again, and a server of a cluster then takes no part in its streams. Once there is room, this script
+# ends the server, and the engine starts it again.
 #   NATS_PID    its process (1)
 #   NATS_STORE  the folder of its streams (/var/lib/peyvand/nats)
 #   NATS_HEALTH where it serves /healthz (127.0.0.1 8222)
@@ -11,7 +11,7 @@ answer=$(printf 'GET /healthz HTTP/1.0\r\n\r\n' | nc -w 4 ${NATS_HEALTH:-127.0.0
 case $answer in
   *'"status":"ok"'*) exit 0 ;;
   *'write error'*) stopped=yes ;;
-  # So says one that starts as well, before it takes clients.
+  # A server that is starting says this too, before it takes clients.
   *'JetStream not enabled'*) stopped=$(nc -w 4 ${NATS_CLIENT:-127.0.0.1 4222} </dev/null >/dev/null && echo yes) ;;
   *) stopped= ;;
 esac

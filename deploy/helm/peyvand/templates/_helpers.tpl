@@ -1,10 +1,10 @@
-{{/* The release, in a length that leaves room for what follows it. */}}
+{{/* The name of the release, short enough for what is appended to it. */}}
 {{- define "peyvand.name" -}}
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 30 | trimSuffix "-" }}
 {{- else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 30 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
-{{/* A component's name: (list $ "prober" "main"), the last may be "". StatefulSets put 11 characters after it into a label. */}}
+{{/* A component's name: (list $ "prober" "main"), where the last may be "". StatefulSets append 11 characters to it in a label. */}}
 {{- define "peyvand.component" -}}
 {{- $root := index . 0 }}
 {{- $name := printf "%s-%s" (include "peyvand.name" $root) (index . 1) }}
@@ -13,7 +13,7 @@
 {{- $name }}
 {{- end }}
 
-{{/* What selects a component's pods: (list $ "prober" "main"). */}}
+{{/* The labels that select a component's pods: (list $ "prober" "main"). */}}
 {{- define "peyvand.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ $root.Chart.Name }}
@@ -37,7 +37,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.archive.enabled }} archive{{ end }}{{ if .Values.api.enabled }} api{{ end }}{{ if .Values.console.enabled }} console{{ end }}{{ if .Values.buses }} collector{{ end }}
 {{- end }}
 
-{{/* Where pods reach the bus: at the port that was given, or else at those of its URLs, 4222 where a URL has none. */}}
+{{/* The ports at which pods reach the bus: nats.port, or else those of its URLs; a URL without one has 4222. */}}
 {{- define "peyvand.bus-ports" -}}
 {{- $ports := list }}
 {{- range splitList "," .Values.nats.url }}
@@ -55,7 +55,7 @@ prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.archive.enabl
 {{- end }}
 {{- end }}
 
-{{/* A setting as its variable; whole numbers come as floats, which would be written as 2.6e+08. */}}
+{{/* Settings as variables. Helm reads whole numbers as floats, which it would write as 2.6e+08. */}}
 {{- define "peyvand.settings" -}}
 {{- range $name, $value := . }}
 - name: PEYVAND_{{ upper $name }}
@@ -64,9 +64,9 @@ prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.archive.enabl
 {{- end }}
 
 {{/*
-A pod of Peyvand's image. `root` the chart, `component`, `of` (the vantage or bus), `secret` (of the user's seed; without one it has no part in the bus), `args`, `with`
-(the component's values); optional `env`, `mounts`, `volumes` (lists), `state` (of a StatefulSet's claim, `false` for none),
-`serves` (whether it has /health), `restart`.
+A pod of Peyvand's image: `root` (the chart), `component`, `of` (the vantage or bus), `secret` (with the seed of its user; without
+one, the pod does not use the bus), `args`, `with` (the component's values); optional `env`, `mounts`, `volumes` (lists), `state`
+(whether its StatefulSet has a claim), `serves` (whether it has /health), `restart`.
 */}}
 {{- define "peyvand.pod" -}}
 {{- $root := .root }}
@@ -81,7 +81,7 @@ metadata:
   {{- end }}
 spec:
   automountServiceAccountToken: false
-  enableServiceLinks: false # their variables would begin as our settings do
+  enableServiceLinks: false # their variables would begin like our settings
   terminationGracePeriodSeconds: 10
   {{- with .restart }}
   restartPolicy: {{ . }}
@@ -159,8 +159,8 @@ spec:
         httpGet: {path: /health, port: metrics}
         periodSeconds: 5
         timeoutSeconds: 5
-      # /health says NOT_SERVING while the bus is away, which no restart would mend; /metrics answers for as long as the process
-      # does anything.
+      # Not /health: it is NOT_SERVING while the bus is away, which no restart would mend. /metrics answers as long as the process
+      # works.
       livenessProbe:
         httpGet: {path: /metrics, port: metrics}
         initialDelaySeconds: 30
@@ -175,7 +175,7 @@ spec:
         - {name: credentials, mountPath: /etc/peyvand/credentials, readOnly: true}
         {{- end }}
         {{- if .state }}
-        - {name: state, mountPath: /var/lib/peyvand, subPath: peyvand} # beside what a file system puts into its root
+        - {name: state, mountPath: /var/lib/peyvand, subPath: peyvand} # a file system has files of its own in its root
         {{- end }}
         {{- if and .secret $nats.ca.secret }}
         - {name: authority, mountPath: /etc/peyvand/authority, readOnly: true}

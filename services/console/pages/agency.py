@@ -17,12 +17,11 @@ from services.console.queries import (
     NamedLink,
     by_lower_bound,
     collected,
-    figure_of,
     link_gains,
-    losses_of,
     naming,
     provider_losses,
 )
+from services.core.codec import indicator_from_message, losses_from_message
 from services.core.model import Indicator, IndicatorKind, Losses
 
 _GAINS = 5
@@ -90,7 +89,7 @@ async def gather(visit: Visit) -> AgencyView:
     answers: Sequence[Any] = answer.provider.links
     if visit.sees_links and visit.chosen("links", "", "all"):
         asks, answers = await asyncio.gather(_links(visit, consumer=agency), _links(visit, provider=agency))
-    services = map(figure_of, answer.services) if visit.sees_links else ()
+    services = map(indicator_from_message, answer.services) if visit.sees_links else ()
     return AgencyView(
         agency=agency,
         sector=visit.names.sector_of(agency),
@@ -122,11 +121,11 @@ def _side(visit: Visit, role: Any) -> AgencySide | None:
     if not role.HasField("explanation"):
         return None
     explanation = role.explanation
-    now = figure_of(explanation.indicator)
+    now = indicator_from_message(explanation.indicator)
     return AgencySide(
         figure=now,
         estimate=explanation.estimate,
-        losses=losses_of(explanation.losses),
+        losses=losses_from_message(explanation.losses),
         gains=link_gains(explanation),
         losing=provider_losses(explanation) if now.kind is IndicatorKind.CONSUMER else (),
         trend=trend_from(visit, role.history).up_to(now),
@@ -148,7 +147,7 @@ def row_of(status: Any) -> LinkRow:
     """Return the row of a message LinkStatus."""
     return LinkRow(
         **naming(status.link),
-        figure=figure_of(status.indicator) if status.HasField("indicator") else None,
+        figure=indicator_from_message(status.indicator) if status.HasField("indicator") else None,
         exchanges=status.exchanges.count if status.HasField("exchanges") else 0,
         certificate_expiry=status.certificate_expiry.seconds if status.HasField("certificate_expiry") else None,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from services.console.pages.page import Content, File, NoSuchPageError, Visit
-from services.console.queries import figure_of
 from services.console.texts import LANGUAGES, Texts, texts_of
+from services.core.codec import indicator_from_message
 from services.core.errors import ApiNotApplicableError
 from services.core.model import Indicator, IndicatorKind
 
@@ -27,7 +27,7 @@ async def gather(visit: Visit) -> Content:
     if kind is None:
         raise NoSuchPageError
     try:
-        figure = figure_of(
+        figure = indicator_from_message(
             await visit.api.indicator(kind, "" if kind is IndicatorKind.GOVERNMENT else entity, visit.window)
         )
     except ApiNotApplicableError as error:

@@ -9,8 +9,9 @@ from typing import Any
 
 from services.console.pages.page import NoSuchPageError, Visit
 from services.console.pages.trends import SPANS
-from services.console.queries import collected, figure_of, figures_of, government_figure
+from services.console.queries import collected, figures_of, government_figure
 from services.console.texts import FIGURE_COLUMNS, Row, figure_row, iso
+from services.core.codec import indicator_from_message
 from services.core.errors import ApiNotApplicableError
 from services.core.model import IndicatorKind
 
@@ -38,7 +39,7 @@ class Dataset:
 
 async def _government(visit: Visit) -> list[Row]:
     figures = [await government_figure(visit.api, days) for days in visit.names.windows_days]
-    rows = [figure_row(figure_of(one)) for one in figures if one is not None]
+    rows = [figure_row(indicator_from_message(one)) for one in figures if one is not None]
     if not rows:
         raise ApiNotApplicableError("no inquiry is in force in any window")
     return rows
@@ -68,7 +69,7 @@ async def _agencies(visit: Visit) -> list[Row]:
 
 async def _services(visit: Visit) -> AsyncIterator[list[Row]]:
     async for batch in _batches(visit.api.indicators(IndicatorKind.SERVICE, window_days=visit.window)):
-        yield [_service_row(visit, figure_row(figure_of(one))) for one in batch]
+        yield [_service_row(visit, figure_row(indicator_from_message(one))) for one in batch]
 
 
 def _service_row(visit: Visit, row: Row) -> Row:
@@ -88,7 +89,7 @@ async def _links(visit: Visit) -> AsyncIterator[list[Row]]:
 
 def _link_row(status: Any) -> Row:
     link = status.link
-    row = figure_row(figure_of(status.indicator)) if status.HasField("indicator") else {"id": link.id}
+    row = figure_row(indicator_from_message(status.indicator)) if status.HasField("indicator") else {"id": link.id}
     return {
         **row,
         "service": link.service,

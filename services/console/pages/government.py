@@ -9,16 +9,8 @@ from typing import Any
 from services.console.pages.news import AnnouncementView, announcements_of
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import (
-    LinkGain,
-    LossAt,
-    by_lower_bound,
-    collected,
-    figure_of,
-    link_gains,
-    losses_of,
-    provider_losses,
-)
+from services.console.queries import LinkGain, LossAt, by_lower_bound, collected, link_gains, provider_losses
+from services.core.codec import indicator_from_message, losses_from_message
 from services.core.model import Indicator, IndicatorKind, Losses
 
 _ROWS = 5
@@ -66,18 +58,18 @@ async def gather(visit: Visit) -> GovernmentView:
         trend_of(visit, IndicatorKind.GOVERNMENT, ""),
         announcements_of(visit),
     )
-    ordered, now = by_lower_bound(agencies), figure_of(explanation.indicator)
+    ordered, now = by_lower_bound(agencies), indicator_from_message(explanation.indicator)
     return GovernmentView(
         figure=now,
         estimate=explanation.estimate,
-        losses=losses_of(explanation.losses),
+        losses=losses_from_message(explanation.losses),
         bars=three_bars_of(structure.three_bars),
         trend=trend.up_to(now),
         spans=SPANS,
         gains=link_gains(explanation),
         losing=provider_losses(explanation),
-        worst=tuple(map(figure_of, ordered[:_ROWS])),
-        best=tuple(map(figure_of, reversed(ordered[_ROWS:][-_ROWS:]))),
+        worst=tuple(map(indicator_from_message, ordered[:_ROWS])),
+        best=tuple(map(indicator_from_message, reversed(ordered[_ROWS:][-_ROWS:]))),
         side=side,
         announcements=tuple(one for one in announcements if one.in_force(visit.edition.as_of)),
     )

@@ -10,7 +10,8 @@ from services.console.charts import VerdictRun, runs_of
 from services.console.pages.findings import FindingView, findings_of
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import NamedLink, figure_of, link_gains, naming
+from services.console.queries import NamedLink, link_gains, naming
+from services.core.codec import indicator_from_message
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiUnavailableError
 from services.core.model import PHASES, Indicator, IndicatorKind, Outcome, Reason
 
@@ -122,7 +123,7 @@ async def gather(visit: Visit) -> LinkView:
     gain, index_if_fixed = await _gain(visit, known.service, link)
     slots = list(answer.slots)
     findings = None if explanation is None else explanation.findings
-    figure = figure_of(status.indicator) if status.HasField("indicator") else None
+    figure = indicator_from_message(status.indicator) if status.HasField("indicator") else None
     return LinkView(
         **naming(known),
         target=known.target,

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from services.console.pages.page import Page, Visit
-from services.console.queries import figure_of, government_figure, monitoring_of
+from services.console.queries import government_figure
+from services.core.codec import indicator_from_message, monitoring_from_message
 from services.core.errors import ApiNotApplicableError, ApiUnavailableError
 from services.core.model import Indicator, Monitoring
 
@@ -38,7 +39,7 @@ async def gather(visit: Visit) -> MonitorView:
         _health(visit),
     )
     return MonitorView(
-        figures=tuple(figure_of(one) for one in figures if one is not None),
+        figures=tuple(indicator_from_message(one) for one in figures if one is not None),
         vantages=names.vantages,
         slot_seconds=names.slot_seconds,
         epoch=names.epoch,
@@ -52,7 +53,7 @@ async def gather(visit: Visit) -> MonitorView:
 
 async def _health(visit: Visit) -> Monitoring | None:
     try:
-        return monitoring_of((await visit.api.monitoring()).monitoring)
+        return monitoring_from_message((await visit.api.monitoring()).monitoring)
     except ApiNotApplicableError:
         return None
     except ApiUnavailableError as error:

@@ -9,7 +9,8 @@ from services.console.charts import MatrixCell
 from services.console.pages.agency import LinkRow, lower_bound, row_of
 from services.console.pages.matrix import cell_of
 from services.console.pages.page import NoSuchPageError, Page, Visit
-from services.console.queries import collected, losses_of
+from services.console.queries import collected
+from services.core.codec import losses_from_message
 from services.core.model import Losses
 
 
@@ -34,7 +35,7 @@ async def gather(visit: Visit) -> PairView:
     )
     if not answer.pairs:
         raise NoSuchPageError
-    return PairView(cell_of(answer.pairs[0]), losses_of(answer.pairs[0].losses), answer.as_of.seconds, links)
+    return PairView(cell_of(answer.pairs[0]), losses_from_message(answer.pairs[0].losses), answer.as_of.seconds, links)
 
 
 async def _links(visit: Visit, consumer: str, provider: str) -> tuple[LinkRow, ...]:

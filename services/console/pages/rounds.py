@@ -13,7 +13,8 @@ from typing import Any
 
 from services.console.pages.government import ThreeBars, three_bars_of
 from services.console.pages.page import Page, Visit
-from services.console.queries import RoundFile, figure_of
+from services.console.queries import RoundFile
+from services.core.codec import indicator_from_message
 from services.core.model import Indicator
 
 
@@ -145,7 +146,7 @@ def _frozen(visit: Visit, rounds: tuple[Any, ...]) -> tuple[Frozen, ...]:
             Frozen(
                 id=one.id,
                 title=visit.either(one.title_en, one.title_fa),
-                figure=figure_of(one.government),
+                figure=indicator_from_message(one.government),
                 provisional=one.provisional,
                 corrects=one.corrects,
                 why=one.why,

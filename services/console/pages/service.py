@@ -8,7 +8,8 @@ from typing import Any
 
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import collected, figure_of, largest_loss, losses_of
+from services.console.queries import collected, largest_loss
+from services.core.codec import indicator_from_message, losses_from_message
 from services.core.model import Indicator, IndicatorKind, Outcome, Reason
 
 
@@ -54,7 +55,7 @@ async def gather(visit: Visit) -> ServiceView:
         collected(visit.api.links(service=service.id, window_days=visit.window, states=True)),
         trend_of(visit, IndicatorKind.SERVICE, service.id),
     )
-    now = figure_of(figure)
+    now = indicator_from_message(figure)
     return ServiceView(
         service=service.id,
         agency=service.agency,
@@ -75,8 +76,8 @@ def inquiry_of(status: Any) -> Inquiry:
         provider=status.link.provider,
         data_item=status.link.data_item,
         absent=status.link.absent,
-        figure=figure_of(status.indicator) if published else None,
-        lost_at=largest_loss(losses_of(status.indicator.losses)) if published else "",
+        figure=indicator_from_message(status.indicator) if published else None,
+        lost_at=largest_loss(losses_from_message(status.indicator.losses)) if published else "",
         verdict=Outcome(state.verdict).label if in_force else "",
         reason=Reason(state.reason).label if in_force else "",
         since=state.since.seconds if state.HasField("since") else None,

@@ -12,8 +12,7 @@ from services.console.queries.costs import (
     provider_losses,
 )
 from services.console.queries.edition import Edition, EditionFeed
-from services.console.queries.figures import collected, figure_of, figures_of, government_figure, losses_of
-from services.console.queries.monitoring import monitoring_of
+from services.console.queries.figures import collected, figures_of, government_figure
 from services.console.queries.names import (
     NamedLink,
     Names,
@@ -36,14 +35,11 @@ __all__ = [
     "RoundFiles",
     "by_lower_bound",
     "collected",
-    "figure_of",
     "figures_of",
     "government_figure",
     "largest_loss",
     "link_gains",
-    "losses_of",
     "matches",
-    "monitoring_of",
     "named_links",
     "naming",
     "provider_losses",

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.queries.figures import losses_of
 from services.console.queries.names import NamedLink, naming
+from services.core.codec import losses_from_message
 from services.core.model import LOSS_STAGES, Losses
 
 
@@ -37,7 +37,7 @@ def link_gains(explanation: Any) -> tuple[LinkGain, ...]:
             **naming(cost.link),
             gain=cost.index_if_fixed - explanation.estimate,
             index_if_fixed=cost.index_if_fixed,
-            lost_at=largest_loss(losses_of(cost.losses)),
+            lost_at=largest_loss(losses_from_message(cost.losses)),
         )
         for cost in explanation.links
         if cost.known_share > 0
@@ -47,7 +47,7 @@ def link_gains(explanation: Any) -> tuple[LinkGain, ...]:
 def provider_losses(explanation: Any) -> tuple[LossAt, ...]:
     """Return the providers of an explanation, the largest loss first."""
     return tuple(
-        LossAt(one.provider, one.loss, one.links, largest_loss(losses_of(one.losses)))
+        LossAt(one.provider, one.loss, one.links, largest_loss(losses_from_message(one.losses)))
         for one in explanation.providers
         if one.loss > 0
     )

@@ -16,8 +16,10 @@ from services.core.codec.finding import decode_finding, finding_from_message, fi
 from services.core.codec.indicator import (
     decode_indicator,
     encode_indicators,
+    indicator_from_message,
     indicator_to_json,
     indicator_to_message,
+    losses_from_message,
     losses_to_message,
     rank_band_fields,
     sensitivity_to_json,
@@ -32,7 +34,7 @@ from services.core.codec.measurement import (
     measurement_to_json,
 )
 from services.core.codec.measurement_json import measurement_from_json
-from services.core.codec.monitoring import monitoring_to_message
+from services.core.codec.monitoring import monitoring_from_message, monitoring_to_message
 from services.core.codec.reconciliation import (
     ExchangeVolume,
     reconciliation_to_message,
@@ -67,11 +69,14 @@ __all__ = [
     "finding_to_message",
     "from_micros",
     "from_timestamp",
+    "indicator_from_message",
     "indicator_to_json",
     "indicator_to_message",
+    "losses_from_message",
     "losses_to_message",
     "measurement_from_json",
     "measurement_to_json",
+    "monitoring_from_message",
     "monitoring_to_message",
     "rank_band_fields",
     "reconciliation_to_message",

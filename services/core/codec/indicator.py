@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from google.protobuf.message import Message
-
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.codec.units import copied_fields, message_to_json, parse_message, to_timestamp, whole_seconds
 from services.core.model import (
@@ -64,27 +62,49 @@ def decode_indicator(data: bytes) -> Indicator:
 
     Raises ValueError when it is not an indicator, or this version does not know its kind.
     """
-    message = parse_message(indicator_pb2.Indicator, data)
-    strict, interval, band = message.strict, message.interval, message.rank_band
-    values = _indicator_fields(message) | {name: _set(message, name) for name in ("point", "level")}
+    return indicator_from_message(parse_message(indicator_pb2.Indicator, data))
+
+
+def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
+    """Return the indicator. Raises ValueError for an impossible time, or a kind of a newer version."""
+    strict, band = message.strict, message.rank_band
     return Indicator(
         kind=IndicatorKind(message.kind),
+        id=message.id,
+        window_days=message.window_days,
         as_of=whole_seconds(message.as_of),
-        losses=Losses(**_losses_fields(message.losses)),
-        strict=StrictShare(_set(strict, "point"), strict.lower, strict.upper) if _set(message, "strict") else None,
-        interval=Interval(interval.low, interval.high, interval.level, _set(interval, "outages"))
-        if _set(message, "interval")
+        point=message.point if message.HasField("point") else None,
+        lower=message.lower,
+        upper=message.upper,
+        known_share=message.known_share,
+        losses=losses_from_message(message.losses),
+        strict=StrictShare(strict.point if strict.HasField("point") else None, strict.lower, strict.upper)
+        if message.HasField("strict")
         else None,
-        rank_band=RankBand(band.low, band.high, RankBasis(band.basis), band.agencies)
-        if _set(message, "rank_band")
+        links_required=message.links_required,
+        links_known=message.links_known,
+        links_absent=message.links_absent,
+        register_version=message.register_version,
+        probe_version=message.probe_version,
+        method_version=message.method_version,
+        evidence_sequence=message.evidence_sequence,
+        interval=_interval(message.interval) if message.HasField("interval") else None,
+        level=message.level if message.HasField("level") else None,
+        # Older messages do not state the basis.
+        rank_band=RankBand(band.low, band.high, RankBasis(band.basis or RankBasis.SENSITIVITY), band.agencies)
+        if message.HasField("rank_band")
         else None,
-        **values,
     )
 
 
-def _set(message: Message, name: str) -> Any:
-    """Return a field, or None when it is unset."""
-    return getattr(message, name) if message.HasField(name) else None
+def _interval(message: indicator_pb2.Interval) -> Interval:
+    outages = message.outages if message.HasField("outages") else None
+    return Interval(message.low, message.high, message.level, outages)
+
+
+def losses_from_message(message: indicator_pb2.Losses) -> Losses:
+    """Return losses by stage."""
+    return Losses(**_losses_fields(message))
 
 
 def losses_to_message(losses: Losses) -> indicator_pb2.Losses:

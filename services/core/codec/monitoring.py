@@ -1,10 +1,10 @@
-"""Encodes the health of Peyvand itself."""
+"""Converts the health of Peyvand itself to a message and back."""
 
 from __future__ import annotations
 
 from peyvand.v1 import monitoring_pb2, outcome_pb2
 from services.core.codec.units import copied_fields, to_timestamp
-from services.core.model import Monitoring, StreamHealth, VantageHealth
+from services.core.model import Monitoring, Reason, StreamHealth, VantageHealth
 
 _monitoring_fields = copied_fields(Monitoring, "slots_from", "slots_to", "vantages", "streams", "since")
 _stream_fields = copied_fields(StreamHealth)
@@ -31,4 +31,26 @@ def _vantage(vantage: VantageHealth) -> monitoring_pb2.VantageHealth:
         ],
         newest_slot=None if vantage.newest_slot is None else to_timestamp(vantage.newest_slot),
         **_vantage_fields(vantage),
+    )
+
+
+def monitoring_from_message(message: monitoring_pb2.Monitoring) -> Monitoring:
+    """Return the health of a message."""
+    return Monitoring(
+        slots_from=message.slots_from.seconds,
+        slots_to=message.slots_to.seconds,
+        vantages=tuple(
+            VantageHealth(
+                unknown=tuple((Reason(count.reason), count.measurements) for count in one.unknown),
+                newest_slot=one.newest_slot.seconds if one.HasField("newest_slot") else None,
+                **_vantage_fields(one),
+            )
+            for one in message.vantages
+        ),
+        streams=tuple(
+            StreamHealth(**_stream_fields(one) | {"behind": one.behind if one.HasField("behind") else None})
+            for one in message.streams
+        ),
+        since=message.since.seconds,
+        **_monitoring_fields(message),
     )

@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from services.api.answers.sealed_days import SealedDays
 from services.console.pages import link
-from services.console.queries import figure_of
 from services.console.texts import LANGUAGES
 from services.core.blocks.target_blocks import encode_slot_blocks
+from services.core.codec import indicator_from_message
 from services.core.errors import StateError
 from services.core.model import Indicator, IndicatorKind, Outcome, Reason
 from tests.support.cases.api.blocks import AS_OF, slot_block_of
@@ -75,7 +75,7 @@ async def test_a_link_page_has_the_days_that_the_archive_sealed(
     """The chart covers the sealed days up to now, and its table has the same numbers. A reader may choose the span."""
     found = api.state.model.find(IndicatorKind.LINK, "deed-tax", 28)
     assert found is not None
-    now = figure_of(found.message)
+    now = indicator_from_message(found.message)
     days = [replace(now, as_of=AS_OF - 86400 * age, point=0.9 - age / 100, lower=0.5) for age in (20, 6, 5, 4)]
 
     def indexes(

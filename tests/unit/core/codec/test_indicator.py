@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.core.codec.indicator import decode_indicator, encode_indicators, indicator_to_message
+from services.core.codec.indicator import (
+    decode_indicator,
+    encode_indicators,
+    indicator_from_message,
+    indicator_to_message,
+)
 from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, RankBand, RankBasis, StrictShare
 
 LINK = Indicator(
@@ -27,3 +32,10 @@ def test_indicators_encoded_together_are_those_encoded_alone() -> None:
     payloads = encode_indicators(rows)
     assert payloads == [indicator_to_message(row).SerializeToString() for row in rows]
     assert [decode_indicator(payload) for payload in payloads] == rows
+
+
+def test_a_band_of_an_older_message_is_one_of_sensitivity() -> None:
+    """Bands came from the sensitivity analysis before messages said where they come from."""
+    message = indicator_to_message(AGENCY)
+    message.rank_band.ClearField("basis")
+    assert indicator_from_message(message).rank_band == RankBand(1, 3, RankBasis.SENSITIVITY, 5)

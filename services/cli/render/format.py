@@ -24,7 +24,7 @@ from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.errors import SettingsError
-from services.core.model import LOSS_STAGES, MOMENTS
+from services.core.model import MOMENTS
 from services.core.plural import plural
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -53,11 +53,6 @@ def point(indicator: indicator_pb2.Indicator) -> str:
 def bounds(indicator: indicator_pb2.Indicator) -> str:
     """Return the bounds L and U of an indicator."""
     return share_range(indicator.lower, indicator.upper)
-
-
-def largest_loss(losses: indicator_pb2.Losses) -> str:
-    """Return the stage at which most is lost."""
-    return max(LOSS_STAGES, key=lambda stage: float(getattr(losses, stage)))
 
 
 def stage_name(stage: str) -> str:

@@ -17,7 +17,6 @@ from services.cli.render.format import (
     Wrapped,
     bounds,
     gain,
-    largest_loss,
     new_table,
     number,
     percent,
@@ -29,7 +28,7 @@ from services.cli.render.format import (
     window,
     word,
 )
-from services.core.model import FEWEST_OUTAGES, LOSS_STAGES, IndicatorKind
+from services.core.model import FEWEST_OUTAGES, LOSS_STAGES, IndicatorKind, largest_loss
 from services.core.plural import plural
 
 _LEVELS = (

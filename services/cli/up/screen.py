@@ -17,7 +17,6 @@ from services.cli.render.format import (
     Wrapped,
     bounds,
     gain,
-    largest_loss,
     number,
     percent,
     point,
@@ -25,7 +24,7 @@ from services.cli.render.format import (
     stage_name,
     word,
 )
-from services.core.model import LOSS_STAGES
+from services.core.model import LOSS_STAGES, largest_loss
 from services.core.plural import plural
 
 _TREND_CELLS = 40

@@ -8,9 +8,9 @@ from typing import Any
 
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import collected, largest_loss
-from services.core.codec import indicator_from_message, losses_from_message
-from services.core.model import Indicator, IndicatorKind, Outcome, Reason
+from services.console.queries import collected
+from services.core.codec import indicator_from_message
+from services.core.model import Indicator, IndicatorKind, Outcome, Reason, largest_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def inquiry_of(status: Any) -> Inquiry:
         data_item=status.link.data_item,
         absent=status.link.absent,
         figure=indicator_from_message(status.indicator) if published else None,
-        lost_at=largest_loss(losses_from_message(status.indicator.losses)) if published else "",
+        lost_at=largest_loss(status.indicator.losses) if published else "",
         verdict=Outcome(state.verdict).label if in_force else "",
         reason=Reason(state.reason).label if in_force else "",
         since=state.since.seconds if state.HasField("since") else None,

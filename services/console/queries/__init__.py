@@ -7,7 +7,6 @@ from services.console.queries.costs import (
     LinkGain,
     LossAt,
     by_lower_bound,
-    largest_loss,
     link_gains,
     provider_losses,
 )
@@ -37,7 +36,6 @@ __all__ = [
     "collected",
     "figures_of",
     "government_figure",
-    "largest_loss",
     "link_gains",
     "matches",
     "named_links",

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.console.queries.names import NamedLink, naming
-from services.core.codec import losses_from_message
-from services.core.model import LOSS_STAGES, Losses
+from services.core.model import largest_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ def link_gains(explanation: Any) -> tuple[LinkGain, ...]:
             **naming(cost.link),
             gain=cost.index_if_fixed - explanation.estimate,
             index_if_fixed=cost.index_if_fixed,
-            lost_at=largest_loss(losses_from_message(cost.losses)),
+            lost_at=largest_loss(cost.losses),
         )
         for cost in explanation.links
         if cost.known_share > 0
@@ -47,15 +46,10 @@ def link_gains(explanation: Any) -> tuple[LinkGain, ...]:
 def provider_losses(explanation: Any) -> tuple[LossAt, ...]:
     """Return the providers of an explanation, the largest loss first."""
     return tuple(
-        LossAt(one.provider, one.loss, one.links, largest_loss(losses_from_message(one.losses)))
+        LossAt(one.provider, one.loss, one.links, largest_loss(one.losses))
         for one in explanation.providers
         if one.loss > 0
     )
-
-
-def largest_loss(losses: Losses) -> str:
-    """Return the stage at which most is lost, the earliest of equal ones."""
-    return max(LOSS_STAGES, key=lambda stage: float(getattr(losses, stage)))
 
 
 def by_lower_bound(figures: Iterable[Any]) -> list[Any]:

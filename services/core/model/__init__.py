@@ -52,7 +52,7 @@ from services.core.model.notices import (
     Objection,
     ObjectionState,
 )
-from services.core.model.outcome import LOSS_STAGES, OTHER_REASON, STAGES, Outcome, Reason, Stage
+from services.core.model.outcome import LOSS_STAGES, OTHER_REASON, STAGES, Outcome, Reason, Stage, largest_loss
 from services.core.model.probe import (
     BUS_KINDS,
     PROBE_KINDS,
@@ -221,6 +221,7 @@ __all__ = [
     "fill_probe",
     "finding_id",
     "join_flow",
+    "largest_loss",
     "link_findings",
     "member_of",
     "partial_texts",

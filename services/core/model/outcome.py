@@ -32,6 +32,11 @@ LOSS_STAGES = STAGES[:-1]
 """Labels of the stages at which an inquiry is lost: fields of Losses."""
 
 
+def largest_loss(losses: object) -> str:
+    """Return the stage at which most is lost, by a value or a message Losses; the earliest of equal ones."""
+    return max(LOSS_STAGES, key=lambda stage: float(getattr(losses, stage)))
+
+
 class Outcome(LabelledEnum):
     """The judgement of one observation: UNKNOWN, or the stage reached (stage = outcome - 2)."""
 

@@ -1,4 +1,4 @@
-"""Defines the frame of every page: the menu, the switches of language and window, the edition, and addresses."""
+"""Defines the frame of every page: its reader, language, window and edition, and the addresses of other pages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from urllib.parse import quote, urlencode
 from services.console.queries import Edition, Names
 from services.console.texts import LANGUAGES, Language
 from services.console.web.assets import Assets
-
-MENU = ("government", "agencies", "matrix", "structure", "rounds", "findings", "data", "method", "monitor", "news")
-"""The pages of the menu, in order."""
 
 PARAMETERS = frozenset(
     [

@@ -18,7 +18,7 @@ from jinja2.runtime import Context, Macro
 from services.console import charts
 from services.console.queries import Names
 from services.console.texts import Texts, escaped, texts_of, write_markdown
-from services.console.web.frame import MENU, Frame
+from services.console.web.frame import Frame
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _SHORT_SLOT = 60
@@ -89,7 +89,7 @@ def compile_templates() -> None:
 def render(frame: Frame, template: str, **values: Any) -> str:
     """Return a template rendered for the frame's reader."""
     environment = _environment(_texts(frame.language.code, frame.names))
-    return environment.get_template(f"{template}.html").render(frame=frame, menu=MENU, **values)
+    return environment.get_template(f"{template}.html").render(frame=frame, **values)
 
 
 def _texts(language: str, names: Names | None) -> Texts:

@@ -14,41 +14,22 @@ from services.core.model import Indicator, Monitoring
 
 @dataclass(frozen=True, slots=True)
 class MonitorView:
-    """The government's figures, what the register requires to be measured, and the scorer's report.
+    """The government's figures of each window in which inquiries are in force, and the scorer's report.
 
-    ``figures`` are those of each window in which inquiries are in force. ``health`` is None until the scorer reports anything,
-    ``published`` where the api does not know when the register was published.
+    ``health`` is None until the scorer reports anything.
     """
 
     figures: tuple[Indicator, ...]
-    vantages: tuple[str, ...]
-    slot_seconds: int
-    epoch: int
-    published: int | None
-    agencies: int
-    links: int
-    links_absent: int
     health: Monitoring | None
 
 
 async def gather(visit: Visit) -> MonitorView:
     """Fetch the figures of every window and the report."""
-    names = visit.names
     figures, health = await asyncio.gather(
-        asyncio.gather(*(government_figure(visit.api, days) for days in names.windows_days)),
+        asyncio.gather(*(government_figure(visit.api, days) for days in visit.names.windows_days)),
         _health(visit),
     )
-    return MonitorView(
-        figures=tuple(indicator_from_message(one) for one in figures if one is not None),
-        vantages=names.vantages,
-        slot_seconds=names.slot_seconds,
-        epoch=names.epoch,
-        published=names.published or None,
-        agencies=len(names.agencies),
-        links=names.links,
-        links_absent=names.links_absent,
-        health=health,
-    )
+    return MonitorView(tuple(indicator_from_message(one) for one in figures if one is not None), health)
 
 
 async def _health(visit: Visit) -> Monitoring | None:

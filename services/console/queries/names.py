@@ -76,9 +76,8 @@ class Names:
 
     government_en: str
     government_fa: str
-    register_version: str
-    probe_version: str
-    published: int
+    published: int | None
+    """When it was published, None where the api does not know."""
     zone: tzinfo
     zone_name: str
     epoch: int
@@ -138,9 +137,7 @@ async def fetch_names(api: Client) -> Names:
     return Names(
         government_en=register.name_en,
         government_fa=register.name_fa,
-        register_version=register.register_version,
-        probe_version=register.probe_version,
-        published=register.published.seconds,
+        published=register.published.seconds if register.HasField("published") else None,
         zone=ZoneInfo(register.timezone),
         zone_name=register.timezone,
         epoch=register.epoch.seconds,

@@ -10,7 +10,7 @@ from typing import Any
 from services.console.pages.findings import FindingView, findings_of
 from services.console.pages.news import MaintenanceView, maintenance_views
 from services.console.pages.page import NoSuchPageError, Page, Visit
-from services.console.pages.trends import SPANS, Trend, span_of, trend_from
+from services.console.pages.trends import Trend, span_of, trend_from
 from services.console.queries import (
     LinkGain,
     LossAt,
@@ -64,7 +64,6 @@ class AgencyView:
     answers: tuple[LinkRow, ...]
     more_asks: int
     more_answers: int
-    spans: tuple[str, ...]
     maintenance: tuple[MaintenanceView, ...]
     certificates: tuple[tuple[int, tuple[LinkRow, ...]], ...]
     """The times at which its own certificates expire soon, each with the links that the certificates serve."""
@@ -100,7 +99,6 @@ async def gather(visit: Visit) -> AgencyView:
         answers=tuple(map(row_of, answers)),
         more_asks=answer.consumer.link_count - len(asks) if visit.sees_links else 0,
         more_answers=answer.provider.link_count - len(answers) if visit.sees_links else 0,
-        spans=SPANS,
         findings=await findings_of(visit, answer.findings),
         maintenance=await maintenance_views(visit, answer.maintenance),
         certificates=_certificates(map(row_of, answer.provider.expiring)) if visit.sees_links else (),

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.console.pages.news import AnnouncementView, announcements_of
 from services.console.pages.page import Page, Visit
-from services.console.pages.trends import SPANS, Trend, trend_of
+from services.console.pages.trends import Trend, trend_of
 from services.console.queries import LinkGain, LossAt, by_lower_bound, collected, link_gains, provider_losses
 from services.core.codec import indicator_from_message, losses_from_message
 from services.core.model import Indicator, IndicatorKind, Losses
@@ -37,7 +37,6 @@ class GovernmentView:
     losses: Losses
     bars: ThreeBars
     trend: Trend
-    spans: tuple[str, ...]
     gains: tuple[LinkGain, ...]
     losing: tuple[LossAt, ...]
     worst: tuple[Indicator, ...]
@@ -65,7 +64,6 @@ async def gather(visit: Visit) -> GovernmentView:
         losses=losses_from_message(explanation.losses),
         bars=three_bars_of(structure.three_bars),
         trend=trend.up_to(now),
-        spans=SPANS,
         gains=link_gains(explanation),
         losing=provider_losses(explanation),
         worst=tuple(map(indicator_from_message, ordered[:_ROWS])),

@@ -9,7 +9,7 @@ from typing import Any
 from services.console.charts import VerdictRun, runs_of
 from services.console.pages.findings import FindingView, findings_of
 from services.console.pages.page import Page, Visit
-from services.console.pages.trends import SPANS, Trend, trend_of
+from services.console.pages.trends import Trend, trend_of
 from services.console.queries import NamedLink, link_gains, naming
 from services.core.codec import indicator_from_message
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiUnavailableError
@@ -107,7 +107,6 @@ class LinkView(NamedLink):
     index_if_fixed: float | None
     trend: Trend | None
     """None where no archive keeps the days of links, or where they cannot be read now."""
-    spans: tuple[str, ...]
 
 
 async def gather(visit: Visit) -> LinkView:
@@ -145,7 +144,6 @@ async def gather(visit: Visit) -> LinkView:
         gain=gain,
         index_if_fixed=index_if_fixed,
         trend=trend.up_to(figure) if trend and figure else trend,
-        spans=SPANS,
     )
 
 

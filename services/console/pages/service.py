@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.console.pages.page import NoSuchPageError, Page, Visit
-from services.console.pages.trends import SPANS, Trend, trend_of
+from services.console.pages.trends import Trend, trend_of
 from services.console.queries import collected
 from services.core.codec import indicator_from_message
 from services.core.model import Indicator, IndicatorKind, Outcome, Reason, largest_loss
@@ -42,7 +42,6 @@ class ServiceView:
     figure: Indicator
     inquiries: tuple[Inquiry, ...]
     trend: Trend
-    spans: tuple[str, ...]
 
 
 async def gather(visit: Visit) -> ServiceView:
@@ -63,7 +62,6 @@ async def gather(visit: Visit) -> ServiceView:
         figure=now,
         inquiries=tuple(inquiry_of(one) for one in links),
         trend=trend.up_to(now),
-        spans=SPANS,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from services.console.charts import TrendPoint
 from services.console.pages.page import Visit
@@ -26,6 +26,7 @@ class Trend:
     days: int
     end: int
     points: tuple[TrendPoint, ...]
+    spans: ClassVar = SPANS
 
     @property
     def start(self) -> int:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from services.console.pages.news import AnnouncementView, announcements_of, maintenance_of
 from services.console.pages.page import Content, File, Visit
-from services.console.texts import LANGUAGES, texts_of, write_markdown
+from services.console.texts import LANGUAGES, iso, texts_of, write_markdown
 
 _ATOM = "http://www.w3.org/2005/Atom"
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -28,7 +28,7 @@ async def atom(visit: Visit) -> Content:
     page = _address(visit)
     _add(feed, "id", page)
     _add(feed, "title", _title(visit))
-    _add(feed, "updated", _rfc3339(max((one.changed for one in announcements), default=_published(visit))))
+    _add(feed, "updated", iso(max((one.changed for one in announcements), default=_published(visit))))
     ET.SubElement(_add(feed, "author"), f"{{{_ATOM}}}name").text = visit.names.government(visit.language)
     _add(feed, "link", rel="alternate", type="text/html", href=page)
     _add(feed, "link", rel="self", type="application/atom+xml", href=f"{visit.base}/feeds/{visit.language}.atom")
@@ -36,8 +36,8 @@ async def atom(visit: Visit) -> Content:
         entry = _add(feed, "entry")
         _add(entry, "id", f"{page}#{one.id}")
         _add(entry, "title", one.title)
-        _add(entry, "published", _rfc3339(one.start))
-        _add(entry, "updated", _rfc3339(one.changed))
+        _add(entry, "published", iso(one.start))
+        _add(entry, "updated", iso(one.changed))
         _add(entry, "category", term=one.kind)
         _add(entry, "link", rel="alternate", type="text/html", href=f"{page}#{one.id}")
         _add(entry, "content", _html(one), type="html")
@@ -59,8 +59,8 @@ async def json_feed(visit: Visit) -> Content:
                 "url": f"{page}#{one.id}",
                 "title": one.title,
                 "content_html": _html(one),
-                "date_published": _rfc3339(one.start),
-                "date_modified": _rfc3339(one.changed),
+                "date_published": iso(one.start),
+                "date_modified": iso(one.changed),
                 "tags": [one.kind],
             }
             for one in await announcements_of(visit)
@@ -127,10 +127,6 @@ def _add(parent: ET.Element, name: str, text: str | None = None, /, **attributes
 def _speakable(text: str) -> str:
     """Return a text without the characters that XML cannot hold."""
     return "".join(character for character in text if character in "\t\n" or character >= " ")
-
-
-def _rfc3339(moment: int) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _basic(moment: int) -> str:

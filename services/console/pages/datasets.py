@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from services.console.pages.page import NoSuchPageError, Visit
@@ -47,10 +48,6 @@ async def _government(visit: Visit) -> list[Row]:
 
 async def _kind(visit: Visit, kind: IndicatorKind) -> list[Row]:
     return [figure_row(one) for one in await figures_of(visit.api.indicators(kind, window_days=visit.window))]
-
-
-async def _sectors(visit: Visit) -> list[Row]:
-    return await _kind(visit, IndicatorKind.SECTOR)
 
 
 async def _agencies(visit: Visit) -> list[Row]:
@@ -227,7 +224,7 @@ DATASETS = (
         "sectors",
         "The index of each sector, by the agencies that ask.",
         FIGURE_COLUMNS,
-        _sectors,
+        partial(_kind, kind=IndicatorKind.SECTOR),
         query=("window",),
     ),
     Dataset(

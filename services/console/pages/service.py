@@ -8,19 +8,15 @@ from typing import Any
 
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import Trend, trend_of
-from services.console.queries import collected
+from services.console.queries import NamedLink, collected, naming
 from services.core.codec import indicator_from_message
 from services.core.model import Indicator, IndicatorKind, Outcome, Reason, largest_loss
 
 
 @dataclass(frozen=True, slots=True)
-class Inquiry:
+class Inquiry(NamedLink):
     """One inquiry of the journey: who answers, how often, and where it is lost."""
 
-    link: str
-    provider: str
-    data_item: str
-    absent: bool
     figure: Indicator | None
     lost_at: str
     verdict: str
@@ -70,10 +66,7 @@ def inquiry_of(status: Any) -> Inquiry:
     published, state = status.HasField("indicator"), status.state
     in_force = status.HasField("state")
     return Inquiry(
-        link=status.link.id,
-        provider=status.link.provider,
-        data_item=status.link.data_item,
-        absent=status.link.absent,
+        **naming(status.link),
         figure=indicator_from_message(status.indicator) if published else None,
         lost_at=largest_loss(status.indicator.losses) if published else "",
         verdict=Outcome(state.verdict).label if in_force else "",

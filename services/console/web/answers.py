@@ -25,6 +25,7 @@ from services.console.web.languages import language_of
 from services.console.web.metrics import ConsoleMetrics
 from services.console.web.readers import OPEN, SIGNED, Reader, reader_of
 from services.console.web.rendering import render
+from services.console.web.sign_in import Provider
 from services.console.web.streaming import streamed
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiNotFoundError, ApiUnavailableError
 from services.core.pages import accepts_gzip
@@ -44,25 +45,44 @@ _LONGEST_QUERY = 500
 
 
 @dataclass(frozen=True, slots=True)
-class SiteSettings:
-    """The settings that all pages share."""
+class Settled:
+    """The operator's decisions: who may see what, and where the console is found.
 
-    audience: str
-    base: str
-    dashboards: str
-    encrypted: bool
-    assets: Assets
-    round_files: RoundFiles
-    open_data: Path | None
+    ``base`` is its public address without a slash at the end; ``dashboards`` is Grafana's, or empty. ``rounds`` is the
+    folder of frozen rounds, ``open_data`` that of the export of open data. Audience `signed` needs a provider of
+    identities and the key of its cookies.
+    """
+
+    audience: str = "open"
+    base: str = ""
+    dashboards: str = ""
+    rounds: Path | None = None
+    provider: Provider | None = None
+    session_key: str = ""
+    open_data: Path | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether readers reach it by TLS, here or at a proxy in front of it."""
+        return self.base.startswith("https://")
 
 
 class Pages:
     """Answers requests for pages. ``clock`` is in seconds, monotonic."""
 
     def __init__(
-        self, site: SiteSettings, api: Client, feed: EditionFeed, metrics: ConsoleMetrics, clock: Callable[[], float]
+        self,
+        settled: Settled,
+        assets: Assets,
+        round_files: RoundFiles,
+        api: Client,
+        feed: EditionFeed,
+        metrics: ConsoleMetrics,
+        clock: Callable[[], float],
     ) -> None:
-        self._site = site
+        self._settled = settled
+        self._assets = assets
+        self._round_files = round_files
         self._api = api
         self._feed = feed
         self._metrics = metrics
@@ -72,12 +92,12 @@ class Pages:
 
     async def answer(self, request: Request, page: Page | File, language: str) -> Response:
         """Return a page, the status Not Modified, or a page that explains why there is none."""
-        reader = reader_of(self._site.audience, request.scope.get("session", {}), time.time())
+        reader = reader_of(self._settled.audience, request.scope.get("session", {}), time.time())
         frame = self._frame(request, page, language, reader)
         # A file has no language, but the page that says why there is none has one.
         failure = frame if isinstance(page, Page) else replace(frame, language=LANGUAGES[language_of(request)])
         if not page.is_public and not reader.sees_links:
-            return self.explain(failure, 401 if self._site.audience == SIGNED else 404)
+            return self.explain(failure, 401 if self._settled.audience == SIGNED else 404)
         key = f"{reader.role} {reader.subject} {reader.token} {frame.here()}"  # a page holds the token of its session
         kept = self._cache.find(key)
         etag = self._etag(key)
@@ -121,7 +141,7 @@ class Pages:
         self._metrics.served("error", status)
         frame = replace(frame, renew_seconds=_RETRY_SECONDS if status == 503 else 0)
         body = render(frame, "error", status=status, unlisted=unlisted, waiting=self._feed.awaits_figures, view=None)
-        headers = {**security_headers(encrypted=self._site.encrypted), "cache-control": "no-store", **(more or {})}
+        headers = {**security_headers(encrypted=self._settled.encrypted), "cache-control": "no-store", **(more or {})}
         if status == 503:
             headers["retry-after"] = "5"
         return Response(body, status, headers, media_type=_HTML)
@@ -129,7 +149,7 @@ class Pages:
     def frame_for(self, request: Request, language: str) -> Frame:
         """Return the frame of an address that is not a page."""
         return self._frame(
-            request, None, language, reader_of(self._site.audience, request.scope.get("session", {}), time.time())
+            request, None, language, reader_of(self._settled.audience, request.scope.get("session", {}), time.time())
         )
 
     def _frame(self, request: Request, page: Page | File | None, language: str, reader: Reader) -> Frame:
@@ -142,18 +162,18 @@ class Pages:
             language=LANGUAGES[language],
             page=page.name if page else "",
             path=path,
-            assets=self._site.assets,
+            assets=self._assets,
             query=query,
             edition=self._feed.edition,
             names=names,
             window=_window(query, names.windows_days if names else ()),
             is_page=isinstance(page, Page),
-            audience=self._site.audience,
+            audience=self._settled.audience,
             role=reader.role,
             subject=reader.subject,
             token=reader.token,
-            base=self._site.base,
-            dashboards=self._site.dashboards,
+            base=self._settled.base,
+            dashboards=self._settled.dashboards,
             sees_links=reader.sees_links,
             renew_seconds=min(max(names.slot_seconds, least), most) if names and isinstance(page, Page) else 0,
         )
@@ -195,7 +215,7 @@ class Pages:
         assert frame.names is not None
         assert frame.edition is not None
         return Visit(
-            api=self._api if self._site.audience == OPEN else self._api.on_behalf_of(frame.role),
+            api=self._api if self._settled.audience == OPEN else self._api.on_behalf_of(frame.role),
             names=frame.names,
             edition=frame.edition,
             language=frame.language.code,
@@ -205,8 +225,8 @@ class Pages:
             base=frame.base,
             sees_links=frame.sees_links,
             sees_everything=reader.sees_everything,
-            round_files=self._site.round_files,
-            open_data=self._site.open_data,
+            round_files=self._round_files,
+            open_data=self._settled.open_data,
         )
 
     def _kept(self, text: str, etag: str, media_type: str = _HTML) -> KeptPage:
@@ -229,10 +249,10 @@ class Pages:
         return Response(kept.body, kept.status, headers, media_type=kept.type)
 
     def _headers(self, page: Page | File, etag: str) -> Mapping[str, str]:
-        private = self._site.audience == SIGNED
+        private = self._settled.audience == SIGNED
         framed = isinstance(page, File) and page.is_framed
         headers = {
-            **security_headers(encrypted=self._site.encrypted, framed=framed),
+            **security_headers(encrypted=self._settled.encrypted, framed=framed),
             "cache-control": "private, no-cache" if private else "no-cache",
             "vary": "Accept-Encoding, Cookie" if private else "Accept-Encoding",
         }
@@ -244,8 +264,8 @@ class Pages:
         edition = self._feed.edition
         if edition is None:
             return None
-        site = self._site
-        maker = f"{site.assets.build} {site.audience} {site.base} {site.dashboards}"
+        settled = self._settled
+        maker = f"{self._assets.build} {settled.audience} {settled.base} {settled.dashboards}"
         digest = hashlib.sha256(f"{edition} {maker} {key}".encode()).hexdigest()
         return f'W/"{edition.evidence_sequence}-{digest[:20]}"'
 

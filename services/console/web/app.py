@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from urllib.parse import quote
 
 from prometheus_client import CollectorRegistry
@@ -22,41 +20,18 @@ from services.client import Client
 from services.console.pages import FILES, PAGES, File, Page
 from services.console.queries import EditionFeed, RoundFiles
 from services.console.texts import LANGUAGES
-from services.console.web.answers import Pages, SiteSettings
+from services.console.web.answers import Pages, Settled
 from services.console.web.assets import Assets, read_assets
 from services.console.web.downloads import export_route, round_route
 from services.console.web.headers import security_headers
 from services.console.web.languages import COOKIE, language_of
 from services.console.web.metrics import ConsoleMetrics
 from services.console.web.rendering import compile_templates
-from services.console.web.sign_in import SESSION_SECONDS, Provider, sign_in_routes
+from services.console.web.sign_in import SESSION_SECONDS, sign_in_routes
 from services.core.log import Logger
 from services.core.pages import accepts_gzip
 
 _YEAR = 31536000
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """The operator's decisions: who may see what, and where the console is found.
-
-    ``base`` is its public address without a slash at the end; ``dashboards`` is Grafana's, or empty. ``rounds`` is the
-    folder of frozen rounds, ``open_data`` that of the export of open data. Audience `signed` needs a provider of
-    identities and the key of its cookies.
-    """
-
-    audience: str = "open"
-    base: str = ""
-    dashboards: str = ""
-    rounds: Path | None = None
-    provider: Provider | None = None
-    session_key: str = ""
-    open_data: Path | None = None
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether readers reach it by TLS, here or at a proxy in front of it."""
-        return self.base.startswith("https://")
 
 
 def make_app(
@@ -71,10 +46,7 @@ def make_app(
     compile_templates()
     assets = read_assets()
     files, metrics = RoundFiles(settled.rounds), ConsoleMetrics(registry, settled.base)
-    site = SiteSettings(
-        settled.audience, settled.base, settled.dashboards, settled.encrypted, assets, files, settled.open_data
-    )
-    pages = Pages(site, api, feed, metrics, clock)
+    pages = Pages(settled, assets, files, api, feed, metrics, clock)
 
     def refuse(request: Request, status: int) -> Response:
         return pages.explain(pages.frame_for(request, language_of(request)), status)
@@ -96,7 +68,7 @@ def make_app(
 
     routes = _plain_routes(settled, assets, feed)
     if settled.open_data is not None:
-        routes.append(export_route(settled.open_data, site, metrics, refuse))
+        routes.append(export_route(settled.open_data, settled, metrics, refuse))
     routes += [
         Route(f"/{code}{page.path}", _answering(pages, page, code), methods=["GET"])
         for code in LANGUAGES
@@ -104,7 +76,7 @@ def make_app(
     ]
     default = next(iter(LANGUAGES))
     routes += [Route(file.path, _answering(pages, file, default), methods=["GET"]) for file in FILES]
-    routes.append(round_route(site, metrics, refuse))
+    routes.append(round_route(files, settled, metrics, refuse))
     middleware = []
     if settled.provider is not None:
         routes += sign_in_routes(settled.provider, settled.base, log, partial(refuse, status=401), time.time)

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from services.console.queries import read_export
-from services.console.web.answers import SiteSettings
+from services.console.queries import RoundFiles, read_export
+from services.console.web.answers import Settled
 from services.console.web.headers import security_headers
 from services.console.web.metrics import ConsoleMetrics
 from services.console.web.readers import PUBLIC, SIGNED, reader_of
@@ -26,7 +26,7 @@ Refuse = Callable[[Request, int], Response]
 _YEAR = 31536000
 
 
-def export_route(folder: Path, site: SiteSettings, metrics: ConsoleMetrics, refuse: Refuse) -> Route:
+def export_route(folder: Path, settled: Settled, metrics: ConsoleMetrics, refuse: Refuse) -> Route:
     """Return the route of the files that the description of an export lists, for everybody."""
 
     async def download(request: Request) -> Response:
@@ -36,25 +36,25 @@ def export_route(folder: Path, site: SiteSettings, metrics: ConsoleMetrics, refu
             return refuse(request, 404)
         headers = {"cache-control": "public, no-cache"}
         answer = FileResponse(folder / name, media_type=media_type(name), stat_result=found)
-        return _unless_kept(request, answer, headers, site, metrics, "open-data")
+        return _unless_kept(request, answer, headers, settled, metrics, "open-data")
 
     return Route("/data/export/{name}", download, methods=["GET"])
 
 
-def round_route(site: SiteSettings, metrics: ConsoleMetrics, refuse: Refuse) -> Route:
+def round_route(files: RoundFiles, settled: Settled, metrics: ConsoleMetrics, refuse: Refuse) -> Route:
     """Return the route of the files of frozen rounds, each for readers who may see its content."""
 
     async def download(request: Request) -> Response:
-        reader = reader_of(site.audience, request.scope.get("session", {}), time.time())
-        file = await asyncio.to_thread(site.round_files.find, request.path_params["round"], request.path_params["file"])
+        reader = reader_of(settled.audience, request.scope.get("session", {}), time.time())
+        file = await asyncio.to_thread(files.find, request.path_params["round"], request.path_params["file"])
         if file is None:
             return refuse(request, 404)
         if not file.is_public and not reader.sees_everything:
-            return refuse(request, 401 if site.audience == SIGNED and reader.role == PUBLIC else 404)
+            return refuse(request, 401 if settled.audience == SIGNED and reader.role == PUBLIC else 404)
         kept = "public" if file.is_public else "private"
         headers = {"cache-control": f"{kept}, max-age={_YEAR}, immutable", "etag": f'"{file.sha256}"'}
         answer = FileResponse(file.path, media_type=file.type, filename=file.path.name)
-        return _unless_kept(request, answer, headers, site, metrics, "round")
+        return _unless_kept(request, answer, headers, settled, metrics, "round")
 
     return Route("/rounds/{round}/{file:path}", download, methods=["GET"])
 
@@ -63,7 +63,7 @@ def _unless_kept(
     request: Request,
     answer: Response,
     headers: Mapping[str, str],
-    site: SiteSettings,
+    settled: Settled,
     metrics: ConsoleMetrics,
     page: str,
 ) -> Response:
@@ -71,7 +71,7 @@ def _unless_kept(
     etag = headers.get("etag", answer.headers.get("etag", ""))
     if request.headers.get("if-none-match") == etag:
         answer = Response(status_code=304, headers={"etag": etag})
-    answer.headers.update({**security_headers(encrypted=site.encrypted), **headers})
+    answer.headers.update({**security_headers(encrypted=settled.encrypted), **headers})
     metrics.served(page, answer.status_code)
     return answer
 

@@ -231,7 +231,7 @@ class Pages:
 
     def _kept(self, text: str, etag: str, media_type: str = _HTML) -> KeptPage:
         body = text.encode()
-        return KeptPage(etag, 200, media_type, body, gzip.compress(body, 6, mtime=0), self._clock())
+        return KeptPage(etag, media_type, body, gzip.compress(body, 6, mtime=0), self._clock())
 
     def _aged(self, frame: Frame, kept: KeptPage) -> KeptPage:
         """Return a page with a notice of its age."""
@@ -242,11 +242,11 @@ class Pages:
         return self._kept(kept.body.decode().replace(_NOTICE, notice, 1), "")
 
     def _send(self, request: Request, page: Page | File, kept: KeptPage) -> Response:
-        self._metrics.served(page.name, kept.status)
+        self._metrics.served(page.name, 200)
         headers = self._headers(page, kept.etag)
         if accepts_gzip(request.headers.get("accept-encoding", "")):
-            return Response(kept.compressed, kept.status, {**headers, "content-encoding": "gzip"}, media_type=kept.type)
-        return Response(kept.body, kept.status, headers, media_type=kept.type)
+            return Response(kept.compressed, 200, {**headers, "content-encoding": "gzip"}, media_type=kept.type)
+        return Response(kept.body, 200, headers, media_type=kept.type)
 
     def _headers(self, page: Page | File, etag: str) -> Mapping[str, str]:
         private = self._settled.audience == SIGNED

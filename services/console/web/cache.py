@@ -14,7 +14,6 @@ class KeptPage:
     """One page as made: ``etag`` names its edition, ``made`` is the time in seconds of the clock."""
 
     etag: str
-    status: int
     type: str
     body: bytes
     compressed: bytes

@@ -248,9 +248,9 @@ def test_the_cache_drops_what_was_asked_for_longest_ago() -> None:
     """The cache holds no more bytes than its limit, and drops the page that was not used for longest."""
     cache = PageCache(max_bytes=250)
     for key in ("a", "b"):
-        cache.keep(key, KeptPage("", 200, "", b"x" * 60, b"y" * 40, 0.0))
+        cache.keep(key, KeptPage("", "", b"x" * 60, b"y" * 40, 0.0))
     assert cache.find("a")
-    cache.keep("c", KeptPage("", 200, "", b"x" * 60, b"y" * 40, 0.0))
+    cache.keep("c", KeptPage("", "", b"x" * 60, b"y" * 40, 0.0))
     assert [bool(cache.find(key)) for key in "abc"] == [True, False, True]
 
 
@@ -258,5 +258,5 @@ def test_the_cache_counts_the_addresses_of_its_pages() -> None:
     """A page under a long address takes more of the cache, by the length of the address."""
     cache = PageCache(max_bytes=250)
     for key in ("a" * 100, "b" * 100):
-        cache.keep(key, KeptPage("", 200, "", b"x" * 30, b"y" * 20, 0.0))
+        cache.keep(key, KeptPage("", "", b"x" * 30, b"y" * 20, 0.0))
     assert [bool(cache.find(key * 100)) for key in "ab"] == [False, True]

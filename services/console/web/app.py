@@ -23,15 +23,13 @@ from services.console.texts import LANGUAGES
 from services.console.web.answers import Pages, Settled
 from services.console.web.assets import Assets, read_assets
 from services.console.web.downloads import export_route, round_route
-from services.console.web.headers import security_headers
+from services.console.web.headers import YEAR_SECONDS, security_headers
 from services.console.web.languages import COOKIE, language_of
 from services.console.web.metrics import ConsoleMetrics
 from services.console.web.rendering import compile_templates
 from services.console.web.sign_in import SESSION_SECONDS, sign_in_routes
 from services.core.log import Logger
 from services.core.pages import accepts_gzip
-
-_YEAR = 31536000
 
 
 def make_app(
@@ -123,7 +121,7 @@ def _plain_routes(settled: Settled, assets: Assets, feed: EditionFeed) -> list[R
         query = f"?{request.url.query}" if request.url.query else ""
         answer = RedirectResponse(f"/{code}/{rest}{query}", 303, plain)
         if code in LANGUAGES:
-            answer.set_cookie(COOKIE, code, _YEAR, secure=settled.encrypted, httponly=True, samesite="lax")
+            answer.set_cookie(COOKIE, code, YEAR_SECONDS, secure=settled.encrypted, httponly=True, samesite="lax")
         return answer
 
     async def static(request: Request) -> Response:
@@ -132,7 +130,7 @@ def _plain_routes(settled: Settled, assets: Assets, feed: EditionFeed) -> list[R
             raise HTTPException(404)
         headers = {
             **plain,
-            "cache-control": f"public, max-age={_YEAR}, immutable",
+            "cache-control": f"public, max-age={YEAR_SECONDS}, immutable",
             "vary": "Accept-Encoding",
         }
         if accepts_gzip(request.headers.get("accept-encoding", "")):

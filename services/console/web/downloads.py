@@ -15,15 +15,13 @@ from starlette.routing import Route
 
 from services.console.queries import RoundFiles, read_export
 from services.console.web.answers import Settled
-from services.console.web.headers import security_headers
+from services.console.web.headers import YEAR_SECONDS, security_headers
 from services.console.web.metrics import ConsoleMetrics
 from services.console.web.readers import PUBLIC, SIGNED, reader_of
 from services.core.media_types import media_type
 
 Refuse = Callable[[Request, int], Response]
 """Answers with a page about a status."""
-
-_YEAR = 31536000
 
 
 def export_route(folder: Path, settled: Settled, metrics: ConsoleMetrics, refuse: Refuse) -> Route:
@@ -52,7 +50,7 @@ def round_route(files: RoundFiles, settled: Settled, metrics: ConsoleMetrics, re
         if not file.is_public and not reader.sees_everything:
             return refuse(request, 401 if settled.audience == SIGNED and reader.role == PUBLIC else 404)
         kept = "public" if file.is_public else "private"
-        headers = {"cache-control": f"{kept}, max-age={_YEAR}, immutable", "etag": f'"{file.sha256}"'}
+        headers = {"cache-control": f"{kept}, max-age={YEAR_SECONDS}, immutable", "etag": f'"{file.sha256}"'}
         answer = FileResponse(file.path, media_type=file.type, filename=file.path.name)
         return _unless_kept(request, answer, headers, settled, metrics, "round")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+YEAR_SECONDS = 31536000
+
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
 """Everything from this site and nothing inline, so that even a name that was not escaped could run nothing."""
 
@@ -19,5 +21,5 @@ def security_headers(*, encrypted: bool, framed: bool = False) -> Mapping[str, s
         "permissions-policy": "camera=(), geolocation=(), microphone=()",
     }
     if encrypted:
-        headers["strict-transport-security"] = "max-age=31536000"
+        headers["strict-transport-security"] = f"max-age={YEAR_SECONDS}"
     return headers

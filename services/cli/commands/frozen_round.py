@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from services.cli.commands.archive import read_key
-from services.cli.commands.options import LONGEST_WINDOW, check_lines, command_group
+from services.cli.commands.options import LONGEST_WINDOW, check_lines, command_group, read_day_option
 from services.core.errors import Fault, InputError, SettingsError
 from services.core.plural import plural
 
@@ -51,11 +50,15 @@ def freeze(
 
     check_lines({"--title-en": title_en, "--title-fa": title_fa, "--why": why})
     if provisional and not (first or last):
-        first, last = (day.isoformat() for day in newest_day(archive))
+        begin, end = newest_day(archive)
+    else:
+        begin, end = read_day_option("--from", first), read_day_option("--to", last)
+    if (end - begin).days > LONGEST_WINDOW:
+        raise SettingsError(f"a round from {begin} to {end} is longer than {LONGEST_WINDOW} days")
     request = RoundRequest(
         id=name,
-        first=_day(first, "--from"),
-        last=_day(last, "--to"),
+        first=begin,
+        last=end,
         title_en=title_en,
         title_fa=title_fa,
         register=register,
@@ -64,8 +67,6 @@ def freeze(
         why=why,
         previous=previous,
     )
-    if (request.last - request.first).days > LONGEST_WINDOW:
-        raise SettingsError(f"a round from {first} to {last} is longer than {LONGEST_WINDOW} days")
     folder = freeze(archive, out, SigningKey.read(key), request)
     typer.echo(f"{folder} is frozen; `peyvand round verify {folder}` verifies it")
 
@@ -150,10 +151,3 @@ def compare(before: Folder, now: Folder) -> None:
     difference = diff_registers(register_in(one, former), register_in(other, later))
     changed = former.register_version != later.register_version
     new_console().print(moves_table(former, later, moves, list(difference.lines()) if changed else []))
-
-
-def _day(text: str, option: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no day: write YYYY-MM-DD", param_hint=option) from error

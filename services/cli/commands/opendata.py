@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands.options import command_group
+from services.cli.commands.options import command_group, read_day_option
 
 app = command_group("Export open data.")
 
@@ -36,7 +36,8 @@ def export(
     from services.cli.opendata.export import read_contents, write_export
     from services.core.errors import SettingsError
 
-    first, last = _day("--from", since), _day("--to", until)
+    first = read_day_option("--from", since).isoformat() if since else ""
+    last = read_day_option("--to", until).isoformat() if until else ""
     if first and last and last < first:
         raise SettingsError(f"--to {last} is before --from {first}")
     contents = read_contents(archive, register, first=first, last=last)
@@ -44,12 +45,3 @@ def export(
     if not contents.stated.licence:
         typer.echo("no licence is stated: name one under open_data in policy.yaml", err=True)
     typer.echo(f"{len(names)} files of {contents.first} to {contents.last}: {out}")
-
-
-def _day(option: str, text: str) -> str:
-    from services.register.reading import read_day
-
-    try:
-        return read_day(text).isoformat() if text else ""
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from error

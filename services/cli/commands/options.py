@@ -6,6 +6,7 @@ Modules of this package declare commands: they import nothing heavy until a comm
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -52,6 +53,16 @@ def check_lines(texts: Mapping[str, str]) -> None:
     for option, text in texts.items():
         if len(text) > _LONGEST_LINE or not text.isprintable():
             raise SettingsError(f"{option} takes one line of at most {_LONGEST_LINE} characters")
+
+
+def read_day_option(option: str, text: str) -> date:
+    """Return the day that an option names. Raises BadParameter where that is no day, written YYYY-MM-DD."""
+    from services.register.reading import read_day
+
+    try:
+        return read_day(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 EntityKind = Annotated[

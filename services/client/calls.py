@@ -58,8 +58,8 @@ _SENTENCES = {
 }
 
 
-def _pause() -> float:
-    # Random, so that the watchers of a restarted api do not all come back at once.
+def random_pause() -> float:
+    """Return 1 to 5 s at random, so that the watchers of a restarted api do not all come back at once."""
     return random.uniform(1.0, 5.0)  # noqa: S311  # spread, not secrecy
 
 
@@ -102,7 +102,7 @@ class Calls:
     address: str
     timeout: float
     role: str = ""
-    pause: Callable[[], float] = _pause
+    pause: Callable[[], float] = random_pause
 
     async def unary(self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Answer], request: Request) -> Answer:
         """Return the answer to one request. Raises ApiError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import grpc.aio
 
-from services.client.calls import Calls
+from services.client.calls import Calls, random_pause
 from services.client.client import Client
 from services.core.errors import SettingsError
 from services.core.settings import parse_address
@@ -43,9 +43,15 @@ class TlsFiles:
 
 @asynccontextmanager
 async def connect(
-    address: str, *, timeout: float = TIMEOUT_SECONDS, tls: TlsFiles | None = None
+    address: str,
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+    tls: TlsFiles | None = None,
+    pause: Callable[[], float] = random_pause,
 ) -> AsyncIterator[Client]:
     """Yield a client of the api at HOST:PORT or tls://HOST:PORT, whose calls may take ``timeout`` seconds each.
+
+    ``pause`` returns the seconds to wait before an interrupted watch is restarted.
 
     The client connects at its first call, and reconnects when needed. Raises SettingsError when ``address`` is not
     valid or a file cannot be used.
@@ -60,7 +66,7 @@ async def connect(
     else:
         channel = grpc.aio.insecure_channel(target, OPTIONS)
     async with channel:
-        yield Client(channel, Calls(address, timeout))
+        yield Client(channel, Calls(address, timeout, pause=pause))
 
 
 def _credentials(files: TlsFiles) -> grpc.ChannelCredentials:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import TypeAlias
+from contextlib import aclosing, suppress
 from urllib.parse import urlencode
 
-import grpc
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from rich.console import Console
 from rich.live import Live
 
-from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
+from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.connections import fetch_local
 from services.cli.render.format import name_of
 from services.cli.render.register import epoch_note
@@ -30,6 +28,8 @@ from services.cli.up.screen import (
     slot_line,
     vantage_notes,
 )
+from services.client import Client, IndicatorKind, connect
+from services.core.errors import ApiError
 from services.core.model import Register
 from services.core.plural import plural
 from services.indicator.calendar import Calendar
@@ -45,9 +45,6 @@ _LATE = "peyvand_measurements_late_total"
 _FAILED, _UNRESOLVED = "peyvand_control_failed", "peyvand_vantage_unresolved"
 _SMOOTHING = 0.2
 """The share of the newest rate of probes in the rate that is shown."""
-
-
-Api: TypeAlias = "indicator_service_pb2_grpc.IndicatorServiceAsyncStub"
 
 
 class Monitor:
@@ -162,26 +159,20 @@ class Monitor:
 
     async def _follow(self, register: Register, *, as_lines: bool) -> None:
         """Follow the published numbers forever: those of endpoints until a link is in force, then the index."""
-        options = (("grpc.enable_http_proxy", 0),)  # the api is on loopback
         while True:
-            try:
-                async with grpc.aio.insecure_channel(self._api, options=options) as channel:
-                    api = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+            # The api may be starting, or restarted.
+            with suppress(ApiError):
+                async with connect(self._api, timeout=_TIMEOUT_SECONDS, pause=lambda: _RETRY_SECONDS) as api:
                     await self._watch_endpoints(api, register, as_lines)
                     await self._watch(api, as_lines)
-            except grpc.aio.AioRpcError:
-                await asyncio.sleep(_RETRY_SECONDS)  # the api is starting, or was restarted
+            await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _watch_endpoints(self, api: Api, register: Register, as_lines: bool) -> None:
+    async def _watch_endpoints(self, api: Client, register: Register, as_lines: bool) -> None:
         """Follow the indicators of endpoints while there is no index."""
-        request = indicator_service_pb2.ListIndicatorsRequest(
-            kind=indicator_pb2.IndicatorKind.INDICATOR_KIND_ENDPOINT, page_size=1000
-        )
         as_of = 0
         while not _expects_index(register):
-            with suppress(grpc.aio.AioRpcError):  # nothing is published yet
-                answer = await api.ListIndicators(request, timeout=_TIMEOUT_SECONDS)
-                self._endpoints = tuple(answer.indicators)
+            with suppress(ApiError):  # nothing is published yet
+                self._endpoints = tuple([one async for one in api.indicators(IndicatorKind.ENDPOINT)])
                 newest = max((endpoint.as_of.seconds for endpoint in self._endpoints), default=0)
                 if as_lines and newest > as_of:
                     print(endpoints_line(self._endpoints, self._rate), flush=True)
@@ -189,29 +180,20 @@ class Monitor:
             await asyncio.sleep(_SCRAPE_SECONDS)
         self._endpoints = ()
 
-    async def _watch(self, api: Api, as_lines: bool) -> None:
+    async def _watch(self, api: Client, as_lines: bool) -> None:
         """Follow the government's index."""
-        kinds, messages = indicator_pb2.IndicatorKind, indicator_service_pb2
-        request = messages.WatchIndicatorsRequest(kind=kinds.INDICATOR_KIND_GOVERNMENT)
-        async for update in api.WatchIndicators(request):
-            before, self._indicator = self._indicator, update.indicator
-            if before is not None and self._indicator.as_of.seconds <= before.as_of.seconds:
-                continue
-            self._trend.append(self._indicator.point if self._indicator.HasField("point") else self._indicator.lower)
-            if as_lines:
-                print(slot_line(self._indicator, self._rate), flush=True)
-                continue
-            self._explanation = await api.ExplainIndicator(
-                messages.ExplainIndicatorRequest(kind=kinds.INDICATOR_KIND_GOVERNMENT, limit=5),
-                timeout=_TIMEOUT_SECONDS,
-            )
-            providers = await api.ListIndicators(
-                messages.ListIndicatorsRequest(kind=kinds.INDICATOR_KIND_PROVIDER, page_size=1000),
-                timeout=_TIMEOUT_SECONDS,
-            )
-            self._providers = tuple(providers.indicators)
-            structure = await api.GetStructure(messages.GetStructureRequest(), timeout=_TIMEOUT_SECONDS)
-            self._three_bars = structure.three_bars
+        async with aclosing(api.watch(IndicatorKind.GOVERNMENT)) as indicators:
+            async for indicator in indicators:
+                before, self._indicator = self._indicator, indicator
+                if before is not None and indicator.as_of.seconds <= before.as_of.seconds:
+                    continue
+                self._trend.append(indicator.point if indicator.HasField("point") else indicator.lower)
+                if as_lines:
+                    print(slot_line(indicator, self._rate), flush=True)
+                    continue
+                self._explanation = await api.explain(IndicatorKind.GOVERNMENT, limit=5)
+                self._providers = tuple([one async for one in api.indicators(IndicatorKind.PROVIDER)])
+                self._three_bars = (await api.structure()).three_bars
 
     async def _follow_metrics(self, *, as_lines: bool) -> None:
         """Follow counters of the components forever: probes, exchanges, and measurements that came too late."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 from rich.console import Console
 
-from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
+from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.up import monitor
 from services.cli.up.monitor import Monitor
 from services.cli.up.screen import (
@@ -27,6 +29,7 @@ from services.cli.up.screen import (
     vantage_notes,
 )
 from services.core.metrics.factory import counter
+from services.core.model import IndicatorKind
 from services.register.directory.load import load_register
 from tests.support.registers import write_register
 from tests.support.waiting import DEADLINE
@@ -129,18 +132,18 @@ async def test_links_that_come_into_force_are_followed(tmp_path: Path, monkeypat
     watching, followed = Monitor("", "", str, (), 0.0), list[str]()
 
     class Api:
-        async def ListIndicators(self, *_: Any, **__: Any) -> Any:  # noqa: N802  # the name is gRPC's
+        async def indicators(self, _: IndicatorKind) -> AsyncIterator[indicator_pb2.Indicator]:
             followed.append("endpoints")
             monkeypatch.setattr(monitor, "time", SimpleNamespace(time=(begins + timedelta(days=1)).timestamp))
-            return SimpleNamespace(indicators=(indicator_pb2.Indicator(id="portal"),))
+            yield indicator_pb2.Indicator(id="portal")
 
-        async def WatchIndicators(self, _: Any) -> Any:  # noqa: N802  # likewise
+        async def watch(self, _: IndicatorKind) -> AsyncIterator[indicator_pb2.Indicator]:
             followed.append("index")
             raise asyncio.CancelledError
             yield
 
     monkeypatch.setattr(monitor, "_SCRAPE_SECONDS", 0.0)
-    monkeypatch.setattr(indicator_service_pb2_grpc, "IndicatorServiceStub", lambda _: Api())
+    monkeypatch.setattr(monitor, "connect", lambda *_, **__: nullcontext(Api()))
     with pytest.raises(asyncio.CancelledError):
         await watching._follow(replace(register, links=links), as_lines=False)
     assert (followed, watching._endpoints) == (["endpoints", "index"], ())

@@ -23,7 +23,7 @@ from services.console.web.frame import PARAMETERS, Frame
 from services.console.web.headers import security_headers
 from services.console.web.languages import language_of
 from services.console.web.metrics import ConsoleMetrics
-from services.console.web.readers import OPEN, SIGNED, Reader, reader_of
+from services.console.web.readers import OPEN, SIGNED, reader_of
 from services.console.web.rendering import render
 from services.console.web.sign_in import Provider
 from services.console.web.streaming import streamed
@@ -92,8 +92,8 @@ class Pages:
 
     async def answer(self, request: Request, page: Page | File, language: str) -> Response:
         """Return a page, the status Not Modified, or a page that explains why there is none."""
-        reader = reader_of(self._settled.audience, request.scope.get("session", {}), time.time())
-        frame = self._frame(request, page, language, reader)
+        frame = self.frame_for(request, language, page)
+        reader = frame.reader
         # A file has no language, but the page that says why there is none has one.
         failure = frame if isinstance(page, Page) else replace(frame, language=LANGUAGES[language_of(request)])
         if not page.is_public and not reader.sees_links:
@@ -107,21 +107,19 @@ class Pages:
             self._metrics.served(page.name, 304)
             return Response(status_code=304, headers=self._headers(page, etag))
         try:
-            return await self._new(request, page, frame, reader, key, etag)
+            return await self._new(request, page, frame, key, etag)
         except (NoSuchPageError, ApiNotFoundError, ApiForbiddenError, ApiNotApplicableError, *_LATE) as error:
             if isinstance(error, _LATE):
                 return self._old(request, failure, page, kept)
             return self.explain(failure, 404, unlisted=isinstance(error, ApiNotApplicableError))
 
-    async def _new(
-        self, request: Request, page: Page | File, frame: Frame, reader: Reader, key: str, etag: str
-    ) -> Response:
+    async def _new(self, request: Request, page: Page | File, frame: Frame, key: str, etag: str) -> Response:
         """Return the page of this edition, made unless it is kept already."""
         if isinstance(page, File) and page.is_long:
-            return await self._streamed(request, page, self._visit(frame, reader, request.path_params), etag)
+            return await self._streamed(request, page, self._visit(frame, request.path_params), etag)
         kept = self._cache.find(key)
         if kept is None or kept.etag != etag:
-            kept = await self._made(key, etag, frame, page, reader, request.path_params)
+            kept = await self._made(key, etag, frame, page, request.path_params)
         return self._send(request, page, kept)
 
     def _old(self, request: Request, frame: Frame, page: Page | File, kept: KeptPage | None) -> Response:
@@ -146,13 +144,8 @@ class Pages:
             headers["retry-after"] = "5"
         return Response(body, status, headers, media_type=_HTML)
 
-    def frame_for(self, request: Request, language: str) -> Frame:
-        """Return the frame of an address that is not a page."""
-        return self._frame(
-            request, None, language, reader_of(self._settled.audience, request.scope.get("session", {}), time.time())
-        )
-
-    def _frame(self, request: Request, page: Page | File | None, language: str, reader: Reader) -> Frame:
+    def frame_for(self, request: Request, language: str, page: Page | File | None = None) -> Frame:
+        """Return the frame of an address, which may be neither a page nor a file."""
         names = self._feed.names
         given = request.query_params.items()
         query = {key: value for key, value in given if key in PARAMETERS and len(value) <= _LONGEST_QUERY}
@@ -169,34 +162,26 @@ class Pages:
             window=_window(query, names.windows_days if names else ()),
             is_page=isinstance(page, Page),
             audience=self._settled.audience,
-            role=reader.role,
-            subject=reader.subject,
-            token=reader.token,
+            reader=reader_of(self._settled.audience, request.scope.get("session", {}), time.time()),
             base=self._settled.base,
             dashboards=self._settled.dashboards,
-            sees_links=reader.sees_links,
             renew_seconds=min(max(names.slot_seconds, least), most) if names and isinstance(page, Page) else 0,
         )
 
-    async def _made(
-        self, key: str, etag: str, frame: Frame, page: Page | File, reader: Reader, path: Mapping[str, str]
-    ) -> KeptPage:
+    async def _made(self, key: str, etag: str, frame: Frame, page: Page | File, path: Mapping[str, str]) -> KeptPage:
         """Make the page and return it; simultaneous requests for the same page wait for one task."""
         making = self._making.get(f"{etag}{key}")
         if making is None:
-            making = self._making[f"{etag}{key}"] = asyncio.ensure_future(self._make(etag, frame, page, reader, path))
+            making = self._making[f"{etag}{key}"] = asyncio.ensure_future(self._make(etag, frame, page, path))
             making.add_done_callback(lambda _: self._making.pop(f"{etag}{key}", None))
         kept = await asyncio.shield(making)
         self._cache.keep(key, kept)
         return kept
 
-    async def _make(
-        self, etag: str, frame: Frame, page: Page | File, reader: Reader, path: Mapping[str, str]
-    ) -> KeptPage:
-        visit = self._visit(frame, reader, path)
+    async def _make(self, etag: str, frame: Frame, page: Page | File, path: Mapping[str, str]) -> KeptPage:
         with self._metrics.making(page.name):
             async with asyncio.timeout(GATHER_SECONDS):
-                view = await page.gather(visit)
+                view = await page.gather(self._visit(frame, path))
             if isinstance(view, Content):
                 return self._kept(view.text, etag, view.type)
             return self._kept(render(frame, page.name, view=view), etag)
@@ -211,11 +196,11 @@ class Pages:
         self._metrics.served(page.name, answer.status_code)
         return answer
 
-    def _visit(self, frame: Frame, reader: Reader, path: Mapping[str, str]) -> Visit:
+    def _visit(self, frame: Frame, path: Mapping[str, str]) -> Visit:
         assert frame.names is not None
         assert frame.edition is not None
         return Visit(
-            api=self._api if self._settled.audience == OPEN else self._api.on_behalf_of(frame.role),
+            api=self._api if self._settled.audience == OPEN else self._api.on_behalf_of(frame.reader.role),
             names=frame.names,
             edition=frame.edition,
             language=frame.language.code,
@@ -223,8 +208,8 @@ class Pages:
             path=path,
             query=frame.query,
             base=frame.base,
-            sees_links=frame.sees_links,
-            sees_everything=reader.sees_everything,
+            sees_links=frame.reader.sees_links,
+            sees_everything=frame.reader.sees_everything,
             round_files=self._round_files,
             open_data=self._settled.open_data,
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 from services.console.queries import Edition, Names
 from services.console.texts import LANGUAGES, Language
 from services.console.web.assets import Assets
+from services.console.web.readers import Reader
 
 PARAMETERS = frozenset(
     [
@@ -49,19 +50,16 @@ class Frame:
     page: str
     path: str
     assets: Assets
-    query: Mapping[str, str] = field(default_factory=dict)
-    edition: Edition | None = None
-    names: Names | None = None
-    window: int = 0
-    is_page: bool = False
-    audience: str = "open"
-    role: str = ""
-    subject: str = ""
-    token: str = ""
-    base: str = ""
-    dashboards: str = ""
-    sees_links: bool = True
-    renew_seconds: int = 0
+    query: Mapping[str, str]
+    edition: Edition | None
+    names: Names | None
+    window: int
+    is_page: bool
+    audience: str
+    reader: Reader
+    base: str
+    dashboards: str
+    renew_seconds: int
 
     def link(self, path: str, **query: object) -> str:
         """Return the address of a page in this language; a window that was chosen stays chosen."""

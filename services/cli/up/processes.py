@@ -102,16 +102,6 @@ class SupervisedProcess:
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
 
-    async def wait(self) -> None:
-        """Wait until it has exited."""
-        if self.process is not None:
-            await self.process.wait()
-
-
-def component_command(component: str, flags: Mapping[str, object]) -> list[str]:
-    """Return the command line of one component, with the Python that runs us."""
-    return [sys.executable, "-m", f"services.{component}", *flag_words(flags)]
-
 
 def flag_words(flags: Mapping[str, object]) -> list[str]:
     """Return settings of a component as the words of its command line."""
@@ -145,7 +135,7 @@ async def running(
 async def _stop(children: Sequence[SupervisedProcess], timeout: float) -> None:
     for child in children:
         child.signal(signal.SIGTERM)
-    exits = [asyncio.ensure_future(child.wait()) for child in children]
+    exits = [asyncio.ensure_future(child.process.wait()) for child in children if child.process is not None]
     if exits:
         await asyncio.wait(exits, timeout=timeout)
     for child in children:

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from services.cli.bus_disk import keep_writable, storage_for
 from services.cli.connections import fetch_local
 from services.cli.up.monitor import Monitor
 from services.cli.up.plan import SystemPlan, check_ports
-from services.cli.up.processes import ComponentError, SupervisedProcess, component_command, flag_words, running
+from services.cli.up.processes import ComponentError, SupervisedProcess, flag_words, running
 from services.cli.up.succession import check_evidence
 from services.collector.config import read_sources
 from services.core import log as logs
@@ -105,7 +106,7 @@ def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[Sup
             "data": plan.data / name,
             "metrics": plan.metrics(name),
         }
-        command = component_command(name, {**common, **flags.get(name, {})})
+        command = [sys.executable, "-m", f"services.{name}", *flag_words({**common, **flags.get(name, {})})]
         components.append(SupervisedProcess(name, command, log_folder / f"{name}.log", held, needs.get(name)))
     return server, components
 

@@ -13,7 +13,6 @@ from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import LOSS_STAGES, IndicatorKind
 from services.core.tasks import SharedResult
 from services.indicator.array_types import Ints
-from services.indicator.calendar import Calendar
 from services.indicator.index import Imputation, gather_shares
 from services.indicator.shares import LinkShares
 
@@ -116,5 +115,5 @@ def gather_window(view: RegisterView, blocks: Mapping[str, BlockReader], window_
 
 def _paper(view: RegisterView, as_of: int, window_days: int) -> Ints:
     """Return how many slots each link was in force and not live (n,), in the window that ends at ``as_of``."""
-    calendar = Calendar.of(view.register.policy)
+    calendar = view.calendar
     return view.arrays.required.paper_in(calendar, calendar.window(window_days, calendar.slot_of(as_of)))

@@ -58,20 +58,15 @@ class Across:
 
     def text(self, text: object, share: float, y: float, class_: str) -> Markup:
         """Return a text at a share: centred there, but kept inside the chart near its ends."""
-        side = "middle" if _EDGE <= share <= 1 - _EDGE else "first" if share < _EDGE else "last"
-        left = (side == "first") is not self.mirrored
-        place = "middle" if side == "middle" else "left" if left else "right"
-        return written(text, self.at(share), y, place, class_, mirrored=self.mirrored)
+        anchor = "middle" if _EDGE <= share <= 1 - _EDGE else "start" if share < _EDGE else "end"
+        return written(text, self.at(share), y, anchor, class_, mirrored=self.mirrored)
 
 
 _EDGE = 0.06
 
 
-def written(text: object, x: str, y: float, place: str, class_: str, *, mirrored: bool) -> Markup:
-    """Return a text whose left end, middle or right end (``place``) is at x, in the direction of its language."""
-    anchor = {"left": "end" if mirrored else "start", "middle": "middle", "right": "start" if mirrored else "end"}[
-        place
-    ]
+def written(text: object, x: str, y: float, anchor: str, class_: str, *, mirrored: bool) -> Markup:
+    """Return a text whose start, middle or end (``anchor``) in the direction of its language is at x."""
     direction = "rtl" if mirrored else "ltr"
     return element("text", text, x=x, y=y, text_anchor=anchor, direction=direction, class_=class_)
 

@@ -17,10 +17,12 @@ def time_axis(texts: Texts, start: float, end: float, y: float) -> Iterator[Mark
     """Yield the labels of an axis from ``start`` to ``end`` in epoch seconds, at a height in pixels."""
     # A phone has no room for three dates.
     middle = "tick roomy" if end - start >= _DAYS else "tick"
-    places = ("0", "left", "tick"), ("50%", "middle", middle), ("100%", "right", "tick")
-    for name, (place, side, class_) in zip(_names(texts, start, end), places, strict=True):
+    mirrored = texts.language.mirrored
+    left, right = ("end", "start") if mirrored else ("start", "end")
+    places = ("0", left, "tick"), ("50%", "middle", middle), ("100%", right, "tick")
+    for name, (place, anchor, class_) in zip(_names(texts, start, end), places, strict=True):
         if name:
-            yield written(name, place, y, side, class_, mirrored=texts.language.mirrored)
+            yield written(name, place, y, anchor, class_, mirrored=mirrored)
 
 
 def _names(texts: Texts, start: float, end: float) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from services.cli.opendata.files import MEDIA_TYPES, Contents, DataFile
-from services.cli.opendata.tables import TABLES, Column, Table
+from services.cli.opendata.tables import Column, Table
 
 _PROFILE: Final = "https://datapackage.org/profiles/2.0/datapackage.json"
 
@@ -29,9 +29,7 @@ def datapackage(contents: Contents) -> bytes:
         "contributors": [
             {"title": contents.publisher("en"), "title_fa": contents.publisher("fa"), "roles": ["publisher"]}
         ],
-        "resources": [
-            resource for table in TABLES for file in contents.files_of(table) for resource in [_resource(table, file)]
-        ],
+        "resources": [_resource(file) for file in contents.files],
     }
     if stated.licence:
         document["licenses"] = [{"path": stated.licence}]
@@ -40,8 +38,8 @@ def datapackage(contents: Contents) -> bytes:
     return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def _resource(table: Table, file: DataFile) -> dict[str, Any]:
-    is_csv = file.form == "csv"
+def _resource(file: DataFile) -> dict[str, Any]:
+    table, is_csv = file.table, file.form == "csv"
     resource = {
         "name": table.name if is_csv else f"{table.name}-{file.form}",
         "title": table.en,

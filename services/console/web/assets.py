@@ -55,10 +55,10 @@ def read_assets() -> Assets:
     """Read the font, if it is installed, and the style sheet, the script and the icon."""
     assets: dict[str, Asset] = {}
     names: dict[str, str] = {}
-    font = find_font()
-    if font is not None:
-        _take(f"font{font.suffix}", font.read_bytes(), assets, names)
-    source = f'url("{names[f"font{font.suffix}"]}")' if font is not None else 'local("Vazirmatn")'
+    source = 'local("Vazirmatn")'
+    if _FONT.exists():
+        _take("font.ttf", _FONT.read_bytes(), assets, names)
+        source = f'url("{names["font.ttf"]}")'
     for path in sorted(_STATIC.iterdir()):
         if path.suffix in _TYPES:
             body = path.read_bytes().replace(b'url("/static/font")', source.encode())
@@ -80,8 +80,3 @@ def _take(name: str, body: bytes, assets: dict[str, Asset], names: dict[str, str
     served = f"{stem}.{hashlib.sha256(body).hexdigest()[:12]}.{suffix}"
     assets[served] = Asset(f"/static/{served}", _TYPES[f".{suffix}"], body, gzip.compress(body, 9, mtime=0))
     names[name] = f"/static/{served}"
-
-
-def find_font() -> Path | None:
-    """Return the font file of Vazirmatn, None where it is not installed."""
-    return _FONT if _FONT.exists() else None

@@ -234,10 +234,13 @@ def _agencies(texts: Texts, numbers: RoundNumbers, names: _Names, kind: Indicato
 
 
 def _gains(texts: Texts, numbers: RoundNumbers, names: _Names) -> Iterator[dict[str, str]]:
+    """Yield the links with a known slot, the largest gain first; the gain of others is a guess."""
     explanation = numbers.explanation
     if explanation is None or explanation.estimate is None:
         return
     for one in explanation.links:
+        if not one.known_share:
+            continue
         gain = one.index_if_fixed - explanation.estimate
         yield {
             "link": one.link,

@@ -9,14 +9,13 @@ from functools import partial
 from typing import Any
 
 from services.console.pages.page import NoSuchPageError, Visit
-from services.console.pages.trends import SPANS
+from services.console.pages.trends import span_of
 from services.console.queries import collected, figures_of, government_figure
 from services.console.texts import FIGURE_COLUMNS, Row, figure_row, iso
 from services.core.codec import indicator_from_message
 from services.core.errors import ApiNotApplicableError
 from services.core.model import IndicatorKind
 
-_DAY = 86400
 _BATCH = 500
 """Rows that are made without a rest: other pages wait for as long, some ten milliseconds."""
 
@@ -189,10 +188,8 @@ async def _history(visit: Visit) -> list[Row]:
     entity = "" if kind == "government" else visit.query.get("id", "")
     if (kind == "government") is bool(entity):
         raise NoSuchPageError
-    days = int(visit.chosen("span", *SPANS))
-    history = visit.api.history(
-        IndicatorKind[kind.upper()], entity, visit.window, since=visit.edition.as_of - days * _DAY
-    )
+    _, start, _ = span_of(visit)
+    history = visit.api.history(IndicatorKind[kind.upper()], entity, visit.window, since=start)
     try:
         return [figure_row(one) for one in await figures_of(history)]
     except ApiNotApplicableError as error:

@@ -17,7 +17,7 @@ from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
 from services.core.codec import finding_from_message, to_timestamp
 from services.core.finding_sentences import PartyNames, finding_sentences
-from services.core.model import IndicatorKind, Parties, Register, split_flow
+from services.core.model import IndicatorKind, Parties, Register, in_language, split_flow
 from services.register.attribution import UNMAPPED, Attribution
 
 _OF_AGENCIES = (finding_pb2.FINDING_SCOPE_PROVIDER, finding_pb2.FINDING_SCOPE_CONSUMER)
@@ -181,7 +181,7 @@ def _parties(
         if len(named) != 1:
             return other
         agency = register.agencies[named.pop()]
-        return str(getattr(agency, f"name_{language}") or agency.name_en or agency.name_fa)
+        return in_language(language, agency.name_en, agency.name_fa)
 
     bus, client, service = split_flow(found.subject if " " in found.subject else f"{found.subject}  ")
     if found.scope == finding_pb2.FINDING_SCOPE_SERVICE:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from services.cli.csv_tables import csv_parts
 from services.cli.opendata.tables import Table
-from services.core.model import OpenData, Register
+from services.core.model import OpenData, Register, in_language
 from services.dataset.tables import write
 
 
@@ -59,13 +59,13 @@ class Contents:
 
     def publisher(self, language: str) -> str:
         """Return the name of the publisher: the one in the policy, else the government's."""
-        named = _either(self.stated.publisher_en, self.stated.publisher_fa, language)
+        named = in_language(language, self.stated.publisher_en, self.stated.publisher_fa)
         return named or self.government(language)
 
     def government(self, language: str) -> str:
         """Return the name of the government in a language, else in the other one."""
         government = self.register.policy.government
-        return _either(government.name_en, government.name_fa, language)
+        return in_language(language, government.name_en, government.name_fa)
 
     def title(self, language: str) -> str:
         """Return the title of the export."""
@@ -95,7 +95,3 @@ def _write(folder: Path, table: Table, form: str, parts: Iterator[bytes]) -> Dat
         file.flush()
         os.fsync(file.fileno())
     return DataFile(table, form, size, digest.hexdigest())
-
-
-def _either(english: str, persian: str, language: str) -> str:
-    return (persian or english) if language == "fa" else (english or persian)

@@ -24,7 +24,7 @@ from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.errors import SettingsError
-from services.core.model import MOMENTS
+from services.core.model import MOMENTS, in_language
 from services.core.plural import plural
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -179,8 +179,7 @@ def name_of(entity: _Named) -> str:
     """Return a name in Persian if the environment is Persian, else in English; in the other language if missing."""
     variables = (os.environ.get(variable) for variable in ("LC_ALL", "LC_MESSAGES", "LANG"))
     language = next(filter(None, variables), "")
-    names = (entity.name_fa, entity.name_en) if language.startswith("fa") else (entity.name_en, entity.name_fa)
-    return names[0] or names[1]
+    return in_language(language[:2], entity.name_en, entity.name_fa)
 
 
 def named_pair(names: Mapping[str, str], consumer: str, provider: str) -> str:

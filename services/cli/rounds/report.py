@@ -18,7 +18,7 @@ from services.cli.rounds.compare import Moves
 from services.cli.rounds.derived import RoundNumbers
 from services.console.texts import Texts, texts_of, write_markdown
 from services.core.errors import SettingsError
-from services.core.model import LOSS_STAGES, Indicator, IndicatorKind
+from services.core.model import LOSS_STAGES, Indicator, IndicatorKind, in_language
 from services.dataset.rounds import FrozenRound
 from services.register.rounds import INTEGRATION
 
@@ -175,7 +175,7 @@ class _Names:
 
     def __init__(self, numbers: RoundNumbers, code: str) -> None:
         self._register = numbers.register
-        self._fa = code == "fa"
+        self._code = code
         government = self._register.policy.government
         self.government = self._of(government)
 
@@ -188,23 +188,22 @@ class _Names:
         return self._of(self._register.agencies[name]) if name in self._register.agencies else name
 
     def sector(self, name: str) -> str:
-        return texts_of("fa" if self._fa else "en").word("sector", name)
+        return texts_of(self._code).word("sector", name)
 
     def link(self, name: str) -> str:
         link = self._register.links.get(name)
         if link is None:
             return name
         consumer = self._register.services[link.service].agency
-        arrow = f"{_RIGHT_TO_LEFT}←{_RIGHT_TO_LEFT}" if self._fa else "→"
+        arrow = f"{_RIGHT_TO_LEFT}←{_RIGHT_TO_LEFT}" if self._code == "fa" else "→"
         return f"{self.agency(consumer)} {arrow} {self.agency(link.provider)}"
 
     def plain(self, one: object, what: str) -> str:
         """Return a text of an announcement or an objection, without the marks of Markdown."""
-        return write_markdown(getattr(one, f"{what}_{'fa' if self._fa else 'en'}")).striptags()
+        return write_markdown(getattr(one, f"{what}_{self._code}")).striptags()
 
     def _of(self, one: Any) -> str:
-        name: str = (one.name_fa if self._fa else one.name_en) or one.id
-        return name
+        return in_language(self._code, one.name_en, one.name_fa) or str(one.id)
 
 
 def _row(texts: Texts, name: str, row: Indicator, ranks: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from services.client import Client
 from services.console.queries import Edition, Names, RoundFiles
 from services.console.texts import alphabetical, texts_of
+from services.core.model import in_language
 
 
 class NoSuchPageError(Exception):
@@ -47,7 +48,7 @@ class Visit:
 
     def either(self, english: str, persian: str) -> str:
         """Return the text in the reader's language, else in the other one."""
-        return (persian or english) if self.language == "fa" else (english or persian)
+        return in_language(self.language, english, persian)
 
     def agency(self, agency: str) -> str:
         """Return an agency's name in the reader's language."""

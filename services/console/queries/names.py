@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from services.client import Client
 from services.console.queries.figures import collected
 from services.core.errors import ApiForbiddenError
-from services.core.model import default_window
+from services.core.model import default_window, in_language
 from services.register.reading import name_key
 
 
@@ -118,8 +118,7 @@ class Names:
 
     def government(self, language: str) -> str:
         """Return the government's name, likewise."""
-        first, second = self.government_en, self.government_fa
-        return (second or first) if language == "fa" else (first or second)
+        return in_language(language, self.government_en, self.government_fa)
 
 
 def matches(wanted: str, one: NamedAgency | NamedService) -> bool:
@@ -128,7 +127,7 @@ def matches(wanted: str, one: NamedAgency | NamedService) -> bool:
 
 
 def _name(one: NamedAgency | NamedService, language: str) -> str:
-    return ((one.name_fa or one.name_en) if language == "fa" else (one.name_en or one.name_fa)) or one.id
+    return in_language(language, one.name_en, one.name_fa) or one.id
 
 
 async def fetch_names(api: Client) -> Names:

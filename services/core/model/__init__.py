@@ -100,6 +100,7 @@ from services.core.model.register import (
     Service,
     Vantage,
     default_window,
+    in_language,
 )
 from services.core.model.sensitivity import RankSensitivity, Sensitivity, SwitchIndex
 from services.core.model.stream_position import StreamPosition
@@ -220,6 +221,7 @@ __all__ = [
     "fill_placeholders",
     "fill_probe",
     "finding_id",
+    "in_language",
     "join_flow",
     "largest_loss",
     "link_findings",

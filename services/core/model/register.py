@@ -154,6 +154,11 @@ class FindingPolicy:
     week_steps: int = 168
 
 
+def in_language(language: str, english: str, persian: str) -> str:
+    """Return a text in a language, `en` or `fa`, else in the other one."""
+    return (persian or english) if language == "fa" else (english or persian)
+
+
 def default_window(windows_days: Sequence[int]) -> int:
     """Return the window of a policy that is used when none is named: 28 days if the policy has it, else its first."""
     return 28 if 28 in windows_days else windows_days[0]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
+
+import pytest
 
 from services.cli.rounds import report
 from services.cli.rounds.derived import RoundNumbers
@@ -25,3 +28,16 @@ def test_no_gain_of_an_inquiry_that_nobody_saw_is_stated(register: Register) -> 
     numbers = RoundNumbers(register, nothing, nothing, (), Explanation(0.8, Losses(late=0.2), (), costs))
     gains = report._gains(texts_of("en"), numbers, report._Names(numbers, "en"))
     assert [one["link"] for one in gains] == [seen]
+
+
+@pytest.mark.parametrize(
+    ("english", "persian", "said"), [("", "گمرک", ("گمرک", "گمرک")), ("Customs", "", ("Customs", "Customs"))]
+)
+def test_an_agency_without_a_name_in_a_language_has_its_other_one(
+    register: Register, english: str, persian: str, said: tuple[str, str]
+) -> None:
+    """A register needs one of the two names; one that was imported has no Persian names."""
+    agencies = {name: replace(one, name_en=english, name_fa=persian) for name, one in register.agencies.items()}
+    nothing = cast(Any, None)
+    numbers = RoundNumbers(replace(register, agencies=agencies), nothing, nothing, (), None)
+    assert tuple(report._Names(numbers, code).agency(next(iter(agencies))) for code in ("en", "fa")) == said

@@ -87,7 +87,7 @@ async def gather(visit: Visit) -> AgencyView:
     asks: Sequence[Any] = answer.consumer.links
     answers: Sequence[Any] = answer.provider.links
     if visit.sees_links and visit.chosen("links", "", "all"):
-        asks, answers = await asyncio.gather(_links(visit, consumer=agency), _links(visit, provider=agency))
+        asks, answers = await asyncio.gather(links_of(visit, consumer=agency), links_of(visit, provider=agency))
     services = map(indicator_from_message, answer.services) if visit.sees_links else ()
     return AgencyView(
         agency=agency,
@@ -130,15 +130,10 @@ def _side(visit: Visit, role: Any) -> AgencySide | None:
     )
 
 
-async def _links(visit: Visit, *, consumer: str = "", provider: str = "") -> Sequence[Any]:
-    """Return every message LinkStatus of one side, the worst first."""
+async def links_of(visit: Visit, *, consumer: str = "", provider: str = "") -> Sequence[Any]:
+    """Return every message LinkStatus of the parties given, the lowest lower bound first; not in force, it is 0."""
     links = await collected(visit.api.links(consumer=consumer, provider=provider, window_days=visit.window))
-    return sorted(links, key=lower_bound)
-
-
-def lower_bound(status: Any) -> tuple[float, str]:
-    """Return the key by which links are listed, the lowest lower bound first; where nothing is in force it is 0."""
-    return status.indicator.lower, status.link.id
+    return sorted(links, key=lambda status: (status.indicator.lower, status.link.id))
 
 
 def row_of(status: Any) -> LinkRow:

@@ -6,10 +6,9 @@ import asyncio
 from dataclasses import dataclass
 
 from services.console.charts import MatrixCell
-from services.console.pages.agency import LinkRow, lower_bound, row_of
+from services.console.pages.agency import LinkRow, links_of, row_of
 from services.console.pages.matrix import cell_of
 from services.console.pages.page import NoSuchPageError, Page, Visit
-from services.console.queries import collected
 from services.core.codec import losses_from_message
 from services.core.model import Losses
 
@@ -41,8 +40,7 @@ async def gather(visit: Visit) -> PairView:
 async def _links(visit: Visit, consumer: str, provider: str) -> tuple[LinkRow, ...]:
     if not visit.sees_links:
         return ()
-    links = visit.api.links(consumer=consumer, provider=provider, window_days=visit.window)
-    return tuple(map(row_of, sorted(await collected(links), key=lower_bound)))
+    return tuple(map(row_of, await links_of(visit, consumer=consumer, provider=provider)))
 
 
 PAGE = Page("pair", "/matrix/{consumer}/{provider}", gather)

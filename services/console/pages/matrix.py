@@ -15,8 +15,6 @@ from services.core.model import IndicatorKind
 MOST_AGENCIES = 60
 """How many rows can be read at once. A larger matrix is one of sectors, and each of its cells leads to its agencies."""
 
-_SORTS = ("index", "sector", "name", "island")
-
 
 @dataclass(frozen=True, slots=True)
 class MatrixView:
@@ -43,7 +41,8 @@ async def gather(visit: Visit) -> MatrixView:
     of_sectors = visit.chosen("level", "", "sector") == "sector" or (
         len(visit.names.agencies) > MOST_AGENCIES and not chosen
     )
-    sort = visit.chosen("sort", *(_SORTS[:1] + _SORTS[2:3] if of_sectors else _SORTS))
+    sorts = ("index", "name") if of_sectors else ("index", "sector", "name", "island")
+    sort = visit.chosen("sort", *sorts)
     answer, order = await asyncio.gather(
         visit.api.pairs(
             PairLevel.PAIR_LEVEL_SECTOR if of_sectors else PairLevel.PAIR_LEVEL_AGENCY,
@@ -60,7 +59,7 @@ async def gather(visit: Visit) -> MatrixView:
         matrix=matrix,
         of_sectors=of_sectors,
         sort=sort,
-        sorts=_SORTS[:1] + _SORTS[2:3] if of_sectors else _SORTS,
+        sorts=sorts,
         consumer_sector=asked,
         provider_sector=answering,
         groups=order,

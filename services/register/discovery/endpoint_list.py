@@ -10,12 +10,11 @@ from typing import Final
 from services.core.errors import Fault, InputError
 from services.register.discovery.proposal import (
     ANSWERS,
-    LINK_COLUMNS,
     RegisterProposal,
     omission,
+    proposed_policy,
+    register_files,
     slug,
-    to_csv,
-    to_yaml,
     unused_id,
 )
 from services.register.reading import FaultList, Location, fold, read_http_url, read_table
@@ -24,6 +23,7 @@ COLUMNS: Final = {"target": "the URL or the host name", "agency": "the name of t
 """The columns that are read from a list; the sector is optional."""
 
 _OTHER_SECTOR = "government"
+_GOVERNMENT: Final = {"id": "government", "name_en": "Government", "name_fa": "دولت"}
 
 
 def import_endpoints(file: Path, epoch: date, columns: Mapping[str, str]) -> RegisterProposal:
@@ -62,18 +62,14 @@ def import_endpoints(file: Path, epoch: date, columns: Mapping[str, str]) -> Reg
             sectors[names[owner]] = slug(row.text(sector)) or _OTHER_SECTOR
         endpoint = unused_id(endpoints, slug(url.partition("://")[2].removeprefix("www.")) or "endpoint")
         endpoints[endpoint] = (endpoint, names[owner], "", "answers", url.replace("$", "$$"))
+    controls = [url.replace("$$", "$") for *_, url in endpoints.values()][:2]
     return RegisterProposal(
-        files={
-            "agencies.csv": to_csv(
-                ("id", "name_en", "name_fa", "sector"),
-                sorted((agency_id, *_names(name), sectors[agency_id]) for name, agency_id in names.items()),
-            ),
-            "services.csv": to_csv(("id", "agency", "name_en", "name_fa"), ()),
-            "links.csv": to_csv(LINK_COLUMNS, ()),
-            "endpoints.csv": to_csv(("id", "agency", "service", "probe", "target"), sorted(endpoints.values())),
-            "probes.yaml": to_yaml({"answers": ANSWERS}),
-            "policy.yaml": to_yaml(_policy(epoch, endpoints)),
-        },
+        files=register_files(
+            agencies=sorted((agency_id, *_names(name), sectors[agency_id]) for name, agency_id in names.items()),
+            endpoints=sorted(endpoints.values()),
+            probes={"answers": ANSWERS},
+            policy=proposed_policy(_GOVERNMENT, epoch, controls),
+        ),
         left_out=tuple(left_out),
     )
 
@@ -98,15 +94,3 @@ def _unusable(agency: str, url: str) -> str:
 def _names(name: str) -> tuple[str, str]:
     """Return the names in English and in Persian: a name stands in the column of its script."""
     return ("", name) if any("\u0600" <= character <= "\u06ff" for character in name) else (name, "")
-
-
-def _policy(epoch: date, endpoints: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
-    controls = [target.replace("$$", "$") for *_, target in endpoints.values()][:2]
-    return {
-        "government": {"id": "government", "name_en": "Government", "name_fa": "دولت"},
-        "timezone": "UTC",
-        "epoch": epoch.isoformat(),
-        "slot_seconds": 300,
-        "vantages": [{"id": "main", "control_targets": controls}],
-        "default_latency_ms": 2000,
-    }

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, fields
+from datetime import date
 from itertools import chain, count
 from pathlib import Path
 
@@ -16,8 +17,7 @@ import yaml
 from services.core.errors import Fault, InputError
 from services.core.model import Link
 
-LINK_COLUMNS = tuple(field.name for field in fields(Link))
-"""The columns of links.csv."""
+_LINK_COLUMNS = tuple(field.name for field in fields(Link))
 
 ANSWERS = {
     "kind": "http",
@@ -33,6 +33,37 @@ class RegisterProposal:
 
     files: dict[str, str]
     left_out: tuple[Fault, ...]
+
+
+def register_files(
+    *,
+    agencies: Iterable[tuple[str, ...]],
+    services: Iterable[tuple[str, ...]] = (),
+    endpoints: Iterable[tuple[str, ...]],
+    probes: object,
+    policy: object,
+) -> dict[str, str]:
+    """Return the files that every register has, by name. No list states the law, so links.csv has only its header."""
+    return {
+        "agencies.csv": to_csv(("id", "name_en", "name_fa", "sector"), agencies),
+        "services.csv": to_csv(("id", "agency", "name_en", "name_fa"), services),
+        "links.csv": to_csv(_LINK_COLUMNS, ()),
+        "endpoints.csv": to_csv(("id", "agency", "service", "probe", "target"), endpoints),
+        "probes.yaml": to_yaml(probes),
+        "policy.yaml": to_yaml(policy),
+    }
+
+
+def proposed_policy(government: object, epoch: date, controls: list[str], timezone: str = "UTC") -> dict[str, object]:
+    """Return a policy with one vantage, which has these control targets."""
+    return {
+        "government": government,
+        "timezone": timezone,
+        "epoch": epoch.isoformat(),
+        "slot_seconds": 300,
+        "vantages": [{"id": "main", "control_targets": controls}],
+        "default_latency_ms": 2000,
+    }
 
 
 def omission(file: str, line: int, name: str, reason: str) -> Fault:

@@ -16,12 +16,11 @@ from pathlib import Path
 from services.core.errors import Fault, InputError
 from services.register.discovery.proposal import (
     ANSWERS,
-    LINK_COLUMNS,
     RegisterProposal,
     omission,
+    proposed_policy,
+    register_files,
     slug,
-    to_csv,
-    to_yaml,
     unused_id,
 )
 from services.register.reading import CsvRow, FaultList, read_http_url, read_table
@@ -53,6 +52,7 @@ _SECTORS = (
     ("economy", r"Revenue|Pensions|Business|Companies|Insolvency|Commercial|Land Registry"),
 )
 _OTHER_SECTOR = "central-government"
+_GOVERNMENT = {"id": "uk", "name_en": "United Kingdom", "name_fa": "بریتانیا"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +93,13 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
         if slug(row.text("id")) not in agencies
     ]
     return RegisterProposal(
-        files={
-            "agencies.csv": to_csv(
-                ("id", "name_en", "name_fa", "sector"),
-                ((agency, _name(agency, names), "", _sector(_name(agency, names))) for agency in agencies),
-            ),
-            "services.csv": to_csv(
-                ("id", "agency", "name_en", "name_fa"), sorted((api.id, api.agency, api.name, "") for api in apis)
-            ),
-            "links.csv": to_csv(LINK_COLUMNS, ()),
-            "endpoints.csv": to_csv(("id", "agency", "service", "probe", "target"), sorted(endpoints)),
-            "probes.yaml": to_yaml({"answers": ANSWERS}),
-            "policy.yaml": to_yaml(_policy(epoch)),
-        },
+        files=register_files(
+            agencies=((agency, _name(agency, names), "", _sector(_name(agency, names))) for agency in agencies),
+            services=sorted((api.id, api.agency, api.name, "") for api in apis),
+            endpoints=sorted(endpoints),
+            probes={"answers": ANSWERS},
+            policy=proposed_policy(_GOVERNMENT, epoch, ["https://www.gov.uk/"], "Europe/London"),
+        ),
         left_out=(*left_out, *unused),
     )
 
@@ -171,14 +165,3 @@ def _name(agency: str, names: dict[str, str]) -> str:
 
 def _sector(name: str) -> str:
     return next((sector for sector, pattern in _SECTORS if re.search(pattern, name)), _OTHER_SECTOR)
-
-
-def _policy(epoch: date) -> dict[str, object]:
-    return {
-        "government": {"id": "uk", "name_en": "United Kingdom", "name_fa": "بریتانیا"},
-        "timezone": "Europe/London",
-        "epoch": epoch.isoformat(),
-        "slot_seconds": 300,
-        "vantages": [{"id": "main", "control_targets": ["https://www.gov.uk/"]}],
-        "default_latency_ms": 2000,
-    }

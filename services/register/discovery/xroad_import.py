@@ -15,9 +15,10 @@ from pathlib import Path
 from services.core.errors import Fault, InputError
 from services.core.model import member_of
 from services.register.discovery.proposal import (
-    LINK_COLUMNS,
     RegisterProposal,
     omission,
+    proposed_policy,
+    register_files,
     slug,
     to_csv,
     to_yaml,
@@ -76,28 +77,19 @@ def _files(directory: XRoadDirectory, ids: dict[str, str], instance: str, epoch:
         for offer in directory.offers
     )
     names = _server_ids(servers, ids)
-    files = {
-        "agencies.csv": to_csv(
-            ("id", "name_en", "name_fa", "sector"),
-            (
-                (ids[member], name or ids[member], "", slug(member.split("/")[1]) or "other")
-                for member, name in sorted(directory.members.items())
-            ),
+    government = {"id": slug(instance) or "government", "name_en": instance}
+    files = register_files(
+        agencies=(
+            (ids[member], name or ids[member], "", slug(member.split("/")[1]) or "other")
+            for member, name in sorted(directory.members.items())
         ),
-        "members.csv": to_csv(("member", "agency"), ((member, ids[member]) for member in sorted(directory.members))),
-        "services.csv": to_csv(("id", "agency", "name_en", "name_fa"), ()),
-        "links.csv": to_csv(LINK_COLUMNS, ()),
-        "endpoints.csv": to_csv(
-            ("id", "agency", "service", "probe", "target"),
-            (
-                (names[server], ids[server.owner], "", "connects", _target(server))
-                for server in servers
-                if _target(server)
-            ),
+        endpoints=(
+            (names[server], ids[server.owner], "", "connects", _target(server)) for server in servers if _target(server)
         ),
-        "probes.yaml": to_yaml({"connects": {"kind": "tcp", "timeout": "5s"}}),
-        "policy.yaml": to_yaml(_policy(instance, epoch)),
-    }
+        probes={"connects": {"kind": "tcp", "timeout": "5s"}},
+        policy=proposed_policy(government, epoch, [_CONTROL]),
+    )
+    files["members.csv"] = to_csv(("member", "agency"), ((member, ids[member]) for member in sorted(directory.members)))
     if servers:
         sources = [{"id": names[server], "kind": "xroad", "server": server.id} for server in servers]
         files["sources.yaml"] = to_yaml({"sources": sources})
@@ -128,15 +120,6 @@ def _host(address: str) -> str:
         return f"[{IPv6Address(address)}]"
     except ValueError:
         return address
-
-
-def _policy(instance: str, epoch: date) -> dict[str, object]:
-    return {
-        "government": {"id": slug(instance) or "government", "name_en": instance},
-        "timezone": "UTC",
-        "epoch": epoch.isoformat(),
-        "vantages": [{"id": "main", "control_targets": [_CONTROL]}],
-    }
 
 
 def _unknown(directory: XRoadDirectory, file: str) -> Iterator[Fault]:

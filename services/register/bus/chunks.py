@@ -54,11 +54,6 @@ def manifest_digest(register_version: str, probe_version: str, chunks: Iterable[
     ).hexdigest()
 
 
-def is_intact(chunk: RegisterChunk, content: bytes) -> bool:
-    """Return whether a chunk's content has the hash that the chunk names."""
-    return sha256(content).hexdigest() == chunk.sha256
-
-
 def join_chunks(contents: Iterable[bytes]) -> Register:
     """Return the register that these chunks hold, without versions. Raises ValueError when they hold none."""
     # Most strings occur in many rows. This parser keeps one copy of each: a register takes two fifths less memory.

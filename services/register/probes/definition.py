@@ -59,9 +59,6 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 _NEEDED = {"soap": ("body",), "xroad-rest": ("client",), "xroad-soap": ("client", "service", "body")}
 _NEEDED |= {"dns": ("query",), "journey": ("steps",)}
 
-STEP_KINDS = tuple(kind for kind in PROBE_KINDS if kind != "journey")
-"""Kinds of the steps of a journey."""
-
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _CREDENTIALS = ("authorization", "proxy-authorization")
 _BODY_LIMIT = 1 << 18
@@ -250,7 +247,8 @@ def _service(mapping: YamlMapping, _directory: Path) -> str:
 
 
 def _steps(mapping: YamlMapping, directory: Path) -> tuple[Step, ...]:
-    return read_steps(mapping, lambda name, item: _read(name, item, directory, kinds=STEP_KINDS, extra=EXTRA))
+    kinds = tuple(kind for kind in PROBE_KINDS if kind != "journey")
+    return read_steps(mapping, lambda name, item: _read(name, item, directory, kinds=kinds, extra=EXTRA))
 
 
 _READERS: Mapping[str, Callable[[YamlMapping, Path], Any]] = {

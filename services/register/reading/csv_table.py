@@ -195,7 +195,7 @@ def _rows(text: str, file: str, faults: FaultList) -> Iterator[list[CsvCell]]:
                 faults.add(Location(file, line, end - begin + 1), "text follows the closing quote")
                 end = surplus.end()
         elif opened := _OPEN.match(text, position):
-            faults.add(location.shifted(opened.end() - position - 1), _UNCLOSED)
+            faults.add(Location(file, line, opened.end() - begin), _UNCLOSED)
             return
         else:
             plain = _PLAIN.match(text, position)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,10 +24,6 @@ class Location:
     file: str
     line: int = 0
     column: int = 0
-
-    def shifted(self, characters: int) -> Location:
-        """Return a location further right in the same line."""
-        return replace(self, column=self.column + characters)
 
 
 class FaultList(list[Fault]):

@@ -38,12 +38,11 @@ class ListedServer:
     address: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Offer:
     """An X-Road service, and the client that may call it; the client is empty where the list does not name one."""
 
     service: str
-    provider: str
     client: str
 
 
@@ -125,8 +124,7 @@ def _methods(directory: XRoadDirectory, element: etree._Element, envelope: etree
 
 
 def _offer(directory: XRoadDirectory, parts: Sequence[str], client: str) -> None:
-    provider = directory.add(parts[:-1])
-    directory.offers.add(Offer(f"{provider}/{_escaped(parts[-1])}", provider, client))
+    directory.offers.add(Offer(f"{directory.add(parts[:-1])}/{_escaped(parts[-1])}", client))
 
 
 def _shared(directory: XRoadDirectory, element: etree._Element, _: etree._Element | None) -> None:

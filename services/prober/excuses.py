@@ -7,7 +7,7 @@ control rounds around the probe are known. An excuse replaces only the judgement
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Final, Generic, TypeVar
@@ -39,13 +39,8 @@ class Circumstances:
     unresolved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Excuse:
-    """One fault of ours. ``applies`` returns what happened, or an empty text if it does not excuse the judgement."""
-
-    name: str
-    reason: Reason
-    applies: Callable[[Judgement, Observation, Circumstances], str]
+Excuse = Callable[[Judgement, Observation, Circumstances], str]
+"""One fault of ours: returns what happened, or an empty text if it does not excuse the judgement."""
 
 
 def _overran(_judgement: Judgement, _observation: Observation, ours: Circumstances) -> str:
@@ -116,23 +111,23 @@ def _timed_out(judgement: Judgement, observation: Observation) -> bool:
     return failure is not None and failure.timed_out and judgement.outcome is not Outcome.UNKNOWN
 
 
-EXCUSES: Final[tuple[Excuse, ...]] = (
-    Excuse("overrun", Reason.OVERRUN, _overran),
-    Excuse("token", Reason.OWN_CREDENTIAL, _awaited_token),
-    Excuse("conntrack", Reason.LOCAL_RESOURCES, _conntrack_full),
-    Excuse("stall", Reason.PROBER_ERROR, _stalled),
-    Excuse("resolver", Reason.RESOLVER_FAILED, _unresolved),
-    Excuse("blind vantage", Reason.VANTAGE_BLIND, _blind),
-)
-"""The first one that applies gives the reason."""
+EXCUSES: Final[Mapping[Reason, Excuse]] = {
+    Reason.OVERRUN: _overran,
+    Reason.OWN_CREDENTIAL: _awaited_token,
+    Reason.LOCAL_RESOURCES: _conntrack_full,
+    Reason.PROBER_ERROR: _stalled,
+    Reason.RESOLVER_FAILED: _unresolved,
+    Reason.VANTAGE_BLIND: _blind,
+}
+"""The excuses by the reason that each gives. The first one that applies counts."""
 
 
 def excused(judgement: Judgement, observation: Observation, ours: Circumstances) -> Judgement:
     """Return UNKNOWN by the first excuse that applies, or else the judgement unchanged."""
-    for excuse in EXCUSES:
-        detail = excuse.applies(judgement, observation, ours)
+    for reason, excuse in EXCUSES.items():
+        detail = excuse(judgement, observation, ours)
         if detail:
-            return Judgement(excuse.reason, detail)
+            return Judgement(reason, detail)
     return judgement
 
 

@@ -99,14 +99,7 @@ async def send_request(request: WireRequest, outbound: Outbound, trace: ProbeTra
     answer = await run_connection(
         request.host, request.port, make, outbound, trace, proxy=request.proxy, tunnel=not request.forwarded
     )
-    if request.forwarded and answer.status == _PROXY_UNAUTHORIZED and _from_proxy(answer):
+    # A proxy does not pass on a Proxy-Authenticate of the target (RFC 9110, 11.7.1).
+    if request.forwarded and answer.status == _PROXY_UNAUTHORIZED and answer.has_header(b"proxy-authenticate"):
         raise ProbeFailedError(Failure(Phase.PROXY, Cause.CREDENTIAL, REFUSED_CREDENTIALS))
     return answer
-
-
-def _from_proxy(answer: HttpConnection) -> bool:
-    """Return whether the proxy itself wrote an answer of status 407.
-
-    A proxy does not pass on a Proxy-Authenticate of the target (RFC 9110, 11.7.1).
-    """
-    return any(name.lower() == b"proxy-authenticate" for name, _ in answer.headers)

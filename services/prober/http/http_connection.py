@@ -74,6 +74,10 @@ class HttpConnection(FreshConnection):
         self._interim_answers = 0
         self._request = request
 
+    def has_header(self, name: bytes) -> bool:
+        """Return whether the answer has a header, given in lower case."""
+        return any(header.lower() == name for header, _ in self.headers)
+
     def count_interim_answer(self) -> None:
         """Count an interim answer; fail when there are too many."""
         self._interim_answers += 1

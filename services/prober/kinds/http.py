@@ -185,14 +185,10 @@ async def _probe(target: HttpTarget, trace: ProbeTrace) -> Observation:
 
 async def _exchange(target: HttpTarget, trace: ProbeTrace) -> None:
     answer = await send_request(target.wire, target.environment.outbound, trace)
-    if target.follow and answer.status in _REDIRECTS and _is_located(answer):
+    if target.follow and answer.status in _REDIRECTS and answer.has_header(b"location"):
         await _follow(target, answer, trace)
     elif target.environment.cookies is not None:
         keep_cookies(target.environment.cookies, answer, target.request)
-
-
-def _is_located(answer: HttpConnection) -> bool:
-    return any(name.lower() == b"location" for name, _ in answer.headers)
 
 
 async def _follow(target: HttpTarget, first: HttpConnection, trace: ProbeTrace) -> None:

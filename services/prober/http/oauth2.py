@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from codecs import BOM_UTF8
 from dataclasses import replace
 from time import monotonic
@@ -17,7 +16,7 @@ from services.core.model import Probe
 from services.prober.http.exchange import USER_AGENT, send_request, wire_request
 from services.prober.http.token_cache import AccessToken, TokenCache, TokenError, TokenIssuer
 from services.prober.observation import Cause, Failure, Phase
-from services.prober.secrets import MissingSecretError, Secrets
+from services.prober.secrets import MissingSecretError, Secrets, basic_credentials
 from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace, ProxyRoute
 
 # A request ends by then, even if the probes that wait for it would wait longer.
@@ -88,13 +87,12 @@ async def _request_token(issuer: TokenIssuer, outbound: Outbound, secrets: Secre
 
 def _token_request(issuer: TokenIssuer, secret: str) -> httpx.Request:
     """Return the token request. Section 2.3.1 requires every issuer to accept the client's credentials this way."""
-    credentials = b64encode(f"{quote_plus(issuer.client_id)}:{quote_plus(secret)}".encode()).decode()
     form = {"grant_type": "client_credentials"} | ({"scope": issuer.scope} if issuer.scope else {})
     headers = {
         "User-Agent": USER_AGENT,
         "Accept": "application/json",
         "Connection": "close",
-        "Authorization": f"Basic {credentials}",
+        "Authorization": basic_credentials(quote_plus(issuer.client_id), quote_plus(secret)),
         "Content-Type": "application/x-www-form-urlencoded",
     }
     return httpx.Request("POST", issuer.url, headers=headers, content=urlencode(form).encode())

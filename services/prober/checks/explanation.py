@@ -75,7 +75,7 @@ def _in_words(name: str, item: object) -> str:
         words = [f"is of type {item.type}"] if isinstance(item, JsonCheck) and item.type else []
         any_value = ANYTHING if isinstance(item, JsonCheck) else None
         words += [] if item.equals is any_value else ["is as expected"]
-        return f"{'record: ' if 'record' in name else ''}{item.path} {' and '.join(words) or 'is found'}"
+        return f"{'record: ' if name == 'record' else ''}{item.path} {' and '.join(words) or 'is found'}"
     return name
 
 

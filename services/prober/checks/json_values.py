@@ -1,4 +1,4 @@
-"""Checks of JSON answers: values at paths, schemas, test records. Pure."""
+"""Checks of JSON answers: values at paths, schemas. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from services.register.reading import fold
 
 def check_json(_observation: Observation, expectations: Expectations, document: Document) -> None:
     """Check the values at JSON paths."""
-    _check_values(expectations.json, document, Reason.JSON)
+    for check in expectations.json:
+        if problem := json_problem(check, document):
+            raise CheckFailedError(Reason.JSON, problem)
 
 
 def check_schema(_observation: Observation, expectations: Expectations, document: Document) -> None:
@@ -24,18 +26,7 @@ def check_schema(_observation: Observation, expectations: Expectations, document
             raise CheckFailedError(Reason.JSON_SCHEMA, problem)
 
 
-def check_record(_observation: Observation, expectations: Expectations, document: Document) -> None:
-    """Check the fields of the test record."""
-    _check_values(expectations.record, document, Reason.TEST_RECORD)
-
-
-def _check_values(checks: tuple[JsonCheck, ...], document: Document, reason: Reason) -> None:
-    for check in checks:
-        if problem := _problem(check, document):
-            raise CheckFailedError(reason, problem)
-
-
-def _problem(check: JsonCheck, document: Document) -> str:
+def json_problem(check: JsonCheck, document: Document) -> str:
     """Return the problem at the path, empty when there is none. It leaves out the values, which may be personal."""
     values = check.query.values(document.value)
     if not values:

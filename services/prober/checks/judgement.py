@@ -14,7 +14,7 @@ from typing import Final
 from services.core.model import Outcome, Reason, unfrozen
 from services.prober.checks.document import CheckFailedError, Document, document_of
 from services.prober.checks.freshness import age_of, check_time
-from services.prober.checks.json_values import check_json, check_record, check_schema
+from services.prober.checks.json_values import check_json, check_schema, json_problem
 from services.prober.checks.protocols import (
     check_answered,
     check_body,
@@ -29,8 +29,8 @@ from services.prober.checks.protocols import (
     check_status,
     check_whole,
 )
-from services.prober.checks.xml_values import check_envelope, check_fault, check_xml, check_xml_record
-from services.prober.expected import Expectations
+from services.prober.checks.xml_values import check_envelope, check_fault, check_xml, xml_problem
+from services.prober.expected import Expectations, JsonCheck
 from services.prober.observation import Observation
 
 
@@ -48,6 +48,14 @@ class Check:
     reads: tuple[str, ...] = ()
     about: str = ""
     decides: bool = False
+
+
+def check_record(_observation: Observation, expectations: Expectations, document: Document) -> None:
+    """Check the fields of the test record."""
+    for check in expectations.record:
+        problem = json_problem(check, document) if isinstance(check, JsonCheck) else xml_problem(check, document)
+        if problem:
+            raise CheckFailedError(Reason.TEST_RECORD, problem)
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -69,7 +77,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("xml", "xml", check_xml, ("xml",)),
     Check("schema", "body follows the JSON Schema", check_schema, ("schema",)),
     Check("record", "record", check_record, ("record",)),
-    Check("record", "record", check_xml_record, ("xml_record",)),
 )
 """All checks except that of time, which comes last (services.prober.checks.freshness)."""
 

@@ -1,4 +1,4 @@
-"""Checks XML answers: values at XPaths, test records, SOAP envelopes, and faults of provider or data bus. Pure.
+"""Checks XML answers: values at XPaths, SOAP envelopes, and faults of provider or data bus. Pure.
 
 Faults are those of SOAP 1.1 §4.4 and SOAP 1.2 part 1 §5.4. X-Road sends its own faults, with the codes of its message
 protocol (PR-MESS §2.5, PR-REST §4.6), which services.core.model.xroad_fault reads. A provider's fault keeps its code.
@@ -24,18 +24,9 @@ _TEXT_OF: Final = etree.XPath("string()", smart_strings=False)
 
 def check_xml(_observation: Observation, expectations: Expectations, document: Document) -> None:
     """Check the texts that XPaths find."""
-    _check_texts(expectations.xml, document, Reason.XML)
-
-
-def check_xml_record(_observation: Observation, expectations: Expectations, document: Document) -> None:
-    """Check the fields of the test record."""
-    _check_texts(expectations.xml_record, document, Reason.TEST_RECORD)
-
-
-def _check_texts(checks: tuple[XmlCheck, ...], document: Document, reason: Reason) -> None:
-    for check in checks:
-        if problem := _problem(check, document):
-            raise CheckFailedError(reason, problem)
+    for check in expectations.xml:
+        if problem := xml_problem(check, document):
+            raise CheckFailedError(Reason.XML, problem)
 
 
 def texts(query: XPath, document: Document) -> Iterator[str]:
@@ -48,7 +39,7 @@ def texts(query: XPath, document: Document) -> Iterator[str]:
         yield _text(item)
 
 
-def _problem(check: XmlCheck, document: Document) -> str:
+def xml_problem(check: XmlCheck, document: Document) -> str:
     """Return the problem at the path, empty when there is none. It leaves out the texts, which may be personal."""
     if check.equals is None:
         # Nodes, a text, a number or a flag, as XPath's boolean() converts them.

@@ -35,19 +35,11 @@ def compile_expectations(
     """
     expect = definition.expect
     soap = definition.kind in SOAP_KINDS
-    json_record, xml_record = ({}, expect.record) if soap else (expect.record, {})
     values, xml = _json_checks(expect, params), _xml_checks(expect, params)
     schema = None if expect.schema is None else compile_schema(expect.schema)
-    record = tuple(
-        JsonCheck(path, compile_path(_field(path)), fill_value(value, params)) for path, value in json_record.items()
-    )
-    of_soap = tuple(
-        XmlCheck(path, compile_xpath(path, expect.namespaces), _fill_text(value, params))
-        for path, value in xml_record.items()
-    )
+    record = _xml_record(expect, params) if soap else _json_record(expect, params)
     fresh = _fresh_at(expect.fresh, expect.namespaces)
-    sizes = [check.query.at_once for check in (*values, *record)]
-    sizes += [check.query.at_once for check in (*xml, *of_soap)]
+    sizes = [check.query.at_once for check in (*values, *xml, *record)]
     sizes += [query.at_once for query in (fresh and fresh.query, fresh and fresh.xpath, schema) if query]
     return Expectations(
         refused=expect.refused,
@@ -62,7 +54,6 @@ def compile_expectations(
         xml=xml,
         schema=schema,
         record=record,
-        xml_record=of_soap,
         soap=soap,
         bus=definition.kind in BUS_KINDS,
         fresh=fresh,
@@ -135,6 +126,19 @@ def _xml_checks(expect: Expect, params: Mapping[str, object]) -> tuple[XmlCheck,
             None if item.equals is None else _fill_text(item.equals, params),
         )
         for item in expect.xml
+    )
+
+
+def _json_record(expect: Expect, params: Mapping[str, object]) -> tuple[JsonCheck, ...]:
+    return tuple(
+        JsonCheck(path, compile_path(_field(path)), fill_value(value, params)) for path, value in expect.record.items()
+    )
+
+
+def _xml_record(expect: Expect, params: Mapping[str, object]) -> tuple[XmlCheck, ...]:
+    return tuple(
+        XmlCheck(path, compile_xpath(path, expect.namespaces), _fill_text(value, params))
+        for path, value in expect.record.items()
     )
 
 

@@ -76,7 +76,7 @@ class Expectations:
     * ``refused`` requires that the target refuses who we are.
     * ``soap`` requires a SOAP message.
     * ``bus`` means that the answer comes over X-Road, whose own errors are then kept apart.
-    * ``record`` is the test record of JSON, ``xml_record`` that of SOAP.
+    * ``record`` is the test record, of JSON or of SOAP.
     * Dates without a time zone are read in ``zone``.
     * An answer of up to ``at_once`` bytes is judged in the event loop, a larger one in a worker process. None means
       that an answer of any size is judged in the loop.
@@ -91,8 +91,7 @@ class Expectations:
     json: tuple[JsonCheck, ...] = ()
     xml: tuple[XmlCheck, ...] = ()
     schema: Schema | None = None
-    record: tuple[JsonCheck, ...] = ()
-    xml_record: tuple[XmlCheck, ...] = ()
+    record: tuple[JsonCheck, ...] | tuple[XmlCheck, ...] = ()
     soap: bool = False
     bus: bool = False
     fresh: FreshAt | None = None

@@ -98,10 +98,6 @@ class Prober:
         self.launcher.use(plan)
         await asyncio.to_thread(_free, former)
 
-    async def run(self) -> None:
-        """Run the control loop until ``finish`` ends it."""
-        await self.control_loop.run()
-
     async def finish(self, seconds: float) -> None:
         """Stop launching, let probes finish for ``seconds``, and end the control loop, which releases their results."""
         await self.launcher.finish(seconds)
@@ -165,7 +161,7 @@ async def _run(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvir
         sending = group.create_task(publisher.send())
         following = group.create_task(_follow(bus, prober, runtime))
         sharing = group.create_task(heartbeats.run())
-        running = group.create_task(prober.run())
+        running = group.create_task(prober.control_loop.run())
         await runtime.stop.wait()
         runtime.health.not_serving(ENDING)
         await cancel_and_wait(following, sharing)

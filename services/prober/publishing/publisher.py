@@ -34,9 +34,7 @@ class MeasurementSink(Protocol):
         """Whether the bus is connected at this moment."""
         ...
 
-    async def publish(
-        self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0, follows: int | None = None
-    ) -> int:
+    async def publish(self, subject: str, payload: bytes, *, message_id: str, follows: int | None = None) -> int:
         """Store a message and return its sequence. Raises BusError when that is not acknowledged.
 
         Raises NotLastError unless ``follows``, if given, is the sequence of the last message on the subject.

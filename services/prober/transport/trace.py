@@ -88,10 +88,6 @@ class ProbeTrace:
     busy: float = 0.0
     awaited: float = 0.0
 
-    def phases(self) -> Phases:
-        """Return the phases so far."""
-        return Phases(self.resolve, self.connect, self.tls, self.processing, self.transfer)
-
     def timeout(self) -> Failure:
         """Return the failure of a probe whose deadline passes now."""
         return Failure(self.phase, Cause.TIMEOUT, f"the deadline passed in phase {self.phase.name.lower()}")
@@ -143,7 +139,7 @@ class ProbeTrace:
         return Observation(
             time=self.began,
             duration=perf_counter() - self.start,
-            phases=self.phases(),
+            phases=Phases(self.resolve, self.connect, self.tls, self.processing, self.transfer),
             latency=latency,
             failure=failure,
             certificate=self.certificate,

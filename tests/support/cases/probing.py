@@ -40,15 +40,7 @@ class Sink:
         self.messages: dict[str, tuple[str, bytes]] = {}
         self.news = asyncio.Condition()
 
-    async def publish(
-        self,
-        subject: str,
-        payload: bytes,
-        *,
-        message_id: str,
-        timeout: float = 5.0,  # noqa: ARG002 - as the bus has it
-        **_: int | None,
-    ) -> int:
+    async def publish(self, subject: str, payload: bytes, *, message_id: str, **_: int | None) -> int:
         if not self.connected:
             raise BusError("the bus is down")
         async with self.news:
@@ -140,7 +132,7 @@ async def running(
     made = RunningProber(folder, clock or Clock(), **settings)
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(made.publisher.send())
-        control = group.create_task(made.prober.run())
+        control = group.create_task(made.prober.control_loop.run())
         adopting = group.create_task(made.prober.adopt(first))
         try:
             yield made

@@ -39,10 +39,7 @@ class Sink:
     def __init__(self) -> None:
         self.sent: list[SpooledMessage] = []
 
-    async def publish(
-        self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0, **_: int | None
-    ) -> int:
-        assert timeout > 0
+    async def publish(self, subject: str, payload: bytes, *, message_id: str, **_: int | None) -> int:
         self.sent.append(SpooledMessage(subject, message_id, payload))
         return len(self.sent)
 

@@ -14,7 +14,7 @@ from typing import Any
 from services.core.log import Logger
 from services.core.model import Outcome, Reason, Target, unfrozen
 from services.prober.assignments import Assignment
-from services.prober.checks import DETAIL_LENGTH, Check, Judgement, TooCostlyError, UnjudgedError, needed
+from services.prober.checks import Check, Judgement, TooCostlyError, UnjudgedError, needed
 from services.prober.excuses import NO_CONNECTION, Circumstances, LoopStalls, excused
 from services.prober.expected import Expectations, compile_expectations
 from services.prober.kinds import KINDS_BY_NAME, JourneyResult, ProbeEnvironment, ProbeKind
@@ -149,5 +149,4 @@ def _name_record(judgement: Judgement, assignment: Assignment, turn: int) -> Jud
     """Return the judgement with the number of the test record in its detail, if there are several records."""
     if len(assignment.params) == 1 or judgement.outcome is Outcome.OK:
         return judgement
-    detail = f"test record {turn + 1} of {len(assignment.params)}: {judgement.detail}"
-    return replace(judgement, detail=detail[:DETAIL_LENGTH])
+    return replace(judgement, detail=f"test record {turn + 1} of {len(assignment.params)}: {judgement.detail}")

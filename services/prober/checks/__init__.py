@@ -2,12 +2,11 @@
 
 from services.prober.checks.captures import CaptureError, CompiledCapture, compile_capture
 from services.prober.checks.explanation import CheckResult, CheckState, explain
-from services.prober.checks.judgement import CHECKS, DETAIL_LENGTH, Check, Judgement, needed
+from services.prober.checks.judgement import CHECKS, Check, Judgement, needed
 from services.prober.checks.worker_pool import JUDGING_SECONDS, TooCostlyError, UnjudgedError, WorkerPool
 
 __all__ = [
     "CHECKS",
-    "DETAIL_LENGTH",
     "JUDGING_SECONDS",
     "CaptureError",
     "Check",

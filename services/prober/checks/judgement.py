@@ -90,10 +90,6 @@ def needed(expectations: Expectations) -> tuple[Check, ...]:
     )
 
 
-DETAIL_LENGTH = 200
-"""A detail is cut to this many characters."""
-
-
 @unfrozen
 class Judgement:
     """What one observation means. ``data_age`` in seconds, None when the answer does not state it."""
@@ -128,7 +124,7 @@ def _invert(judgement: Judgement) -> Judgement:
         return Judgement(Reason.OK)
     if judgement.outcome >= Outcome.INVALID:
         detail = f"the target answered what it must refuse: {judgement.detail or 'the answer is right'}"
-        return Judgement(Reason.NOT_REFUSED, detail[:DETAIL_LENGTH])
+        return Judgement(Reason.NOT_REFUSED, detail)
     return judgement
 
 
@@ -138,14 +134,14 @@ def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:
     for step, expected in zip(journey.steps, expectations.steps, strict=True):
         judgement = judge(step.observation, replace(expected, zone=expectations.zone))
         if judgement.reason is not Reason.OK:
-            return replace(judgement, detail=f"step {step.name}: {judgement.detail}"[:DETAIL_LENGTH])
+            return replace(judgement, detail=f"step {step.name}: {judgement.detail}")
         if judgement.data_age is not None:
             oldest = max(judgement.data_age, oldest or 0.0)
     try:
         check_whole(journey, expectations, document_of(journey))
         check_time(journey, expectations, oldest)
     except CheckFailedError as failed:
-        return Judgement(failed.reason, failed.detail[:DETAIL_LENGTH], oldest)
+        return Judgement(failed.reason, failed.detail, oldest)
     return Judgement(Reason.OK, "", oldest)
 
 
@@ -158,5 +154,5 @@ def _judge(observation: Observation, expectations: Expectations, checks: Sequenc
         age = age_of(observation, document, expectations)
         check_time(observation, expectations, age)
     except CheckFailedError as failed:
-        return Judgement(failed.reason, failed.detail[:DETAIL_LENGTH], age)
+        return Judgement(failed.reason, failed.detail, age)
     return Judgement(Reason.OK, "", age)

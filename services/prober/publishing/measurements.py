@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from services.core.model import Measurement, Reason, Target
 from services.prober.assignments import Origin
-from services.prober.checks import DETAIL_LENGTH, Judgement
+from services.prober.checks import Judgement
 from services.prober.observation import Observation
 
+# Details may name a path or a pattern of any length. Readers refuse long ones.
+_DETAIL_LENGTH = 200
 _NOTHING = Observation(0.0, 0.0)
 
 
@@ -28,7 +30,7 @@ def measured(
         data_age=judgement.data_age,
         phases=observation.phases,
         certificate_expiry=None if certificate is None else certificate.earliest_expiry,
-        detail=judgement.detail[:DETAIL_LENGTH],  # errors may name a path of any length
+        detail=judgement.detail[:_DETAIL_LENGTH],
         register_version=origin.register_version,
         probe_version=origin.probe_version,
         prober=origin.prober,

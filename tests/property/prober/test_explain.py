@@ -18,7 +18,7 @@ from services.core.model.probe import (
     RecordPatterns,
     XmlExpectation,
 )
-from services.prober.checks import DETAIL_LENGTH, CheckResult, CheckState, explain
+from services.prober.checks import CheckResult, CheckState, explain
 from services.prober.checks.judgement import judge, needed
 from services.prober.expected.compiler import compile_expectations
 from services.prober.expected.expectations import Expectations
@@ -138,7 +138,7 @@ def test_the_first_check_that_fails_is_the_reason(observation: Observation, expe
         assert first is None
     else:
         assert first is not None
-        assert (first.reason, first.detail[:DETAIL_LENGTH]) == (judgement.reason, judgement.detail)
+        assert (first.reason, first.detail) == (judgement.reason, judgement.detail)
 
 
 @given(journeys, expectations, steps)

@@ -41,7 +41,6 @@ from services.core.model import (
 )
 from services.register.references import with_written_references
 
-T = TypeVar("T")
 E = TypeVar("E", Agency, Service, Link, Endpoint)
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -73,6 +72,7 @@ _SECTIONS: Mapping[str, TypeAdapter[Any]] = {
     "reviews": TypeAdapter(list[FindingReview], config=_STRICT),
     "policy": TypeAdapter(list[Policy], config=_STRICT),
 }
+"""The sections, named as the fields of Register."""
 
 
 def to_rows(register: Register, *, portable: bool = False, whole: bool = False) -> Rows:
@@ -82,30 +82,25 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
     left out: all those of probes, the latency of endpoints, the control names of vantages, and the policy's open data
     and budget of findings. A key added later therefore changes no hash.
     """
-    probes: Iterable[Probe] = _sorted(register.probes)
-    values: dict[str, Iterable[object]] = {
-        "agencies": _sorted(register.agencies),
-        "services": _sorted(register.services),
-        "links": _sorted(register.links),
-        "endpoints": _sorted(register.endpoints),
-        "probes": map(with_written_references, probes) if portable else probes,
-        "members": register.members,
-        "routes": register.routes,
-        "maintenance": register.maintenance,
-        "evaluation": [] if register.evaluation is None else [register.evaluation],
-        "announcements": register.announcements,
-        "objections": register.objections,
-        "holidays": register.holidays,
-        "reviews": register.reviews,
-        "policy": [register.policy],
-    }
     rows: Rows = {}
     for section, adapter in _SECTIONS.items():
+        values = _values(getattr(register, section))
+        if portable and section == "probes":
+            values = [with_written_references(probe) for probe in values]
         sparse = section == "probes" and not whole
-        rows[section] = adapter.dump_python(list(values[section]), mode="json", exclude_defaults=sparse)
+        rows[section] = adapter.dump_python(values, mode="json", exclude_defaults=sparse)
     if not whole:
         _drop_unset(rows)
     return rows
+
+
+def _values(part: Any) -> list[Any]:
+    """Return the values in a part of a register: a mapping by id, a tuple, or at most one value."""
+    if isinstance(part, Mapping):
+        return [part[name] for name in sorted(part)]
+    if isinstance(part, tuple):
+        return list(part)
+    return [] if part is None else [part]
 
 
 def _drop_unset(rows: Rows) -> None:
@@ -160,10 +155,6 @@ def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
         holidays=tuple(values["holidays"]),
         reviews=tuple(values["reviews"]),
     )
-
-
-def _sorted(values: Mapping[str, T]) -> list[T]:
-    return [values[name] for name in sorted(values)]
 
 
 def by_id(values: Iterable[E]) -> dict[str, E]:

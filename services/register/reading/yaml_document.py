@@ -161,10 +161,12 @@ class YamlMapping:
         if key not in self.nodes:
             return None
         try:
-            return _value(self.nodes[key], _DEPTH)
+            value = _value(self.nodes[key], _DEPTH)
+            check_json_value(value)
         except ValueError as error:
             self.fault(key, str(error))
             return None
+        return value
 
     def _list(self, key: str) -> list[yaml.Node]:
         node = self.nodes.get(key)
@@ -207,8 +209,10 @@ def _scalar(node: yaml.Node, file: str, name: str, faults: FaultList) -> YamlSca
     if not isinstance(node, yaml.ScalarNode):
         faults.add(location, f"{name}: is not a single value")
         return None
-    if not _encodable(node.value):
-        faults.add(location, f"{name}: holds half a character (a lone surrogate)")
+    try:
+        check_json_value(node.value)
+    except ValueError as error:
+        faults.add(location, f"{name}: {error}")
         return None
     return YamlScalar(node.value, location, null=node.style is None and node.value in {"", "null", "~"})
 
@@ -224,23 +228,15 @@ def _value(node: yaml.Node, depth: int) -> object:
             raise ValueError("holds a key twice")
         return mapping
     text = str(node.value)
-    if not _encodable(text):
-        raise ValueError("holds half a character (a lone surrogate)")
     if isinstance(node, yaml.ScalarNode) and node.style is None:
         if text in {"", "~", "null"}:
             return None
         if text in {"true", "false"} or _NUMBER.fullmatch(text):
-            value = json.loads(text)
-            check_json_value(value)
-            return value
+            return json.loads(text)
     return text
 
 
 def _key(node: yaml.Node) -> str:
-    if not isinstance(node, yaml.ScalarNode) or not _encodable(node.value):
-        raise ValueError("holds a key that is no text")
+    if not isinstance(node, yaml.ScalarNode):
+        raise ValueError("holds a key that is no text")  # noqa: TRY004  # of a document, not of a call
     return str(node.value)
-
-
-def _encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)

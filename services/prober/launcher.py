@@ -9,6 +9,7 @@ from time import monotonic, time
 
 from services.core.log import Logger
 from services.core.model import Reason
+from services.core.tasks import cancel_and_wait
 from services.prober.assignments import Origin, ProbingPlan
 from services.prober.excuses import TICK_SECONDS, LoopStalls
 from services.prober.metrics import ProberMetrics
@@ -96,10 +97,7 @@ class Launcher:
         self.stop_launching()
         if self._inflight:
             await asyncio.wait(self._inflight, timeout=seconds)
-        late = set(self._inflight)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await cancel_and_wait(*self._inflight)
         if self._timer is not None:
             self._timer.cancel()
 

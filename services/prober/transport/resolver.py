@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 import aiodns
 from aiodns import error as ares
 
+from services.core.tasks import cancel_and_wait
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.transport.trace import ProbeFailedError
 
@@ -36,10 +37,7 @@ class SharedTasks(Generic[K, T]):
 
     async def close(self) -> None:
         """Cancel the running tasks, and wait for their end."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks.values())
 
 
 _MIN_TTL = 1.0

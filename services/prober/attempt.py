@@ -12,11 +12,12 @@ from time import monotonic, perf_counter, time
 from typing import Any
 
 from services.core.log import Logger
-from services.core.model import Outcome, Reason, Target, unfrozen
+from services.core.model import Outcome, Probe, Reason, Target, unfrozen
 from services.prober.assignments import Assignment
 from services.prober.checks import Check, Judgement, TooCostlyError, UnjudgedError, needed
 from services.prober.excuses import NO_CONNECTION, Circumstances, LoopStalls, excused
 from services.prober.expected import Expectations, compile_expectations
+from services.prober.grpc import Descriptors
 from services.prober.kinds import KINDS_BY_NAME, JourneyResult, ProbeEnvironment, ProbeKind
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, UnusableError, secret_references
@@ -40,7 +41,10 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class _PreparedTarget:
-    """A target with everything that is built once. ``secrets`` maps the references in it to the credentials in use."""
+    """A target with everything that is built once, until the secrets or descriptors that it is built with change.
+
+    ``secrets`` maps the references in it to the credentials in use.
+    """
 
     assignment: Assignment
     kind: ProbeKind
@@ -48,6 +52,7 @@ class _PreparedTarget:
     expectations: Expectations
     checks: tuple[Check, ...]
     secrets: Mapping[str, str]
+    descriptors: Descriptors | None
 
 
 @dataclass(slots=True, eq=False)
@@ -121,9 +126,11 @@ class ProbeRunner:
             prepared is not None
             and prepared.assignment is assignment
             and self._read(prepared.secrets) == prepared.secrets
+            and self._descriptors(definition) is prepared.descriptors
         ):
             return prepared
-        secrets = self._read(secret_references(definition))  # read before building, so that a change is noticed
+        # Both are read before building, so that a change is noticed.
+        secrets, descriptors = self._read(secret_references(definition)), self._descriptors(definition)
         kind = KINDS_BY_NAME[definition.kind]
         expectations = compile_expectations(
             definition, params, latency=assignment.latency, max_age=assignment.max_age, zone=assignment.zone
@@ -137,12 +144,16 @@ class ProbeRunner:
             expectations=expectations,
             checks=needed(expectations),
             secrets=secrets,
+            descriptors=descriptors,
         )
         self._prepared[assignment.target, turn] = prepared
         return prepared
 
     def _read(self, references: Iterable[str]) -> dict[str, str]:
         return {reference: self.environment.secrets.get(reference) for reference in references}
+
+    def _descriptors(self, definition: Probe) -> Descriptors | None:
+        return self.environment.descriptors.of_file(definition.descriptors) if definition.descriptors else None
 
 
 def _name_record(judgement: Judgement, assignment: Assignment, turn: int) -> Judgement:

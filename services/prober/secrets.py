@@ -19,7 +19,7 @@ from services.core.settings import Settings
 from services.core.watched_files import WatchedFiles
 
 RECHECK_SECONDS = 10.0
-"""Seconds within which a replaced secret, certificate or CA file is noticed, without reading files for every probe."""
+"""Seconds within which a replaced file of ours is noticed, without reading it for every probe."""
 
 
 class MissingSecretError(Exception):

@@ -21,7 +21,7 @@ from services.prober.grpc.descriptors import (
     reflected_files,
     reflection_request,
 )
-from services.prober.secrets import ANYTHING, MissingSecretError, References
+from services.prober.secrets import ANYTHING, RECHECK_SECONDS, MissingSecretError, References
 from services.prober.transport import Outbound, ProbeTrace
 
 # Both versions have the same messages.
@@ -110,7 +110,10 @@ class DescriptorCache:
         watched = self._files.get(path)
         if watched is None:
             watched = self._files[path] = WatchedFiles(
-                (path,), lambda: read_descriptor_set(self._references.read(path, _FILE_LIMIT))
+                (path,),
+                lambda: read_descriptor_set(self._references.read(path, _FILE_LIMIT)),
+                interval=RECHECK_SECONDS,
+                clock=self._clock,
             )
         try:
             return watched.get()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from time import time
 from typing import Any
 
 import grpc
 import orjson
 import pytest
+import structlog
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from peyvand.v1.indicator_service_pb2 import GetLinkRequest, GetLinkResponse
 from services.core.model.outcome import Reason
-from services.core.model.probe import Auth, Expect, FreshnessSource, JsonExpectation, Tls
+from services.core.model.probe import Auth, Expect, FreshnessSource, JsonExpectation, Probe, Tls
+from services.prober.attempt import ProbeRunner
 from tests.support.cases.probes.grpc_calls import descriptors, environment
 from tests.support.servers.grpc_server import CALL, ends, grpc_serving
-from tests.support.servers.http_server import Request, answer, ask, serving
+from tests.support.servers.http_server import Request, answer, ask, assignment, serving
 from tests.support.waiting import DEADLINE
 
 __all__ = ["descriptors"]  # fixtures
@@ -52,6 +56,29 @@ async def test_08_18_json_goes_in_and_out(descriptors: str) -> None:
     assert (result.judgement.reason, wrong.judgement.reason) == (Reason.OK, Reason.JSON)
     request = server.requests[0]
     assert (request.link, request.window_days, request.slots_from.seconds) == ("a", 30, 1767225600)
+
+
+async def test_a_replaced_descriptor_set_is_used(descriptors: str) -> None:
+    """A prober uses a replaced descriptor set within ten seconds. While the file is missing, that is our own fault."""
+    path, now = Path(descriptors.removeprefix("file:")), [0.0]
+    whole = path.read_bytes()
+    older = FileDescriptorSet.FromString(whole)
+    (link,) = (kind for file in older.file for kind in file.message_type if kind.name == "Link")
+    del link.field[next(place for place, field in enumerate(link.field) if field.name == "data_item")]
+    path.write_bytes(older.SerializeToString())
+    way_out = environment(now)
+    attempts = ProbeRunner(way_out, structlog.get_logger())
+    expect = Expect(json=(JsonExpectation("$.link.link.data_item", equals="نشانی"),))
+    definition = Probe("test", "grpc", call=CALL, descriptors=descriptors, timeout=DEADLINE / 2, expect=expect)
+    async with grpc_serving(_link) as server:
+        item = assignment(server.target, definition)
+        reasons = [(await attempts.probe(item)).judgement.reason]
+        for content in (whole, None, whole):
+            path.unlink() if content is None else path.write_bytes(content)
+            now[0] += 11.0
+            reasons.append((await attempts.probe(item)).judgement.reason)
+    await way_out.close()
+    assert reasons == [Reason.JSON, Reason.OK, Reason.OWN_CREDENTIAL, Reason.OK]
 
 
 async def test_the_age_of_data_in_a_grpc_answer(descriptors: str) -> None:

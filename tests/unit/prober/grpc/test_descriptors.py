@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import typing
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import cast
 
@@ -178,7 +179,8 @@ def test_nothing_a_server_says_crashes_us(data: bytes) -> None:
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     """A descriptor file is read once, and again after a change. A file of another format is refused."""
     path = tmp_path / "set.pb"
-    schemas = DescriptorCache()
+    now = count(0.0, 11.0)
+    schemas = DescriptorCache(clock=lambda: next(now))
     path.write_bytes(FileDescriptorSet(file=[_file("tax.proto", *_IMPORTS)]).SerializeToString())
     os.utime(path, (0, 0))
     first = schemas.of_file(f"file:{path}")

@@ -17,9 +17,9 @@ from jsonpath_rfc9535 import JSONPathError
 from lxml import etree
 
 from services.core.model import Capture
-from services.prober.checks.document import CheckFailedError, document_of
+from services.prober.checks.document import CheckFailedError, Document, document_of
 from services.prober.checks.xml_values import texts
-from services.prober.expected import compile_path, compile_pattern, compile_xpath
+from services.prober.expected import ValuePlace, compile_pattern, compile_place
 from services.prober.observation import Observation
 
 _MAX_LENGTH: Final = 1 << 16
@@ -81,30 +81,23 @@ def compile_capture(variable: str, capture: Capture, namespaces: Mapping[str, st
 
     Raises re2.error, JSONPathError or XPathError for a capture that the register should have refused.
     """
-    at_once: int | None = None
-    if capture.json:
-        find, at_once = _json(capture.json), compile_path(capture.json).at_once
-    elif capture.xpath:
-        find, at_once = _xpath(capture.xpath, namespaces), compile_xpath(capture.xpath, namespaces).at_once
-    elif capture.pattern:
-        find = _pattern(capture.pattern)
-    else:
-        find = _header(capture.header.lower())
-    return CompiledCapture(variable, capture, namespaces, find, at_once)
+    if capture.pattern:
+        return CompiledCapture(variable, capture, namespaces, _pattern(capture.pattern))
+    place = compile_place(capture.json, capture.xpath, capture.header, namespaces)
+
+    def find(observation: Observation) -> object:
+        return value_at(place, observation, document_of(observation))
+
+    return CompiledCapture(variable, capture, namespaces, find, place.at_once)
 
 
-def _header(name: str) -> Callable[[Observation], object]:
-    return lambda observation: next((value.strip() for header, value in observation.headers if header == name), None)
-
-
-def _json(path: str) -> Callable[[Observation], object]:
-    query = compile_path(path)
-    return lambda observation: next(iter(query.values(document_of(observation).value)), None)
-
-
-def _xpath(path: str, namespaces: Mapping[str, str]) -> Callable[[Observation], object]:
-    query = compile_xpath(path, namespaces)
-    return lambda observation: next((text.strip() for text in texts(query, document_of(observation))), None)
+def value_at(place: ValuePlace, observation: Observation, document: Document) -> object:
+    """Return the value at a place of an answer, None if there is none. Raises CheckFailedError."""
+    if place.query is not None:
+        return next(iter(place.query.values(document.value)), None)
+    if place.xpath is not None:
+        return next((text.strip() for text in texts(place.xpath, document)), None)
+    return next((value.strip() for name, value in observation.headers if name == place.header), None)
 
 
 def _pattern(text: str) -> Callable[[Observation], object]:

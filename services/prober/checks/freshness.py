@@ -9,9 +9,9 @@ from typing import Final
 
 from services.core.days import JALALI_YEARS, day_in_calendar
 from services.core.model import Reason
+from services.prober.checks.captures import value_at
 from services.prober.checks.document import CheckFailedError, Document
-from services.prober.checks.xml_values import texts
-from services.prober.expected import Expectations, FreshAt
+from services.prober.expected import Expectations
 from services.prober.observation import Observation
 from services.register.reading import fold
 
@@ -41,7 +41,7 @@ def age_of(observation: Observation, document: Document, expectations: Expectati
     if fresh is None:
         return None
     try:
-        value = _time_value(observation, document, fresh)
+        value = value_at(fresh, observation, document)
     except CheckFailedError:
         value = None
     moment = parse_moment(value, expectations.zone)
@@ -51,14 +51,6 @@ def age_of(observation: Observation, document: Document, expectations: Expectati
     if age < -_MAX_AHEAD_SECONDS:
         raise CheckFailedError(Reason.AGE_UNREADABLE, "the data is from more than a day ahead")
     return max(0.0, age)
-
-
-def _time_value(observation: Observation, document: Document, fresh: FreshAt) -> object:
-    if fresh.query is not None:
-        return next(iter(fresh.query.values(document.value)), None)
-    if fresh.xpath is not None:
-        return next(texts(fresh.xpath, document), None)
-    return next((value for name, value in observation.headers if name == fresh.header), None)
 
 
 def check_time(observation: Observation, expectations: Expectations, age: float | None) -> None:

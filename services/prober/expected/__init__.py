@@ -1,29 +1,28 @@
 """Compiles a probe definition into what the answer of a target must be (docs/probing.md §3)."""
 
-from services.prober.expected.compiler import compile_expectations
+from services.prober.expected.compiler import compile_expectations, compile_place
 from services.prober.expected.expectations import (
     ANYTHING,
     Expectations,
-    FreshAt,
     HeaderCheck,
     JsonCheck,
     Records,
+    ValuePlace,
     XmlCheck,
 )
-from services.prober.expected.paths import Pattern, XPath, compile_path, compile_pattern, compile_xpath
+from services.prober.expected.paths import Pattern, XPath, compile_pattern
 
 __all__ = [
     "ANYTHING",
     "Expectations",
-    "FreshAt",
     "HeaderCheck",
     "JsonCheck",
     "Pattern",
     "Records",
+    "ValuePlace",
     "XPath",
     "XmlCheck",
     "compile_expectations",
-    "compile_path",
     "compile_pattern",
-    "compile_xpath",
+    "compile_place",
 ]

@@ -9,14 +9,14 @@ from functools import lru_cache
 from string import Template
 from typing import TypeVar
 
-from services.core.model import BUS_KINDS, SOAP_KINDS, Expect, FreshnessSource, Probe, RecordPatterns, fill_placeholders
+from services.core.model import BUS_KINDS, SOAP_KINDS, Expect, Probe, RecordPatterns, fill_placeholders
 from services.prober.expected.expectations import (
     ANYTHING,
     Expectations,
-    FreshAt,
     HeaderCheck,
     JsonCheck,
     Records,
+    ValuePlace,
     XmlCheck,
 )
 from services.prober.expected.json_schema import compile_schema
@@ -38,9 +38,10 @@ def compile_expectations(
     values, xml = _json_checks(expect, params), _xml_checks(expect, params)
     schema = None if expect.schema is None else compile_schema(expect.schema)
     record = _xml_record(expect, params) if soap else _json_record(expect, params)
-    fresh = _fresh_at(expect.fresh, expect.namespaces)
+    source = expect.fresh
+    fresh = None if source is None else compile_place(source.path, source.xpath, source.header, expect.namespaces)
     sizes = [check.query.at_once for check in (*values, *xml, *record)]
-    sizes += [query.at_once for query in (fresh and fresh.query, fresh and fresh.xpath, schema) if query]
+    sizes += [part.at_once for part in (fresh, schema) if part]
     return Expectations(
         refused=expect.refused,
         status=_set(expect.status),
@@ -95,13 +96,12 @@ def _field(path: str) -> str:
     return path if path.startswith("$") else f"$.{path}"
 
 
-def _fresh_at(fresh: FreshnessSource | None, namespaces: Mapping[str, str]) -> FreshAt | None:
-    if fresh is None:
-        return None
-    return FreshAt(
-        query=compile_path(fresh.path) if fresh.path else None,
-        xpath=compile_xpath(fresh.xpath, namespaces) if fresh.xpath else None,
-        header=fresh.header.lower(),
+def compile_place(path: str, xpath: str, header: str, namespaces: Mapping[str, str]) -> ValuePlace:
+    """Compile the place of a value: a JSON path, an XPath or a header. Raises JSONPathError and XPathError."""
+    return ValuePlace(
+        query=compile_path(path) if path else None,
+        xpath=compile_xpath(xpath, namespaces) if xpath else None,
+        header=header.lower(),
     )
 
 

@@ -61,12 +61,18 @@ class XmlCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class FreshAt:
-    """The place of the time of the data: a JSON path, an XPath, or a header by its lower-case name."""
+class ValuePlace:
+    """The place of a value in an answer: a JSON path, an XPath, or a header by its lower-case name."""
 
     query: JsonPath | None
     xpath: XPath | None
     header: str
+
+    @property
+    def at_once(self) -> int | None:
+        """The size in bytes up to which an answer is searched in the event loop; None means any size."""
+        path = self.query or self.xpath
+        return path.at_once if path else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ class Expectations:
     * ``soap`` requires a SOAP message.
     * ``bus`` means that the answer comes over X-Road, whose own errors are then kept apart.
     * ``record`` is the test record, of JSON or of SOAP.
-    * Dates without a time zone are read in ``zone``.
+    * ``fresh`` is the place of the time of the data. Dates without a time zone are read in ``zone``.
     * An answer of up to ``at_once`` bytes is judged in the event loop, a larger one in a worker process. None means
       that an answer of any size is judged in the loop.
     * ``steps`` are the expectations of each step that a journey took, in order.
@@ -94,7 +100,7 @@ class Expectations:
     record: tuple[JsonCheck, ...] | tuple[XmlCheck, ...] = ()
     soap: bool = False
     bus: bool = False
-    fresh: FreshAt | None = None
+    fresh: ValuePlace | None = None
     zone: tzinfo = UTC
     tls: bool = False
     certificate_left: float = 0.0

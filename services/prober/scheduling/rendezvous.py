@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import inf
 from operator import attrgetter
 
 import numpy as np
@@ -59,9 +60,9 @@ class Rendezvous:
             until[stronger] = np.minimum(until[stronger], peer_from)
         chosen = np.flatnonzero(until > max(share_from, slot_start)).tolist()
         ends = until[chosen].tolist()
-        begin = share_from if share_from > slot_start else None
+        begin = share_from if share_from > slot_start else -inf
         entries = tuple(
-            _narrow(self._entries[index], begin, None if end == _FOREVER else end)
+            _narrow(self._entries[index], begin, inf if end == _FOREVER else end)
             for index, end in zip(chosen, ends, strict=True)
         )
         return Share(
@@ -76,13 +77,8 @@ class Rendezvous:
         return mixed ^ (mixed >> np.uint64(31))
 
 
-def _narrow(entry: ScheduleEntry, begin: int | None, end: int | None) -> ScheduleEntry:
+def _narrow(entry: ScheduleEntry, begin: float, end: float) -> ScheduleEntry:
     """Return the entry with only the slots from ``begin`` until ``end``."""
-    if begin is None and end is None:
+    if begin == -inf and end == inf:
         return entry
-    return ScheduleEntry(
-        entry.target,
-        entry.timeout,
-        entry.active_from if begin is None else max(entry.active_from, begin),
-        entry.active_until if end is None else min(entry.active_until, end),
-    )
+    return ScheduleEntry(entry.target, entry.timeout, max(entry.active_from, begin), min(entry.active_until, end))

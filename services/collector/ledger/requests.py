@@ -45,7 +45,8 @@ _AT_ONCE: Final = 10_000  # requests that are dropped
 _FAMILIES: Final = ("request", "message")
 _LAST: Final = b"last"
 _CACHE: Final = 32 << 20  # bytes
-_BUFFER: Final = 16 << 20  # bytes of a family that are not in a file yet; there may be two of them
+_BUFFER: Final = 8 << 20  # bytes of a family that are not in a file yet
+_BUFFERS: Final = 24 << 20  # bytes of all families that are not in a file yet
 _OPEN_FILES: Final = 200  # of the thousand or so that ten days of a country have
 
 
@@ -228,6 +229,7 @@ def _options() -> Options:
     options.set_block_based_table_factory(blocks)
     options.set_compression_type(DBCompressionType.none())  # ids and digests are random
     options.set_write_buffer_size(_BUFFER)
+    options.set_db_write_buffer_size(_BUFFERS)
     options.set_max_open_files(_OPEN_FILES)
     options.set_keep_log_file_num(2)
     options.set_max_log_file_size(1 << 20)

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.collector.files import LogFile, path_text
+from services.collector.files import TAKE_LINES, LogFile, path_text
 from services.collector.ledger import BatchResult, Ledger, LedgerTotals
 from services.core.errors import Fault, InputError
 from services.core.model import ExchangeSummary
 
 _MOST_FAULTS = 10_000
-_TAKE_LINES = 50_000  # as the running collector does
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def digest_logs(
     with Ledger(None, slot_seconds, now_ms=0, span_ms=span_ms, forget=False) as ledger:
         for path in files:
             try:
-                for batch in LogFile(path).batches(size=_TAKE_LINES, columns=columns):
+                for batch in LogFile(path).batches(size=TAKE_LINES, columns=columns):
                     result = ledger.take(path_text(path), batch, now_ms=0)
                     total += result
                     rejects = sorted((*batch.rejects, *result.refused))

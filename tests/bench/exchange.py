@@ -18,7 +18,7 @@ from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 from services.collector.component import collect_seldom
-from services.collector.files.log_file import LogFile
+from services.collector.files.log_file import TAKE_LINES, LogFile
 from services.collector.ledger import summary_rows as rows
 from services.collector.ledger.ledger import Ledger
 from services.collector.publisher import SUMMARIES_PER_READ, messages, publish
@@ -31,7 +31,6 @@ from tests.support.processes import end_with_parent
 
 __all__ = ["exchange"]
 
-_LINES = 50_000  # as the collector reads files
 _STAGES = ("decode", "pair", "summarise", "publish")
 
 
@@ -72,7 +71,7 @@ async def _digest(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
         start, due = time.process_time(), time.monotonic() + FLUSH_SECONDS
         with Ledger(folder / "collector.sqlite", 300, now_ms=now_ms) as ledger:
             collect_seldom()
-            batches = LogFile(log).batches(size=_LINES)
+            batches = LogFile(log).batches(size=TAKE_LINES)
             while (batch := stages.time("decode", next, batches, None)) is not None:
                 read += stages.time("pair", ledger.take, "log", batch, now_ms=now_ms + 10**12).read
                 if time.monotonic() >= due:

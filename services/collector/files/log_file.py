@@ -13,6 +13,9 @@ from typing import IO
 from services.collector.records import GZIP, START, RecordBatch, SourcePosition, UnreadableError, first_bytes, read
 from services.core.errors import Fault, InputError
 
+TAKE_LINES = 35_000
+"""Lines of a log that are taken together: many, so that few summaries change more than once, but not too many for memory."""
+
 _IDENTIFYING = 1 << 16  # bytes at the start of a file that distinguish it from others
 
 

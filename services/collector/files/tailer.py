@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from services.collector.config import FileSource
-from services.collector.files.log_file import path_text
+from services.collector.files.log_file import TAKE_LINES, path_text
 from services.collector.files.open_files import FileKey, FileState, OpenFiles
 from services.collector.intake import Intake
 from services.collector.ledger import ClockBehindError
@@ -14,8 +14,6 @@ from services.collector.metrics import CollectorMetrics
 from services.collector.records import START, Reject
 from services.core.errors import InputError
 from services.core.log import Logger
-
-_TAKE_LINES = 50_000  # large batches, so that fewer pages and summaries change more than once
 
 
 @dataclass(eq=False)
@@ -128,9 +126,7 @@ class FileTailer:
         position = await self.intake.position(name) or START
         if position.offset > state.size and not await run(state.log.is_gzip):
             position = START  # the file was truncated, and begins again
-        batches = state.log.batches(
-            position, size=_TAKE_LINES, settled=settled, grows=True, columns=self.source.columns
-        )
+        batches = state.log.batches(position, size=TAKE_LINES, settled=settled, grows=True, columns=self.source.columns)
         while (batch := await run(next, batches, None)) is not None:
             if batch.waiting is not None:
                 self._log_waiting(key, batch.waiting)

@@ -47,6 +47,7 @@ _LAST: Final = b"last"
 _CACHE: Final = 32 << 20  # bytes
 _BUFFER: Final = 8 << 20  # bytes of a family that are not in a file yet
 _BUFFERS: Final = 24 << 20  # bytes of all families that are not in a file yet
+_FILTER: Final = 0.02  # of a buffer, for the filter of its keys
 _OPEN_FILES: Final = 200  # of the thousand or so that ten days of a country have
 
 
@@ -230,6 +231,8 @@ def _options() -> Options:
     options.set_compression_type(DBCompressionType.none())  # ids and digests are random
     options.set_write_buffer_size(_BUFFER)
     options.set_db_write_buffer_size(_BUFFERS)
+    options.set_memtable_whole_key_filtering(True)  # half of the requests, and nearly all messages, are new
+    options.set_memtable_prefix_bloom_ratio(_FILTER)
     options.set_max_open_files(_OPEN_FILES)
     options.set_keep_log_file_num(2)
     options.set_max_log_file_size(1 << 20)

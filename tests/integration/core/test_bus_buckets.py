@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
 from nats.errors import StaleConnectionError
 
-from services.core.bus import MAX_ATOMIC_PUTS
+from services.core.bus import MAX_ATOMIC_PUTS, Bus
 from services.core.bus import streams as bus_streams
 from services.core.bus.names import (
     INDICATOR_BUCKET,
@@ -135,9 +137,9 @@ async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
         await follower.aclose()
 
 
-async def test_a_bucket_that_outgrew_its_reader_is_followed_from_its_beginning(nats, monkeypatch) -> None:
-    """A follower that pauses while a bucket is recreated, and grows beyond what it has read, gets every value."""
-    monkeypatch.setattr(bus_streams, "_RECHECK_SECONDS", 0.0)
+@asynccontextmanager
+async def followed(nats) -> AsyncIterator[tuple[Bus, Bus, Bus, AsyncIterator[tuple[str, bytes | None]]]]:
+    """Put five values, and yield admin, scorer and api with a follower of the api that has read the last one."""
     async with (
         asyncio.timeout(DEADLINE),
         nats.connect("admin") as admin,
@@ -146,38 +148,34 @@ async def test_a_bucket_that_outgrew_its_reader_is_followed_from_its_beginning(n
     ):
         for number in range(5):
             await scorer.kv_put(INDICATOR_BUCKET, "consumer.a", b"%d" % number)
-        follower = api.kv_follow(INDICATOR_BUCKET, "consumer.*")
-        assert await anext(follower) == ("consumer.a", b"4")
+        async with aclosing(api.kv_follow(INDICATOR_BUCKET, "consumer.*")) as follower:
+            assert await anext(follower) == ("consumer.a", b"4")
+            yield admin, scorer, api, follower
+
+
+async def test_a_bucket_that_outgrew_its_reader_is_followed_from_its_beginning(nats, monkeypatch) -> None:
+    """A follower that pauses while a bucket is recreated, and grows beyond what it has read, gets every value."""
+    monkeypatch.setattr(bus_streams, "_RECHECK_SECONDS", 0.0)
+    async with followed(nats) as (admin, scorer, _, follower):
         await admin.jetstream.delete_stream(kv_stream(INDICATOR_BUCKET))
         await initialise_streams(admin)
         await scorer.kv_put(INDICATOR_BUCKET, "consumer.a", b"new")
         for number in range(9):
             await scorer.kv_put(INDICATOR_BUCKET, "consumer.b", b"%d" % number)
         assert [await anext(follower), await anext(follower)] == [("consumer.a", b"new"), ("consumer.b", b"8")]
-        await follower.aclose()
 
 
 async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> None:
     """A follower that gets no signal from a recreated bucket finds its values by polling."""
     monkeypatch.setattr(bus_streams, "_RECHECK_SECONDS", 0.1)
     monkeypatch.setattr(bus_streams, "_POLL_SECONDS", 0.1)
-    async with (
-        asyncio.timeout(DEADLINE),
-        nats.connect("admin") as admin,
-        nats.connect("scorer") as scorer,
-        nats.connect("api") as api,
-    ):
-        for number in range(5):
-            await scorer.kv_put(INDICATOR_BUCKET, "government", b"%d" % number)
-        follower = api.kv_follow(INDICATOR_BUCKET, "government")
-        assert await anext(follower) == ("government", b"4")
+    async with followed(nats) as (admin, scorer, api, follower):
         (signs,) = (some for some in api.client._subs.values() if some.subject.startswith("$KV."))
         monkeypatch.setattr(signs, "_cb", _ignore)
         await admin.jetstream.delete_stream(kv_stream(INDICATOR_BUCKET))
         await initialise_streams(admin)
-        await scorer.kv_put(INDICATOR_BUCKET, "government", b"new")
-        assert await anext(follower) == ("government", b"new")
-        await follower.aclose()
+        await scorer.kv_put(INDICATOR_BUCKET, "consumer.a", b"new")
+        assert await anext(follower) == ("consumer.a", b"new")
 
 
 async def test_a_follower_reads_once_it_is_connected_again(nats, monkeypatch) -> None:

@@ -58,6 +58,7 @@ async def test_a_bus_has_one_scorer(nats: Nats, scorer: Scorer, other: Scorer, t
             await other.serving()
             assert "peyvand_scorer_standing_by 1.0" in (await other.get("/metrics") or "")
             await put(prober, [measure("deed-tax", now_slot() - 3)])
+            await eventually(scorer.published, "the first publishes")
             assert "index_published" not in other.events()
             assert scorer.process is not None
             scorer.process.send_signal(end)
@@ -75,6 +76,7 @@ async def test_a_bus_has_one_scorer(nats: Nats, scorer: Scorer, other: Scorer, t
                 code, errors = await scorer.ended()
                 assert code == 1
                 assert "another scorer publishes by now" in errors
+            await eventually(other.published, "the second logs what it published")
             assert scorer.published()[-1]["timestamp"] < other.published()[0]["timestamp"]
             assert await other.stop() == (0, "")
             for one in (scorer, other):

@@ -66,16 +66,20 @@ async def test_slots_that_the_bucket_lost_are_put_again(
     await register_on(nats, make_register(tmp_path / "register"))
     slot = now_slot() - 4
     earlier = [slot - 3 * SLOTS_PER_BLOCK, slot - 6 * SLOTS_PER_BLOCK]
-    keys = {slot_key("land-registry", one // SLOTS_PER_BLOCK) for one in earlier}
+    keys = [slot_key("land-registry", one // SLOTS_PER_BLOCK) for one in earlier]
     async with nats.connect("prober") as prober, nats.connect("api") as api, nats.connect("admin") as admin:
 
+        async def blocks() -> list[bytes | None]:
+            return [await api.kv_get(INDICATOR_BUCKET, key) for key in keys]
+
         async def are_there() -> bool:
-            return all([await api.kv_get(INDICATOR_BUCKET, key) for key in keys])
+            return all(await blocks())
 
         await put(prober, [measure("deed-tax", one) for one in (*earlier, slot)])
         scorer.start()
         await scorer.serving()
         await eventually(are_there, "the earlier slots")
+        before = await blocks()
         if recreate:
             await admin.jetstream.delete_stream(kv_stream(INDICATOR_BUCKET))
             await initialise_streams(admin)
@@ -83,3 +87,4 @@ async def test_slots_that_the_bucket_lost_are_put_again(
             await admin.jetstream.purge_stream(kv_stream(INDICATOR_BUCKET))
         await eventually(lambda: "slots_published_again" in scorer.events(), "the loss being noticed")
         await eventually(are_there, "the earlier slots again")
+        assert await blocks() == before

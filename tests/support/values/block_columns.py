@@ -11,13 +11,12 @@ from peyvand.v1 import block_pb2
 from services.core.blocks.compression import parse_block
 from services.core.blocks.encode import AgencyRank, BlockColumns, EvidenceColumns, encode_blocks, stamp_block
 from services.core.blocks.read import BlockReader
-from services.core.codec import ExchangeVolume
+from services.core.codec import ExchangeVolume, indicator_from_message
 from services.core.model.finding import Finding
 from services.core.model.indicator import Indicator, Structure
 from services.core.model.monitoring import Monitoring
 from services.core.model.reconciliation import Reconciliation, Traffic
 from tests.support.values.message_values import (
-    indicator_from_message,
     reconciliation_from_message,
     structure_from_message,
     traffic_from_message,

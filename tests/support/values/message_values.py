@@ -7,21 +7,13 @@ import math
 from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
 from services.core.codec import ExchangeVolume
 from services.core.model.indicator import (
-    Indicator,
-    IndicatorKind,
-    Interval,
-    Losses,
     ProviderRole,
-    RankBand,
-    RankBasis,
     SetIndex,
-    StrictShare,
     Structure,
 )
 from services.core.model.reconciliation import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
 
 __all__ = [
-    "indicator_from_message",
     "reconciliation_from_message",
     "structure_from_message",
     "traffic_from_message",
@@ -136,41 +128,3 @@ def _set_index(message: indicator_pb2.SetIndex) -> SetIndex:
 
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
-    """Return the indicator that a message carries."""
-    losses, strict = message.losses, message.strict
-    return Indicator(
-        kind=IndicatorKind(message.kind),
-        id=message.id,
-        window_days=message.window_days,
-        as_of=message.as_of.seconds,
-        point=message.point if message.HasField("point") else None,
-        lower=message.lower,
-        upper=message.upper,
-        known_share=message.known_share,
-        losses=Losses(losses.not_connected, losses.not_answered, losses.invalid, losses.late, losses.stale),
-        strict=StrictShare(strict.point if strict.HasField("point") else None, strict.lower, strict.upper)
-        if message.HasField("strict")
-        else None,
-        interval=_interval(message.interval) if message.HasField("interval") else None,
-        links_required=message.links_required,
-        links_known=message.links_known,
-        links_absent=message.links_absent,
-        register_version=message.register_version,
-        probe_version=message.probe_version,
-        method_version=message.method_version,
-        evidence_sequence=message.evidence_sequence,
-        level=message.level if message.HasField("level") else None,
-        rank_band=_rank_band(message.rank_band) if message.HasField("rank_band") else None,
-    )
-
-
-def _interval(message: indicator_pb2.Interval) -> Interval:
-    outages = message.outages if message.HasField("outages") else None
-    return Interval(message.low, message.high, message.level, outages)
-
-
-def _rank_band(message: indicator_pb2.RankBand) -> RankBand:
-    return RankBand(message.low, message.high, RankBasis(message.basis), message.agencies)

@@ -23,7 +23,6 @@ from services.core.model.indicator import Indicator, IndicatorKind, Interval, Lo
 from services.core.model.measurement import MOMENTS, Measurement, Phases, Target
 from services.core.model.outcome import Outcome, Reason
 from tests.support.values.block_columns import Block, decode_block, encoded
-from tests.support.values.message_values import indicator_from_message
 
 micros = st.integers(0, 10**9).map(lambda value: value / 1e6)
 maybe = st.none() | micros
@@ -286,7 +285,7 @@ def test_a_block_of_before_method_5_says_nothing_of_outages() -> None:
 def test_an_interval_is_there_or_not(interval) -> None:
     """A message says whether an indicator has an interval; an end of zero is not a missing one."""
     row = Indicator(IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=interval)
-    assert indicator_from_message(codec.indicator_to_message(row)) == row
+    assert codec.indicator_from_message(codec.indicator_to_message(row)) == row
 
 
 def test_slot_blocks_survive() -> None:

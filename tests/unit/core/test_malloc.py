@@ -1,9 +1,11 @@
-"""Freed memory is returned to the system."""
+"""Freed memory is returned to the system, and threads can share an arena."""
 
 from __future__ import annotations
 
 import ctypes
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,32 @@ def test_free_pages_between_used_ones_are_returned() -> None:
     trim_memory()
     assert before - private() > 90 * MIB
     assert blocks == [bytes([99]) * MIB]
+
+
+THREADS = """
+import ctypes, threading
+from services.core.malloc import use_one_arena
+
+libc = ctypes.CDLL(None)
+if {shared}:
+    use_one_arena()
+for _ in range(3):
+    thread = threading.Thread(target=libc.malloc, args=(100,))
+    thread.start()
+    thread.join()
+libc.fdopen.restype = ctypes.c_void_p
+libc.malloc_info(0, ctypes.c_void_p(libc.fdopen(1, b"w")))
+libc.fflush(None)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc has arenas")
+def test_threads_share_the_arena_of_the_first_one() -> None:
+    """Without the call they have another one."""
+
+    def arenas(*, shared: bool) -> int:
+        command = [sys.executable, "-c", THREADS.format(shared=shared)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.count("<heap")
+
+    assert arenas(shared=True) == 1
+    assert arenas(shared=False) > 1

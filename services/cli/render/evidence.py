@@ -15,10 +15,15 @@ from peyvand.v1 import block_pb2, measurement_pb2, register_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.format import new_table, percent, stage_name, when
 from services.cli.render.traffic import reconciliation_lines
-from services.core.model import ENDLESS, STAGES, Outcome, Reason
+from services.core.model import ENDLESS, STAGES, Outcome, known_reason, outcome_of
 from services.core.plural import plural
 
 _MARKS = {"resolve": "▒", "connect": "░", "tls": "▓", "processing": "█", "transfer": "▄"}
+_STATES = {
+    register_pb2.OBJECTION_STATE_OPEN: "open",
+    register_pb2.OBJECTION_STATE_ACCEPTED: "accepted",
+    register_pb2.OBJECTION_STATE_REJECTED: "rejected",
+}
 _BAR_CELLS = 16
 _REASON_CELLS = 30
 _NUMBERS = ("slots", "share", "took", "failed", "burn", "alert from")
@@ -71,7 +76,7 @@ def _latest(evidence: messages.LinkFindings, zone: tzinfo) -> Table:
         title += f"; certificate expires {day}" if day else "; certificate without end"
     table = _table(title, "vantage", "probed", "reason", "took", "phases")
     for row in evidence.latest:
-        style = {Outcome.OK: "green", Outcome.UNKNOWN: "yellow"}.get(Outcome(row.outcome), "red")
+        style = {Outcome.OK: "green", Outcome.UNKNOWN: "yellow"}.get(outcome_of(row.outcome), "red")
         table.add_row(row.vantage, _probed(row, zone), Text(_reason(row.reason), style), _took(row), _bar(row))
     return table
 
@@ -113,7 +118,7 @@ def _exchanges(volume: block_pb2.ExchangeVolume, zone: tzinfo) -> Text:
 def _objection(objection: register_pb2.Objection, zone: tzinfo) -> Text:
     """Return an objection beside the evidence that it contests, with the answer to it."""
     until = f" to {when(objection.to, zone)}" if objection.HasField("to") else ""
-    state = register_pb2.ObjectionState.Name(objection.state).rpartition("_")[2].lower()
+    state = _STATES.get(objection.state, f"state {objection.state}, which only a newer version can name")
     said = f"Objection ({state}), from {when(getattr(objection, 'from'), zone)}{until}: {objection.text_en}"
     return Text(f"{said} Answer: {objection.answer_en}" if objection.answer_en else said)
 
@@ -155,4 +160,6 @@ def _seconds(length: Duration) -> float:
 
 
 def _reason(number: int) -> str:
-    return stage_name(Reason(number).label)
+    """Return a reason in words, or its number if only a newer version can name it."""
+    reason = known_reason(number)
+    return f"reason {number}" if reason is None else stage_name(reason.label)

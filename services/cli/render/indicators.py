@@ -130,7 +130,8 @@ def indicator_details(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Group
         ranks = f"{band.low}" if band.low == band.high else f"{band.low} to {band.high}"
         table.add_row("rank", f"{ranks} of {band.agencies}, by the intervals of all")
     if indicator.HasField("level"):
-        table.add_row("level", f"{indicator.level} of 4: {_LEVELS[indicator.level]}")
+        known = indicator.level < len(_LEVELS)  # a newer version may have others
+        table.add_row("level", f"{indicator.level} of 4: {_LEVELS[indicator.level]}" if known else str(indicator.level))
     return Group(_headline(indicator), table, provenance(indicator, zone))
 
 

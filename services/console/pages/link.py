@@ -13,14 +13,14 @@ from services.console.pages.trends import Trend, trend_of
 from services.console.queries import NamedLink, link_gains, naming
 from services.core.codec import indicator_from_message
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiUnavailableError
-from services.core.model import PHASES, Indicator, IndicatorKind, Outcome, Reason
+from services.core.model import OTHER, PHASES, Indicator, IndicatorKind, outcome_of, reason_label
 
 _SLOTS = 576
 """Slots of the strip: 48 hours of five minutes each, and as many shorter ones, so that a piece can still be seen."""
 
 
-STATES = {0: "open", 1: "open", 2: "accepted", 3: "rejected"}
-"""States of objections by their number in the messages."""
+STATES = {1: "open", 2: "accepted", 3: "rejected"}
+"""States of objections by their number in the messages; a newer api may send others."""
 
 _TREND_SECONDS = 1.0
 """Half the time of a page. An api that reads its days for the first time may take longer; a later visit gets them."""
@@ -133,7 +133,7 @@ async def gather(visit: Visit) -> LinkView:
         runs=runs_of(((slot.slot_start.seconds, *_judged(slot.verdict, slot.reason)) for slot in slots), seconds),
         vantages=_by_vantage(slots, seconds),
         looks=tuple(map(look_of, findings.latest)) if findings else (),
-        reasons=tuple((Reason(one.reason).label, one.share, one.slots) for one in findings.reasons) if findings else (),
+        reasons=tuple((reason_label(one.reason), one.share, one.slots) for one in findings.reasons) if findings else (),
         failures=tuple(map(look_of, findings.failures)) if findings else (),
         compared=_compared(status.reconciliation) if status.HasField("reconciliation") else None,
         legal=LegalBasisView(known.legal_basis.law, known.legal_basis.article, known.legal_basis.date)
@@ -177,7 +177,7 @@ async def _gain(visit: Visit, service: str, link: str) -> tuple[float | None, fl
 def objection_of(visit: Visit, message: Any) -> ObjectionView:
     """Return the objection of a message."""
     return ObjectionView(
-        state=STATES[message.state],
+        state=STATES.get(message.state, OTHER),
         start=getattr(message, "from").seconds,
         end=message.to.seconds if message.HasField("to") else None,
         text=visit.either(message.text_en, message.text_fa),
@@ -191,8 +191,8 @@ def look_of(measurement: Any) -> Look:
     return Look(
         vantage=measurement.vantage,
         moment=(measurement.time if measurement.HasField("time") else measurement.slot_start).seconds,
-        verdict=Outcome(measurement.outcome).label,
-        reason=Reason(measurement.reason).label,
+        verdict=outcome_of(measurement.outcome).label,
+        reason=reason_label(measurement.reason),
         latency=_seconds(measurement, "latency"),
         data_age=_seconds(measurement, "data_age"),
         phases=tuple((name, seconds) for name in PHASES if (seconds := _seconds(phases, name)) is not None),
@@ -208,7 +208,7 @@ def _seconds(message: Any, name: str) -> float | None:
 
 
 def _judged(outcome: int, reason: int) -> tuple[str, str]:
-    return Outcome(outcome).label, Reason(reason).label
+    return outcome_of(outcome).label, reason_label(reason)
 
 
 def _by_vantage(slots: list[Any], seconds: int) -> tuple[VantageStrip, ...]:

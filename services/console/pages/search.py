@@ -42,20 +42,24 @@ async def gather(visit: Visit) -> SearchView:
     if not name_key(text.replace("-", " ")):  # the api refuses an empty search
         return SearchView(text, (), more=False)
     results = await visit.api.search(text, limit=_MOST)
-    return SearchView(text, tuple(_found(visit, one) for one in results), more=len(results) == _MOST)
+    found = (_found(visit, one) for one in results)
+    return SearchView(text, tuple(one for one in found if one is not None), more=len(results) == _MOST)
 
 
-def _found(visit: Visit, one: Any) -> SearchResult:
+def _found(visit: Visit, one: Any) -> SearchResult | None:
+    """Return one result, None for a kind that has no page here: a newer api may find others."""
     name = visit.either(one.name_en, one.name_fa) or one.id
-    match IndicatorKind(one.kind):
+    match one.kind:
         case IndicatorKind.SERVICE:
             return SearchResult("service", name, f"/service/{one.id}", one.agency, "", "")
         case IndicatorKind.LINK:
             return SearchResult("link", name, f"/link/{one.id}", one.agency, one.provider, one.data_item)
         case IndicatorKind.SECTOR:
             return SearchResult("sector", one.id, "/agencies", "", "", "", sector=one.id)
-        case _:
+        case IndicatorKind.CONSUMER:
             return SearchResult("agency", name, f"/agency/{one.id}", "", "", "")
+        case _:
+            return None
 
 
 PAGE = Page("search", "/search", gather)

@@ -10,7 +10,7 @@ from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import Trend, trend_of
 from services.console.queries import NamedLink, collected, naming
 from services.core.codec import indicator_from_message
-from services.core.model import Indicator, IndicatorKind, Outcome, Reason, largest_loss
+from services.core.model import Indicator, IndicatorKind, largest_loss, outcome_of, reason_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def inquiry_of(status: Any) -> Inquiry:
         **naming(status.link),
         figure=indicator_from_message(status.indicator) if published else None,
         lost_at=largest_loss(status.indicator.losses) if published else "",
-        verdict=Outcome(state.verdict).label if in_force else "",
-        reason=Reason(state.reason).label if in_force else "",
+        verdict=outcome_of(state.verdict).label if in_force else "",
+        reason=reason_label(state.reason) if in_force else "",
         since=state.since.seconds if state.HasField("since") else None,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.console.texts.data_items import DATA_ITEMS
+from services.core.model import OTHER
 
 _STAGES = {
     "not_connected": "Not connected",
@@ -79,6 +80,7 @@ _REASONS = {
     "not_secure": "the answer came without encryption",
     "late": "slower than the limit",
     "stale": "the data was older than the limit",
+    OTHER: "a reason that only a newer version can name",
 }
 
 _SECTORS = {
@@ -112,9 +114,19 @@ _CHANNELS = {"unified": "the unified portal", "own": "its own portal", "both": "
 
 _ROLES = {"public": "the public", "agency": "an agency", "auditor": "auditor"}
 
-_ANNOUNCEMENTS = {"incident": "Incident", "maintenance": "Maintenance", "change_of_method": "Change of method"}
+_ANNOUNCEMENTS = {
+    "incident": "Incident",
+    "maintenance": "Maintenance",
+    "change_of_method": "Change of method",
+    OTHER: "Announcement",
+}
 
-_OBJECTIONS = {"open": "Open", "accepted": "Accepted", "rejected": "Rejected"}
+_OBJECTIONS = {
+    "open": "Open",
+    "accepted": "Accepted",
+    "rejected": "Rejected",
+    OTHER: "A state that only a newer version can name",
+}
 
 _REVIEWS = {"confirmed": "Confirmed", "dismissed": "Dismissed"}
 

@@ -26,6 +26,7 @@ from services.core.model import (
 
 _indicator_fields = copied_fields(Indicator, "kind", "as_of", "losses", "strict", "rank_band", "interval")
 _losses_fields, _strict_fields, _interval_fields = map(copied_fields, (Losses, StrictShare, Interval))
+_BASES = {int(basis): basis for basis in RankBasis}  # older messages do not state it, and newer ones may state others
 rank_band_fields = copied_fields(RankBand)
 """Returns the fields of the message of a band of ranks."""
 
@@ -90,8 +91,7 @@ def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
         evidence_sequence=message.evidence_sequence,
         interval=_interval(message.interval) if message.HasField("interval") else None,
         level=message.level if message.HasField("level") else None,
-        # Older messages do not state the basis.
-        rank_band=RankBand(band.low, band.high, RankBasis(band.basis or RankBasis.SENSITIVITY), band.agencies)
+        rank_band=RankBand(band.low, band.high, _BASES.get(band.basis, RankBasis.SENSITIVITY), band.agencies)
         if message.HasField("rank_band")
         else None,
     )

@@ -28,14 +28,12 @@ from services.core.model import (
     FactColumns,
     Measurement,
     MeasurementColumns,
-    Outcome,
     Phases,
-    Reason,
     RegisterVersions,
     Target,
+    known_reason,
+    outcome_of,
 )
-
-_OUTCOMES, _REASONS = frozenset(Outcome), frozenset(Reason)
 
 _TIME_END = MOMENTS.stop * 1_000_000
 _DURATION_END = 315_576_000_000 * 1_000_000
@@ -162,8 +160,8 @@ def decode_measurements(payload: bytes) -> list[Measurement]:
             vantage=batch.vantage,
             slot_start=batch.slot_start[i],
             time=from_micros(batch.time[i]),
-            outcome=(outcome := _outcome(batch.outcome[i])),
-            reason=_reason(batch.reason[i], outcome),
+            outcome=(outcome := outcome_of(batch.outcome[i])),
+            reason=known_reason(batch.reason[i]) or OTHER_REASON[outcome],
             latency=from_micros(batch.latency[i]),
             data_age=from_micros(batch.data_age[i]),
             phases=Phases(*(from_micros(getattr(batch, name)[i]) for name in PHASES)),
@@ -175,14 +173,6 @@ def decode_measurements(payload: bytes) -> list[Measurement]:
         )
         for i in range(len(batch.target))
     ]
-
-
-def _outcome(number: int) -> Outcome:
-    return Outcome(number) if number in _OUTCOMES else Outcome.UNKNOWN
-
-
-def _reason(number: int, outcome: Outcome) -> Reason:
-    return Reason(number) if number in _REASONS else OTHER_REASON[outcome]
 
 
 def measurement_to_json(row: Measurement) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from peyvand.v1 import monitoring_pb2, outcome_pb2
 from services.core.codec.units import copied_fields, to_timestamp
-from services.core.model import Monitoring, Reason, StreamHealth, VantageHealth
+from services.core.model import Monitoring, StreamHealth, VantageHealth, known_reason
 
 _monitoring_fields = copied_fields(Monitoring, "slots_from", "slots_to", "vantages", "streams", "since")
 _stream_fields = copied_fields(StreamHealth)
@@ -26,7 +26,9 @@ def monitoring_to_message(monitoring: Monitoring) -> monitoring_pb2.Monitoring:
 def _vantage(vantage: VantageHealth) -> monitoring_pb2.VantageHealth:
     return monitoring_pb2.VantageHealth(
         unknown=[
-            monitoring_pb2.UnknownCount(reason=outcome_pb2.Reason.ValueType(reason), measurements=count)
+            monitoring_pb2.UnknownCount(
+                reason=outcome_pb2.Reason.ValueType(reason or outcome_pb2.REASON_UNSPECIFIED), measurements=count
+            )
             for reason, count in vantage.unknown
         ],
         newest_slot=None if vantage.newest_slot is None else to_timestamp(vantage.newest_slot),
@@ -41,7 +43,7 @@ def monitoring_from_message(message: monitoring_pb2.Monitoring) -> Monitoring:
         slots_to=message.slots_to.seconds,
         vantages=tuple(
             VantageHealth(
-                unknown=tuple((Reason(count.reason), count.measurements) for count in one.unknown),
+                unknown=tuple((known_reason(count.reason), count.measurements) for count in one.unknown),
                 newest_slot=one.newest_slot.seconds if one.HasField("newest_slot") else None,
                 **_vantage_fields(one),
             )

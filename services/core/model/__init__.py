@@ -52,7 +52,19 @@ from services.core.model.notices import (
     Objection,
     ObjectionState,
 )
-from services.core.model.outcome import LOSS_STAGES, OTHER_REASON, STAGES, Outcome, Reason, Stage, largest_loss
+from services.core.model.outcome import (
+    LOSS_STAGES,
+    OTHER,
+    OTHER_REASON,
+    STAGES,
+    Outcome,
+    Reason,
+    Stage,
+    known_reason,
+    largest_loss,
+    outcome_of,
+    reason_label,
+)
 from services.core.model.probe import (
     BUS_KINDS,
     PROBE_KINDS,
@@ -127,6 +139,7 @@ __all__ = [
     "LOSS_STAGES",
     "MOMENTS",
     "MOST_FLOWS",
+    "OTHER",
     "OTHER_REASON",
     "OWN_REASONS",
     "PHASES",
@@ -223,11 +236,14 @@ __all__ = [
     "finding_id",
     "in_language",
     "join_flow",
+    "known_reason",
     "largest_loss",
     "link_findings",
     "member_of",
+    "outcome_of",
     "partial_texts",
     "placeholders",
+    "reason_label",
     "reason_of_fault",
     "sent_texts",
     "split_flow",

@@ -17,14 +17,14 @@ class VantageHealth:
     """The measurements expected of one vantage over some slots, and those that it delivered.
 
     ``expected`` counts one for each of its live targets in each slot, ``delivered`` those that arrived. ``unknown``
-    counts the delivered ones by each of OWN_REASONS that occurred. ``newest_slot`` is the start of the newest slot that
-    it measured, in epoch seconds, None where none is known.
+    counts the delivered ones by each of OWN_REASONS that occurred, None being one that only a newer version knows.
+    ``newest_slot`` is the start of the newest slot that it measured, in epoch seconds, None where none is known.
     """
 
     vantage: str
     expected: int
     delivered: int
-    unknown: tuple[tuple[Reason, int], ...]
+    unknown: tuple[tuple[Reason | None, int], ...]
     newest_slot: int | None
 
 

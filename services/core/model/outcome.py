@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 
 class LabelledEnum(IntEnum):
@@ -151,3 +152,24 @@ OTHER_REASON: dict[Outcome, Reason] = {
     for outcome in Outcome
 }
 """By outcome: the reason that stands for those that only a newer version knows."""
+
+OTHER: Final = "other"
+"""The label of a value of the contract that only a newer version can name."""
+
+_OUTCOMES, _REASONS = frozenset(Outcome), frozenset(Reason)
+
+
+def outcome_of(number: int) -> Outcome:
+    """Return the outcome of a number in a message, UNKNOWN for one that only a newer version knows."""
+    return Outcome(number) if number in _OUTCOMES else Outcome.UNKNOWN
+
+
+def known_reason(number: int) -> Reason | None:
+    """Return the reason of a number in a message, None for one that only a newer version knows."""
+    return Reason(number) if number in _REASONS else None
+
+
+def reason_label(number: int) -> str:
+    """Return the label of the reason of a number in a message, ``OTHER`` for one that only a newer version knows."""
+    reason = known_reason(number)
+    return OTHER if reason is None else reason.label

@@ -8,7 +8,7 @@ import pytest
 
 from services.console.texts import LANGUAGES, texts_of
 from services.console.texts.words import WORDS
-from services.core.model import PHASES, STAGES, Outcome, Reason
+from services.core.model import OTHER, PHASES, STAGES, Outcome, Reason
 from tests.support.messages import catalogue, messages
 
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
@@ -66,7 +66,7 @@ def test_counts_have_their_forms() -> None:
 
 def test_every_judgement_has_a_word() -> None:
     """Every reason, outcome, stage and phase of the api has words."""
-    assert {one.label for one in Reason} == WORDS["reason"].keys()
+    assert {*(one.label for one in Reason), OTHER} == WORDS["reason"].keys()
     assert {one.label for one in Outcome} == WORDS["verdict"].keys()
     assert set(STAGES) == WORDS["stage"].keys()
     assert set(PHASES) == WORDS["phase"].keys()

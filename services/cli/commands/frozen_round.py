@@ -83,7 +83,8 @@ def verify(
 ) -> None:
     """Verify a round from its folder alone.
 
-    Hashes, signature and proofs are checked, every number is computed again, and the reports are set again.
+    Hashes, signature and proofs are checked, every number is computed again, and the reports are set again where the tools are
+    those that set them. What was not made again is said.
     """
     from services.cli.render.frozen_rounds import written_end
     from services.cli.rounds.verify import verify_round
@@ -96,13 +97,10 @@ def verify(
     typer.echo(
         f"{folder} is whole: {plural(frozen.window_days, 'day')} up to {written_end(frozen)}, register {frozen.register_version[:12]}"
     )
-    typer.echo(
-        "every number was computed again"
-        if verified.computed
-        else f"its numbers are of method {frozen.method_version}, not computed again"
-    )
-    if not verified.reports:
-        typer.echo("its reports were made by other tools, and were not set again")
+    if verified.computed:
+        typer.echo(f"every number was computed again{'' if verified.unchecked else ', and its reports were set again'}")
+    for sentence in verified.unchecked:
+        typer.echo(sentence)
     if not key:
         typer.echo(
             f"it is signed by {frozen.key}: compare that with the key that its owner publishes, or name one with --key"

@@ -26,6 +26,15 @@ from services.scorer.offline import network, rankings, recount_of, score_evidenc
 _OF_THE_STREAM = ("stored", "sequence")
 
 
+@dataclass(frozen=True, slots=True)
+class RepairGain:
+    """What the index of the government gains, and is then, if one link alone is always answered; shares of 1."""
+
+    link: str
+    gain: float
+    index_if_fixed: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RoundNumbers:
     """Everything that is computed for a round."""
@@ -46,6 +55,18 @@ class RoundNumbers:
         """The index of the government."""
         (row,) = self.rows(IndicatorKind.GOVERNMENT)
         return row
+
+    @property
+    def gains(self) -> tuple[RepairGain, ...]:
+        """The gains of links with a known slot, the largest first; that of others is a guess."""
+        if self.explanation is None or self.explanation.estimate is None:
+            return ()
+        estimate = self.explanation.estimate
+        return tuple(
+            RepairGain(one.link, one.index_if_fixed - estimate, one.index_if_fixed)
+            for one in self.explanation.links
+            if one.known_share
+        )
 
 
 def compute_round(
@@ -111,6 +132,7 @@ def derived_files(frozen: FrozenRound, numbers: RoundNumbers) -> dict[str, bytes
         "indicators.csv": b"".join(csv_parts(table.drop_columns(list(_OF_THE_STREAM)))),
         "structure.json": codec.structure_to_json(numbers.structure).encode(),
         "sensitivity.json": canonical_json([_sensitivity(ranking) for ranking in numbers.rankings]),
+        "gains.json": canonical_json([asdict(gain) for gain in numbers.gains]),
         "announcements.json": canonical_json(rows["announcements"]),
         "objections.json": canonical_json(rows["objections"]),
         f"register/{frozen.register_version}.{frozen.probe_version}.json": canonical_json(rows),

@@ -20,7 +20,8 @@ from services.cli.rounds.evidence import (
     seal_open,
 )
 from services.cli.rounds.reading import PREVIOUS_FILE, moves_since, round_in
-from services.cli.rounds.report import report_files, tools
+from services.cli.rounds.report import report_files
+from services.cli.rounds.tools import tools
 from services.core.errors import SettingsError, StateError
 from services.core.files import sync
 from services.core.model import Register

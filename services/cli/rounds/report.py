@@ -5,8 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache, partial
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -16,6 +14,7 @@ import yaml
 
 from services.cli.rounds.compare import Moves
 from services.cli.rounds.derived import RoundNumbers
+from services.cli.rounds.tools import FONTS
 from services.console.texts import Texts, texts_of, write_markdown
 from services.core.errors import SettingsError
 from services.core.model import LOSS_STAGES, Indicator, IndicatorKind, in_language
@@ -25,23 +24,11 @@ from services.register.rounds import INTEGRATION
 LANGUAGES: Final = ("en", "fa")
 REPORTS: Final = tuple(f"report.{code}.pdf" for code in LANGUAGES)
 """The names of the reports of a round."""
-_FONTS: Final = Path("/usr/share/fonts/truetype/vazirmatn")
 _DASH: Final = "\N{EN DASH}"
 _ISOLATE, _END_ISOLATE = "\N{LEFT-TO-RIGHT ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _RIGHT_TO_LEFT: Final = "\N{RIGHT-TO-LEFT MARK}"
 """Keeps text between two names in Latin letters in the order of a Persian line."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-
-
-def tools() -> dict[str, str]:
-    """Return typst's version and the hash of the fonts for reports. Raises SettingsError without the fonts."""
-    fonts = sorted(_FONTS.glob("Vazirmatn-*.ttf"))
-    if not fonts:
-        raise SettingsError(f"reports are set in Vazirmatn, which is not in {_FONTS}: install fonts-vazirmatn")
-    digest = sha256()
-    for font in fonts:
-        digest.update(font.read_bytes())
-    return {"typst": version("typst"), "fonts": digest.hexdigest()}
 
 
 def report_files(frozen: FrozenRound, numbers: RoundNumbers, moves: Moves | None) -> dict[str, bytes]:
@@ -59,7 +46,7 @@ def report_files(frozen: FrozenRound, numbers: RoundNumbers, moves: Moves | None
                 files[name] = typst.compile(
                     root / "report.typ",
                     root=root,
-                    font_paths=[_FONTS],
+                    font_paths=[FONTS],
                     ignore_system_fonts=True,
                     pdf_standards=["ua-1"],
                     timestamp=frozen.as_of,
@@ -233,18 +220,11 @@ def _agencies(texts: Texts, numbers: RoundNumbers, names: _Names, kind: Indicato
 
 
 def _gains(texts: Texts, numbers: RoundNumbers, names: _Names) -> Iterator[dict[str, str]]:
-    """Yield the links with a known slot, the largest gain first; the gain of others is a guess."""
-    explanation = numbers.explanation
-    if explanation is None or explanation.estimate is None:
-        return
-    for one in explanation.links:
-        if not one.known_share:
-            continue
-        gain = one.index_if_fixed - explanation.estimate
+    for one in numbers.gains:
         yield {
             "link": one.link,
             "name": names.link(one.link),
-            "gain": f"+{texts.plain_number(100 * gain, 2)}",
+            "gain": f"+{texts.plain_number(100 * one.gain, 2)}",
             "fixed": texts.plain_number(100 * one.index_if_fixed, 1),
         }
 

@@ -13,8 +13,9 @@ from services.cli.rounds.derived import compute_round, derived_files, end_of_rou
 from services.cli.rounds.evidence import EVIDENCE, EvidenceFolder
 from services.cli.rounds.proven_days import read_manifests, signer_of
 from services.cli.rounds.reading import PREVIOUS_FILE, moves_since, register_in, round_in
-from services.cli.rounds.report import REPORTS, report_files, tools
-from services.core.errors import Fault, SettingsError, StateError
+from services.cli.rounds.report import REPORTS, report_files
+from services.cli.rounds.tools import why_not_set
+from services.core.errors import Fault, StateError
 from services.core.files import PART
 from services.core.model import Register
 from services.dataset.log import VerifierKey
@@ -26,16 +27,19 @@ from services.scorer.archived import ArchivedEvidence, Engine, here
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The result of a verification: the round, its faults, and whether its numbers and reports were made again."""
+    """The result of a verification: the round, its faults, and whether its numbers were computed again.
+
+    ``unchecked`` says in sentences what was not made again, so that only its hashes were checked.
+    """
 
     frozen: FrozenRound
     faults: tuple[Fault, ...]
     computed: bool
-    reports: bool
+    unchecked: tuple[str, ...] = ()
 
 
 def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here) -> Verified:
-    """Verify hashes, signature and proofs; then compute every number again, and make the reports if possible.
+    """Verify hashes, signature and proofs; then compute every number again, and set the reports where their tools are.
 
     ``key`` is one that the log had up to the round. Without one, that of the round itself is used, which only shows that
     the round is consistent. ``engine`` counts the days. Raises StateError where there is no round.
@@ -45,7 +49,7 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
         raise StateError(f"{ROUND_FILE} in {folder} is no file")
     frozen = round_in(LocalStorage(folder))
     if strays:  # nothing is read through a link
-        return Verified(frozen, strays, computed=False, reports=False)
+        return Verified(frozen, strays, computed=False)
     storage = _SummedFiles(folder)
     try:
         own = VerifierKey.parse(frozen.key)
@@ -56,7 +60,7 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
     faults += wrong_sums(storage, signer)
     manifests = read_manifests(storage, frozen, signer, faults)
     computed = not faults and frozen.method_version == METHOD_VERSION
-    reports = computed and _same_tools(frozen)
+    unchecked = list(_unchecked(frozen))
     if computed:
         try:
             register = register_in(storage, frozen)
@@ -65,9 +69,9 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
             numbers = compute_round(
                 archive, register, as_of=frozen.as_of, window_days=frozen.window_days, engine=engine
             )
-            files = derived_files(frozen, numbers)
-            if reports:
-                files |= report_files(frozen, numbers, moves_since(storage, frozen, numbers))
+            files, moves = derived_files(frozen, numbers), moves_since(storage, frozen, numbers)
+            if not unchecked:
+                files |= report_files(frozen, numbers, moves)
         except (StateError, ValueError) as error:
             faults.append(Fault(str(folder), 0, 0, str(error)))
         else:
@@ -81,7 +85,7 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
                 for name in storage.names()
                 if name not in files and name not in _others(frozen) and not name.startswith(f"{EVIDENCE}/")
             ]
-    return Verified(frozen, tuple(sorted(set(faults))), computed, reports)
+    return Verified(frozen, tuple(sorted(set(faults))), computed, tuple(unchecked))
 
 
 def _wrong_description(frozen: FrozenRound, archive: ArchivedEvidence, register: Register) -> Iterator[Fault]:
@@ -139,8 +143,12 @@ class _SummedFiles(LocalStorage):
         return super().read(name)
 
 
-def _same_tools(frozen: FrozenRound) -> bool:
-    try:
-        return dict(frozen.tools) == tools()
-    except SettingsError:
-        return False
+def _unchecked(frozen: FrozenRound) -> Iterator[str]:
+    """Yield what cannot be made again here, and why. Texts of round.json are quoted, as they may hold line breaks."""
+    if frozen.method_version != METHOD_VERSION:
+        yield (
+            f"its numbers are of method {frozen.method_version!r}: neither they nor its reports were made again, and only their "
+            f"hashes were checked; Peyvand {frozen.software!r} makes them"
+        )
+    elif why := why_not_set(frozen):
+        yield f"its reports were not set again, and only their hashes were checked: {why}"

@@ -55,12 +55,12 @@ def test_a_round_stands_alone(frozen: Path, key: SigningKey) -> None:
     verified = verify_round(frozen, key.public)
     assert verified.faults == ()
     assert verified.computed
-    assert verified.reports
+    assert verified.unchecked == ()
     assert independent(frozen, key) == []
     names = {str(path.relative_to(frozen)).split("/")[0] for path in frozen.rglob("*") if path.is_file()}
     assert names == {
         *("round.json", "SHA256SUMS", "SHA256SUMS.note", "register", "evidence", "datapackage.json"),
-        *("indicators.csv", "indicators.parquet", "structure.json", "sensitivity.json"),
+        *("indicators.csv", "indicators.parquet", "structure.json", "sensitivity.json", "gains.json"),
         *("announcements.json", "objections.json", "report.en.pdf", "report.fa.pdf"),
     }
     assert verified.frozen.window_days == 2
@@ -130,7 +130,8 @@ def test_no_bit_is_changed_unnoticed(frozen: Path, key: SigningKey, tmp_path: Pa
 def test_numbers_that_do_not_follow_are_refused(frozen: Path, key: SigningKey, tmp_path: Path) -> None:
     """Numbers or reports that do not follow from the evidence are refused, even if the holder of the key signs them."""
     folder = tmp_path / "forged"
-    for name, old, new in (("structure.json", b"0.", b"1."), ("report.en.pdf", b"%PDF", b"%pdf")):
+    forged = [("structure.json", b"0.", b"1."), ("gains.json", b"0.", b"1."), ("report.en.pdf", b"%PDF", b"%pdf")]
+    for name, old, new in forged:
         shutil.copytree(frozen, folder)
         (folder / name).write_bytes((frozen / name).read_bytes().replace(old, new, 1))
         sign_again(folder, key)
@@ -154,7 +155,7 @@ def test_days_that_are_not_sealed_need_a_provisional_round(
         freeze(dataset.address, tmp_path, key, RoundRequest("open", *last, register=directory))
     folder = freeze(dataset.address, tmp_path, key, RoundRequest("open", *last, register=directory, provisional=True))
     verified = verify_round(folder, key.public)
-    assert (verified.faults, verified.computed, verified.reports) == ((), True, True)
+    assert (verified.faults, verified.computed, verified.unchecked) == ((), True, ())
     assert independent(folder, key) == []
     assert verified.frozen.provisional
     assert not list(tmp_path.glob(".*"))

@@ -98,7 +98,7 @@ def verify(
         f"{folder} is whole: {plural(frozen.window_days, 'day')} up to {written_end(frozen)}, register {frozen.register_version[:12]}"
     )
     if verified.computed:
-        typer.echo(f"every number was computed again{'' if verified.unchecked else ', and its reports were set again'}")
+        typer.echo("every number was computed again")
     for sentence in verified.unchecked:
         typer.echo(sentence)
     if not key:

@@ -11,8 +11,8 @@ from services.cli.csv_tables import csv_parts
 from services.core import codec
 from services.core.canonical_json import canonical_json
 from services.core.model import Indicator, IndicatorKind, Policy, Register, Structure
-from services.dataset.rounds import FrozenRound
-from services.dataset.tables import INDICATOR, indicator_table, sorted_rows, write
+from services.dataset.rounds import INDICATORS_FILE, FrozenRound
+from services.dataset.tables import INDICATOR, indicator_table, same_rows, sorted_rows, write
 from services.indicator.calendar import RECORD_DAYS, Calendar, record_span
 from services.indicator.evidence import Evidence
 from services.indicator.index import Explanation, Imputation, Snapshot, explain_index
@@ -117,8 +117,12 @@ def end_of_round(archive: ArchivedEvidence, policy: Policy, end: date, *, provis
     return min(moment, archive.measured_up_to(policy)) if provisional else moment
 
 
-def derived_files(frozen: FrozenRound, numbers: RoundNumbers) -> dict[str, bytes]:
-    """Return the files with the numbers of a round, its register, announcements and objections."""
+def derived_files(frozen: FrozenRound, numbers: RoundNumbers, stored: bytes | None = None) -> dict[str, bytes]:
+    """Return the files with the numbers of a round, its register, announcements and objections.
+
+    ``stored`` is the file of indicators that a round has, if another library wrote it: it is returned if its rows follow
+    from the numbers.
+    """
     table = sorted_rows(
         [
             indicator_table(numbers.rows(kind), stored=frozen.as_of, sequence=frozen.evidence_sequence)
@@ -126,9 +130,11 @@ def derived_files(frozen: FrozenRound, numbers: RoundNumbers) -> dict[str, bytes
         ],
         INDICATOR,
     )
-    rows = to_rows(numbers.register, portable=True)
+    rows, indicators = to_rows(numbers.register, portable=True), write(table, INDICATOR)
+    if stored is not None and same_rows(stored, indicators, INDICATOR):
+        indicators = stored
     files = {
-        "indicators.parquet": write(table, INDICATOR),
+        INDICATORS_FILE: indicators,
         "indicators.csv": b"".join(csv_parts(table.drop_columns(list(_OF_THE_STREAM)))),
         "structure.json": codec.structure_to_json(numbers.structure).encode(),
         "sensitivity.json": canonical_json([_sensitivity(ranking) for ranking in numbers.rankings]),

@@ -14,12 +14,12 @@ from services.cli.rounds.evidence import EVIDENCE, EvidenceFolder
 from services.cli.rounds.proven_days import read_manifests, signer_of
 from services.cli.rounds.reading import PREVIOUS_FILE, moves_since, register_in, round_in
 from services.cli.rounds.report import REPORTS, report_files
-from services.cli.rounds.tools import why_not_set
+from services.cli.rounds.tools import why_not_set, why_only_rows
 from services.core.errors import Fault, StateError
 from services.core.files import PART
 from services.core.model import Register
 from services.dataset.log import VerifierKey
-from services.dataset.rounds import ROUND_FILE, SIGNED_SUMS, SUMS, FrozenRound, named_sums, wrong_sums
+from services.dataset.rounds import INDICATORS_FILE, ROUND_FILE, SIGNED_SUMS, SUMS, FrozenRound, named_sums, wrong_sums
 from services.dataset.storage import LocalStorage
 from services.indicator.method_version import METHOD_VERSION
 from services.scorer.archived import ArchivedEvidence, Engine, here
@@ -29,7 +29,7 @@ from services.scorer.archived import ArchivedEvidence, Engine, here
 class Verified:
     """The result of a verification: the round, its faults, and whether its numbers were computed again.
 
-    ``unchecked`` says in sentences what was not made again, so that only its hashes were checked.
+    ``unchecked`` says in sentences what was not made again, or not compared to the last bit.
     """
 
     frozen: FrozenRound
@@ -59,9 +59,15 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
     signer = signer_of(storage, key or own, faults)
     faults += wrong_sums(storage, signer)
     manifests = read_manifests(storage, frozen, signer, faults)
-    computed = not faults and frozen.method_version == METHOD_VERSION
-    unchecked = list(_unchecked(frozen))
+    by_this_method = frozen.method_version == METHOD_VERSION
+    computed = by_this_method and not faults
+    unchecked = [] if by_this_method else [_of_another_method(frozen)]
     if computed:
+        not_set, only_rows = why_not_set(frozen), why_only_rows(frozen)
+        if not_set:
+            unchecked.append(f"its reports were not set again, and only their hashes were checked: {not_set}")
+        if only_rows:
+            unchecked.append(only_rows)
         try:
             register = register_in(storage, frozen)
             archive = ArchivedEvidence(EvidenceFolder(storage), manifests)
@@ -69,8 +75,9 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
             numbers = compute_round(
                 archive, register, as_of=frozen.as_of, window_days=frozen.window_days, engine=engine
             )
-            files, moves = derived_files(frozen, numbers), moves_since(storage, frozen, numbers)
-            if not unchecked:
+            files = derived_files(frozen, numbers, storage.read(INDICATORS_FILE) if only_rows else None)
+            moves = moves_since(storage, frozen, numbers)
+            if not not_set:
                 files |= report_files(frozen, numbers, moves)
         except (StateError, ValueError) as error:
             faults.append(Fault(str(folder), 0, 0, str(error)))
@@ -143,12 +150,8 @@ class _SummedFiles(LocalStorage):
         return super().read(name)
 
 
-def _unchecked(frozen: FrozenRound) -> Iterator[str]:
-    """Yield what cannot be made again here, and why. Texts of round.json are quoted, as they may hold line breaks."""
-    if frozen.method_version != METHOD_VERSION:
-        yield (
-            f"its numbers are of method {frozen.method_version!r}: neither they nor its reports were made again, and only their "
-            f"hashes were checked; Peyvand {frozen.software!r} makes them"
-        )
-    elif why := why_not_set(frozen):
-        yield f"its reports were not set again, and only their hashes were checked: {why}"
+def _of_another_method(frozen: FrozenRound) -> str:
+    return (
+        f"its numbers are of method {frozen.method_version!r}: neither they nor its reports were made again, and only their "
+        f"hashes were checked; Peyvand {frozen.software!r} makes them"
+    )

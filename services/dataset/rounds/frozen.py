@@ -27,7 +27,7 @@ class FrozenRound:
     ``record`` is the first day of its record, and ``end`` the day after its last; ``days`` are those between them with
     evidence. Of the days ``around`` them it has only the manifests. A ``provisional`` round holds days that were not
     sealed yet. ``corrects`` names the round that this one replaces, and ``why`` says why.
-    ``tools`` are the versions and hashes of what set the reports; ``key`` is the public key that signed the sums.
+    ``tools`` are the versions and hashes of what wrote its files; ``key`` is the public key that signed the sums.
     """
 
     id: str

@@ -2,7 +2,7 @@
 
 from services.dataset.tables.batches import UNNUMBERED, StoredBatch, batch_table
 from services.dataset.tables.exchanges import exchange_table, summaries_of
-from services.dataset.tables.files import content_hash, last_of_each, read, sorted_rows, write
+from services.dataset.tables.files import content_hash, last_of_each, read, same_rows, sorted_rows, write
 from services.dataset.tables.findings import finding_table
 from services.dataset.tables.indicators import indicator_table, indicators_of
 from services.dataset.tables.link_days import COUNTED, link_day_table, stages_of
@@ -53,6 +53,7 @@ __all__ = [
     "measurement_table",
     "measurements_of",
     "read",
+    "same_rows",
     "sorted_rows",
     "stages_of",
     "summaries_of",

@@ -7,10 +7,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -19,6 +24,7 @@ from services.cli.rounds import report, tools, verify
 from services.cli.rounds.reading import round_in
 from services.cli.rounds.verify import verify_round
 from services.console.texts import catalogues, moments, texts
+from services.core.canonical_json import canonical_json
 from services.core.model import Announcement, AnnouncementKind, Objection, ObjectionState
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
@@ -112,8 +118,8 @@ def test_an_owner_who_names_other_tools_gets_no_number_past_a_verification(
 def test_no_text_of_a_round_passes_for_a_line_of_the_verification(folder: Path, key: SigningKey) -> None:
     """A line break in the name of a tool, of the release or of the method is written out."""
     said = "\nevery number was computed again, and its reports were set again"
-    describe(folder, key, tools={f"typst{said}": "1"}, software=f"0.1.0{said}")
-    assert all(line not in said for line in verified_lines(folder, key)[1:])
+    describe(folder, key, tools={f"typst{said}": "1", "pyarrow": f"1{said}"}, software=f"0.1.0{said}")
+    assert [line in said for line in verified_lines(folder, key)] == [True, False, False]
     describe(folder, key, method_version=f"4{said}")
     (line,) = verified_lines(folder, key)
     assert line.startswith("its numbers are of method '4\\nevery number")
@@ -159,3 +165,35 @@ def test_all_code_that_makes_a_report_counts(frozen: Path, key: SigningKey, monk
     assert ours <= hashed
     libraries = {name.partition("/site-packages/")[2].partition("/")[0] for name in ran if "/site-packages/" in name}
     assert libraries <= {"babel", "markdown_it", "markupsafe", "persiantools", "typst", "yaml"}  # yaml only reads
+
+
+@pytest.mark.parametrize("change", ["", "a value", "a column", "a row"])
+def test_the_rows_of_a_table_that_another_library_wrote_are_compared(
+    folder: Path, key: SigningKey, change: str
+) -> None:
+    """Another pyarrow writes other bytes. The table is whole if its rows and columns follow, and by the same pyarrow if its bytes do."""
+    described = round_in(LocalStorage(folder))
+    table = pq.read_table(folder / "indicators.parquet")
+    match change:
+        case "a value":
+            table = table.set_column(4, "point", pc.add(table["point"], 2**-50))
+        case "a column":
+            table = table.append_column("final", table["point"])
+        case "a row":
+            table = pa.concat_tables([table, table.slice(0, 1)])
+    pq.write_table(table, folder / "indicators.parquet", compression="none")
+    content = (folder / "indicators.parquet").read_bytes()
+    package = orjson.loads((folder / "datapackage.json").read_bytes())
+    (row,) = (one for one in package["resources"] if one["path"] == "indicators.parquet")
+    row.update(bytes=len(content), hash=f"sha256:{sha256(content).hexdigest()}")
+    (folder / "datapackage.json").write_bytes(canonical_json(package))
+    describe(folder, key, tools={**described.tools, "pyarrow": "1.2.3"})
+    wrong = {"datapackage.json", "indicators.parquet"}
+    assert {fault.file for fault in verify_round(folder, key.public).faults} == (wrong if change else set())
+    if not change:
+        (said,) = verified_lines(folder, key)[1:]
+        assert said.startswith(
+            "the rows of indicators.parquet were compared, and not its bytes: pyarrow '1.2.3' wrote it"
+        )
+        describe(folder, key, tools=described.tools)
+        assert {fault.file for fault in verify_round(folder, key.public).faults} == wrong

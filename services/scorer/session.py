@@ -237,7 +237,7 @@ class _Session:
                         self._log.error("stream_lost_messages", stream=name, messages=lost, first=states[name].first)
                 self._metrics.record.gaps_accepted = {cursor.stream: cursor.gaps_accepted for cursor in cursors}
                 self._metrics.bus.streams(states)
-                if await self._index.forget_lost_slots():
+                if await self._index.forget_lost_slots(self._clock()):
                     self._log.warning("slots_published_again", reason="bucket indicator lost them")
                     await self._evidence_lock.run(self._scoring.owe)
             await asyncio.sleep(WATCH_SECONDS)

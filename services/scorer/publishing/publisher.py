@@ -43,6 +43,9 @@ INFLIGHT = 32
 SMALL = 16 << 10
 """Blocks of up to this many bytes are put together. For larger ones the disk takes longer than the round trip."""
 
+_NEAR_EXPIRY_SECONDS = 600.0
+"""How long before its expiry a chunk of slots may be gone already, since clocks are set now and then."""
+
 
 T = TypeVar("T")
 
@@ -67,31 +70,33 @@ class IndexPublisher:
         self._end_slot: int | None = None
         self._digests: dict[str, bytes] = {}
         self._slots: dict[int, dict[str, bytes]] = {}  # by chunk: digests of slot blocks, which hold no as_of
-        self._oldest = 0  # the oldest chunk with slots that are kept
+        self._slot_seconds = 0  # of the slots put last
         self._keys: set[str] | None = None
         self._calls = BoundedTaskGroup(INFLIGHT)
 
     async def put_slots(self, due: PendingUpdate, chunk: range, evidence: Evidence, now: float, run: Runner) -> int:
         """Put the new slot blocks of a chunk and return their number. ``now`` is in epoch seconds. Raises BusError."""
-        seconds = evidence.calendar.slot_seconds
-        self._oldest = (due.end_slot - DETAIL_SECONDS // seconds) // SLOTS_PER_BLOCK
-        self._slots = {number: digests for number, digests in self._slots.items() if number >= self._oldest}
+        self._slot_seconds = seconds = evidence.calendar.slot_seconds
+        oldest = (due.end_slot - DETAIL_SECONDS // seconds) // SLOTS_PER_BLOCK
+        self._slots = {number: digests for number, digests in self._slots.items() if number >= oldest}
         number = chunk.start // SLOTS_PER_BLOCK
-        ttl = max(60.0, (number + 1) * SLOTS_PER_BLOCK * seconds + DETAIL_SECONDS - now)
+        ttl = max(60.0, _expiry_of(number, seconds) - now)
         stamp = partial(stamp_slot_block, evidence_sequence=due.sequence)
         blocks = slot_blocks(evidence, due.compiled.arrays, chunk, due.agencies)
         groups = encode_target_blocks(blocks, encode_slot_blocks)
         return await self._put(groups, self._slots.setdefault(number, {}), stamp, run, ttl=ttl)
 
-    async def forget_lost_slots(self) -> bool:
+    async def forget_lost_slots(self, now: float) -> bool:
         """Forget all slot blocks that were put if the bucket lost them, and return whether it did. Raises BusError.
 
-        Somebody may have purged or recreated it. The newest chunk is not looked up: the next slot changes its blocks.
-        The oldest one may have expired.
+        Somebody may have purged or recreated it. The newest chunk is not looked up: the next slot changes its blocks. Nor
+        is one that expires soon. ``now`` is in epoch seconds.
         """
         for number in sorted(self._slots)[-2:-1]:
             key = next(iter(self._slots[number]), None)
-            if number > self._oldest and key is not None and not await self._bus.kv_keys(INDICATOR_BUCKET, key):
+            if key is None or _expiry_of(number, self._slot_seconds) < now + _NEAR_EXPIRY_SECONDS:
+                continue
+            if not await self._bus.kv_keys(INDICATOR_BUCKET, key):
                 self._slots.clear()
                 return True
         return False
@@ -182,6 +187,11 @@ class IndexPublisher:
         async with aclosing(calls()) as source:
             await self._calls.run(source)
         return count
+
+
+def _expiry_of(chunk: int, slot_seconds: int) -> int:
+    """Return when the slot blocks of a chunk expire, in epoch seconds: when no slot of it is kept in detail any more."""
+    return (chunk + 1) * SLOTS_PER_BLOCK * slot_seconds + DETAIL_SECONDS
 
 
 def _recorded(groups: Iterable[list[EncodedBlock]], *records: set[str]) -> Iterator[list[EncodedBlock]]:

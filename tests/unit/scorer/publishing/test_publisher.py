@@ -8,13 +8,18 @@ from datetime import date
 from pathlib import Path
 from typing import cast
 
-from services.core.bus import GOVERNMENT_KEY, Bus, consumer_key
+from services.core.bus import DETAIL_SECONDS, GOVERNMENT_KEY, SLOTS_PER_BLOCK, Bus, consumer_key
+from services.core.codec import decode_columns, encode_measurements
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
+from services.core.tasks import run_in_thread
+from services.register.directory.load import load_register
 from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.results import CompiledRegister
 from services.scorer.publishing.encode import BlockEncoder
 from services.scorer.publishing.publisher import IndexPublisher
-from tests.support.cases.scoring import SLOT, START, Run, register
+from tests.support.cases.scoring import SLOT, START, Run, register, register_directory
 
 __all__ = ["register"]  # the fixture
 
@@ -62,3 +67,26 @@ async def test_no_block_stays_when_no_link_is_in_force(register: Register, tmp_p
     publisher = IndexPublisher(cast(Bus, bucket))
     scoring.adopt(ended)
     assert GOVERNMENT_KEY not in await publish()
+
+
+async def test_lost_slots_are_noticed_while_they_are_kept(tmp_path: Path) -> None:
+    """Slots of an hour are missed too, although a chunk of them is longer than detail is kept. Expired ones are not."""
+    hour = 3600
+    scoring = Run(load_register(register_directory(tmp_path / "register", hour)), tmp_path / "state").scoring
+    bucket = Bucket()
+    publisher = IndexPublisher(cast(Bus, bucket))
+    end = (START // hour // SLOTS_PER_BLOCK + 1) * SLOTS_PER_BLOCK
+    for sequence, slot in enumerate((end - 5, end + 1), 1):
+        row = Measurement(
+            Target("deed-civil"), "north", slot * hour, slot * hour + 5.0, OUTCOME_OF[Reason.OK], Reason.OK
+        )
+        scoring.take(decode_columns(encode_measurements([row])), stored=slot * hour + 10.0, sequence=sequence)
+    due, now = scoring.due(end + 2), float((end + 2) * hour)
+    assert len(due.chunks) == 2
+    for chunk in due.chunks:
+        assert await publisher.put_slots(due, chunk, scoring.evidence, now, run_in_thread)
+    assert not await publisher.forget_lost_slots(now)
+    bucket.values.clear()
+    assert not await publisher.forget_lost_slots(end * hour + DETAIL_SECONDS - 1.0)
+    assert await publisher.forget_lost_slots(now)
+    assert not await publisher.forget_lost_slots(now)

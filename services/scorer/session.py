@@ -239,5 +239,6 @@ class _Session:
                 self._metrics.bus.streams(states)
                 if await self._index.forget_lost_slots(self._clock()):
                     self._log.warning("slots_published_again", reason="bucket indicator lost them")
-                    await self._evidence_lock.run(self._scoring.owe)
+                    async with self._evidence_lock.lock:  # in no thread: what is owed is asked without the lock
+                        self._scoring.owe()
             await asyncio.sleep(WATCH_SECONDS)

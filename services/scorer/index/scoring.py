@@ -51,6 +51,7 @@ class Scoring:
         self._unpublished: set[int] = set()
         self._owed: set[int] = set()  # slots whose detail on the bus may be missing, or judged by another register
         self._publishing: set[int] = set()
+        self._settling = False  # an owed chunk is being published, and nothing became owed since
         self.adopt(compiled)
 
     def adopt(self, compiled: CompiledRegister) -> None:
@@ -67,6 +68,7 @@ class Scoring:
     def owe(self) -> None:
         """Have the detail of every kept slot published again."""
         self._owed |= self._detailed
+        self._settling = False
 
     def take(self, columns: MeasurementColumns, *, stored: float, sequence: int) -> TakenBatch:
         """Ingest the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds)."""
@@ -171,11 +173,13 @@ class Scoring:
         self._owed = {slot for slot in self._owed if oldest <= slot < self._due_to}
         if not self._owed:
             return None
+        self._settling = True
         return self._pending(self._due_to, [max(self._owed) // SLOTS_PER_BLOCK], self.compiled.members)
 
     def settle(self, update: PendingUpdate) -> None:
-        """Record that an owed chunk was published."""
-        self._owed.difference_update(*update.chunks)
+        """Record that an owed chunk was published. It stays owed if all slots became owed meanwhile."""
+        if self._settling:
+            self._owed.difference_update(*update.chunks)
 
     def _pending(self, end_slot: int, chunks: Sequence[int], agencies: Mapping[str, AgencyMembers]) -> PendingUpdate:
         return PendingUpdate(

@@ -232,6 +232,24 @@ def test_old_slots_do_not_keep_an_index(register: Register, tmp_path: Path, caus
     assert scoring.owed() is None
 
 
+def test_slots_that_become_owed_again_while_they_are_published_stay_owed(register: Register, tmp_path: Path) -> None:
+    """A bucket that loses its slots while an owed chunk is put may have lost the first blocks of that chunk."""
+    scoring = Run(register, tmp_path).scoring
+    row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+    scoring.take(decode_columns(encode_measurements([row])), stored=START + 10.0, sequence=1)
+    scoring.due(START // SLOT + 1)
+    scoring.owe()
+    owed = scoring.owed()
+    assert owed is not None
+    scoring.owe()
+    scoring.settle(owed)
+    again = scoring.owed()
+    assert again is not None
+    assert again.chunks == owed.chunks
+    scoring.settle(again)
+    assert scoring.owed() is None
+
+
 def test_what_another_scorer_published_does_not_keep_an_index(register: Register, tmp_path: Path) -> None:
     """However long a scorer stood by, its first index waits only for the slots since the other scorer's last index.
     The detail of the slots before is owed, as far back as detail is kept.

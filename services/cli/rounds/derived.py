@@ -58,14 +58,12 @@ class RoundNumbers:
 
     @property
     def gains(self) -> tuple[RepairGain, ...]:
-        """The gains of links with a known slot, the largest first; that of others is a guess."""
+        """The gains of links that somebody saw, the largest first."""
         if self.explanation is None or self.explanation.estimate is None:
             return ()
         estimate = self.explanation.estimate
         return tuple(
-            RepairGain(one.link, one.index_if_fixed - estimate, one.index_if_fixed)
-            for one in self.explanation.links
-            if one.known_share
+            RepairGain(one.link, one.index_if_fixed - estimate, one.index_if_fixed) for one in self.explanation.links
         )
 
 
@@ -98,7 +96,9 @@ def compute_round(
             at=as_of,
             window=window_days,
         ),
-        explanation=explain_index(shares, Imputation.of(shares), IndicatorKind.GOVERNMENT, government, limit=10),
+        explanation=explain_index(
+            shares, Imputation.of(shares), IndicatorKind.GOVERNMENT, government, limit=10, seen=True
+        ),
     )
 
 

@@ -8,26 +8,29 @@ from typing import Any, cast
 import pytest
 
 from services.cli.rounds import report
-from services.cli.rounds.derived import RoundNumbers
+from services.cli.rounds.derived import RoundNumbers, compute_round
 from services.console.texts import texts_of
-from services.core.model import Losses
 from services.core.model.register import Register
-from services.indicator.index.explain import Explanation, LinkCost
+from services.dataset.storage import LocalStorage
+from services.scorer.archived import ArchivedEvidence
+from tests.support.cases.datasets.round_folders import dataset, key
+from tests.support.cases.scoring import START
 from tests.support.cases.scoring import register_of_long_slots as register
 
-__all__ = ["register"]
+__all__ = ["dataset", "key", "register"]
 
 
-def test_no_gain_of_an_inquiry_that_nobody_saw_is_stated(register: Register) -> None:
-    """The gain of a link without a known slot rests on what other links do."""
-    seen, unseen = list(register.links)[:2]
-    costs = tuple(
-        LinkCost(name, 0.1, Losses(late=0.1), None, known, 0.9, 0.8) for name, known in [(unseen, 0.0), (seen, 1.0)]
-    )
-    nothing = cast(Any, None)
-    numbers = RoundNumbers(register, nothing, nothing, (), Explanation(0.8, Losses(late=0.2), (), costs))
-    gains = report._gains(texts_of("en"), numbers, report._Names(numbers, "en"))
-    assert [one["link"] for one in gains] == [seen]
+def test_only_gains_of_inquiries_that_somebody_saw_are_stated(dataset: LocalStorage, register: Register) -> None:
+    """The gain of a link without a known slot rests on what other links do. Ten that gain more crowd out no other."""
+    heavy = replace(register.links["deed-tax"], weight=20.0)
+    unseen = {name: replace(heavy, id=name) for name in (f"unseen-{number}" for number in range(10, 22))}
+    wider = replace(register, links=dict(sorted({**register.links, **unseen}.items())))
+    numbers = compute_round(ArchivedEvidence(dataset), wider, as_of=START + 86_400, window_days=2)
+    assert numbers.explanation is not None
+    assert all(one.known_share > 0 for one in numbers.explanation.links)
+    gains = list(report._gains(texts_of("en"), numbers, report._Names(numbers, "en")))
+    assert {one["link"] for one in gains} <= register.links.keys()
+    assert len(gains) > 1
 
 
 @pytest.mark.parametrize(

@@ -82,14 +82,16 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
         except (StateError, ValueError) as error:
             faults.append(Fault(str(folder), 0, 0, str(error)))
         else:
+            there = set(storage.names())
+            faults += [Fault(name, 0, 0, "the round lacks it") for name in {*files, *REPORTS} - there]
             faults += [
                 Fault(name, 0, 0, "it is not what follows from the evidence and the register")
                 for name, content in files.items()
-                if storage.read(name) != content
+                if name in there and storage.read(name) != content
             ]
             faults += [
                 Fault(name, 0, 0, "it is no file of a round")
-                for name in storage.names()
+                for name in there
                 if name not in files and name not in _others(frozen) and not name.startswith(f"{EVIDENCE}/")
             ]
     return Verified(frozen, tuple(sorted(set(faults))), computed, tuple(unchecked))

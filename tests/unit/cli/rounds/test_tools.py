@@ -115,6 +115,20 @@ def test_an_owner_who_names_other_tools_gets_no_number_past_a_verification(
         (folder / name).write_bytes(content)
 
 
+@pytest.mark.parametrize("typst", ["", "other"])
+def test_no_file_of_a_round_may_be_missing(folder: Path, key: SigningKey, typst: str) -> None:
+    """That includes reports that are not set again."""
+    for name in ("report.fa.pdf", "gains.json"):
+        (folder / name).unlink()
+    described = round_in(LocalStorage(folder))
+    describe(folder, key, tools={**described.tools, **({"typst": typst} if typst else {})})
+    verified = verify_round(folder, key.public)
+    assert bool(verified.unchecked) == bool(typst)
+    assert {fault.file: fault.reason for fault in verified.faults} == dict.fromkeys(
+        ("gains.json", "report.fa.pdf"), "the round lacks it"
+    )
+
+
 def test_no_text_of_a_round_passes_for_a_line_of_the_verification(folder: Path, key: SigningKey) -> None:
     """A line break in the name of a tool, of the release or of the method is written out."""
     said = "\nevery number was computed again, and its reports were set again"

@@ -84,8 +84,8 @@ def explain_index(
 ) -> Explanation | None:
     """Explain one indicator; None where ``LinkCosts.of`` returns None.
 
-    The result has the first ``limit`` providers and links, without those that lost nothing. With ``seen``, it has no links
-    of which no slot is known: their gains are guesses.
+    The result has the first ``limit`` providers and links, without those that lost nothing. With ``seen``, links without a
+    known slot are left out, since their gains are guesses.
     """
     costs = LinkCosts.of(shares, imputation, kind, entity)
     if costs is None:

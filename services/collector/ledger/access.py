@@ -64,8 +64,8 @@ def set_aside(path: str, error: Exception) -> None:
     logger().error("ledger_damaged", file=path, reason=str(error), kept_as=f"{Path(path).name}{DAMAGED}")
     checked_rows.keep_aside(Path(path))
     folder = folder_of(Path(path))
-    shutil.rmtree(folder.with_name(folder.name + DAMAGED), ignore_errors=True)
-    with suppress(FileNotFoundError):
+    if folder.exists():  # not if another access has met the damage before
+        shutil.rmtree(folder.with_name(folder.name + DAMAGED), ignore_errors=True)
         files.set_aside(folder)
 
 

@@ -79,6 +79,18 @@ def test_damage_met_at_work_sets_the_state_aside(tmp_path: Path, raw: Callable[[
         assert ledger.position("log") is None
 
 
+def test_damage_that_is_met_again_leaves_what_was_set_aside(tmp_path: Path, raw: Callable[[], dict[str, Any]]) -> None:
+    """Several sources may meet damage before the collector ends. What the first one set aside stays to be examined."""
+    path, aside = tmp_path / "state.sqlite", tmp_path / "state.requests.damaged"
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw()), now_ms=NOW)
+    with broken(path, sqlite3.SQLITE_CORRUPT, "malformed") as ledger:
+        for _ in range(2):
+            with pytest.raises(StateError, match="was damaged"):
+                ledger.position("log")
+            assert (aside / "CURRENT").exists()
+
+
 def test_requests_that_cannot_be_read_are_one_sentence(tmp_path: Path, raw: Callable[[], dict[str, Any]]) -> None:
     """If the folder of requests fails, StateError names the state and the reason, and nothing is counted."""
     path = tmp_path / "state.sqlite"

@@ -34,6 +34,7 @@ _TOTALS = (SummaryCounts.FIELDS.index("count"), SummaryCounts.FIELDS.index("orph
 _HOUR_MS = 3_600_000
 _FORGET_EVERY_MS = 300_000
 _DAY_MS = 86_400_000
+_MOST_READ = 2_000_000  # requests read at once to find old ones; five minutes of a country take 700,000
 
 
 class ClockBehindError(Exception):
@@ -234,16 +235,21 @@ class Ledger(AbstractContextManager["Ledger"]):
         if horizon < before + min(_FORGET_EVERY_MS, self._span_ms // 10):
             return
         self._set("horizon", horizon)
-        done = self._facts["cleared"]
-        due = max(1, min(SLICES, (horizon - before) * SLICES // _DAY_MS))
-        for first, end in ((done, min(done + due, SLICES)), (0, done + due - SLICES)):
-            self._pairs.keep(self._requests.drop_old(range(first, max(first, end)), horizon - _HOUR_MS))
-            if end == SLICES:
-                self._pairs.end_round()
-        self._set("cleared", (done + due) % SLICES)
+        self._clear(max(1, min(SLICES, (horizon - before) * SLICES // _DAY_MS)), horizon - _HOUR_MS)
         self._set("dropped_before", max(self._facts["dropped_before"], self._first_kept_slot(horizon, self._span_ms)))
         exchanges, orphans = rows.drop_published(self._database, self._facts["dropped_before"])
         self._add_to_totals(-exchanges, -orphans)
+
+    def _clear(self, due: int, oldest_ms: int) -> None:
+        """Clear the next slices of the requests. If they have too many requests, some slices wait for the next round."""
+        number, read = self._facts["cleared"], 0
+        while due and read < _MOST_READ:
+            requests, pairs = self._requests.drop_old(number, oldest_ms)
+            self._pairs.keep(pairs)
+            number, read, due = (number + 1) % SLICES, read + requests, due - 1
+            if number == 0:
+                self._pairs.end_round()
+        self._set("cleared", number)
 
     def summaries(self) -> Iterator[ExchangeSummary]:
         """Yield every summary that counts at least one exchange, by pair and slot."""

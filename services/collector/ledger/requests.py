@@ -39,6 +39,7 @@ _HEAD: Final = struct.Struct("<qqB")  # newest, message, flags
 _HAS_MESSAGE, _REPEATED = 1, 2  # flags
 _MESSAGE: Final = struct.Struct(">q")
 _ID: Final = 16  # bytes
+_OLD: Final = struct.Struct("<16sqqB")  # the id and the head of a request to drop
 _END: Final = b"\xff" * (_ID + 1)  # after every id
 _AT_ONCE: Final = 10_000  # requests that are dropped
 
@@ -87,7 +88,8 @@ class Requests:
                 column_families=dict.fromkeys(_FAMILIES, options),
             )
         self._requests, self._messages = self._tables = [RequestTable(self._database, family) for family in _FAMILIES]
-        self._old: list[tuple[bytes, int | None]] = []
+        self._old = bytearray()
+        """The requests to drop, which may be millions."""
         try:
             self.number = self._last().number
             """The number of the last transaction that was written."""
@@ -158,23 +160,20 @@ class Requests:
             if stored.newest - min(side.request_in for side in unpacked(stored.sides)) > span_ms:
                 yield request, stored
 
-    def drop_old(self, slices: range, oldest_ms: int) -> set[int]:
-        """Drop, once the transaction ends, requests of some of SLICES whose newest side is older than ``oldest_ms``.
+    def drop_old(self, number: int, oldest_ms: int) -> tuple[int, set[int]]:
+        """Drop, once the transaction ends, requests of one of SLICES whose newest side is older than ``oldest_ms``.
 
-        All sides of an id go together, so that no half of an exchange stays behind. Returns the numbers of the pairs that
-        the sides of the others refer to.
+        All sides of an id go together, so that no half of an exchange stays behind. Returns how many requests the slice
+        had, and the numbers of the pairs that the sides of the others refer to.
         """
-        pairs: set[int] = set()
-        for number in slices:
-            kept: list[bytes] = []
-            for request, row in self._requests.range(*_ids_of(number)):
-                newest, message, flags = _HEAD.unpack_from(row)
-                if newest >= oldest_ms or request in self._requests.changes:
-                    kept.append(row[_HEAD.size :])
-                else:
-                    self._old.append((request, message if flags & _HAS_MESSAGE else None))
-            pairs.update(np.unique(np.frombuffer(b"".join(kept), SIDE)["pair"]).tolist())
-        return pairs
+        read, kept = 0, list[bytes]()
+        for request, row in self._requests.range(*_ids_of(number)):
+            read += 1
+            if _HEAD.unpack_from(row)[0] >= oldest_ms or request in self._requests.changes:
+                kept.append(row[_HEAD.size :])
+            else:
+                self._old += request + row[: _HEAD.size]
+        return read, set(np.unique(np.frombuffer(b"".join(kept), SIDE)["pair"]).tolist())
 
     def write(self, number: int) -> None:
         """Write the changes as a transaction with this number, which is one more than that of the last one."""
@@ -201,19 +200,21 @@ class Requests:
             raise DamagedDatabaseError("its requests belong to another state")
 
     def _forget_changes(self) -> None:
-        self._old = []
+        self._old = bytearray()
         for table in self._tables:
             table.clear()
 
     def complete(self) -> None:
         """End the transaction. Requests are dropped that it found to be old."""
-        old = self._old
+        old = memoryview(self._old)
         self._forget_changes()
-        for start in range(0, len(old), _AT_ONCE):
-            some = old[start : start + _AT_ONCE]
-            messages = self._moved([(request, message, None) for request, message in some])
+        for start in range(0, len(old), _AT_ONCE * _OLD.size):
+            some = list(_OLD.iter_unpack(old[start : start + _AT_ONCE * _OLD.size]))
+            messages = self._moved(
+                [(request, message if flags & _HAS_MESSAGE else None, None) for request, _, message, flags in some]
+            )
             self._messages.clear()
-            self._write([dict.fromkeys(request for request, _ in some), messages], None, WriteOptions())
+            self._write([dict.fromkeys(request for request, *_ in some), messages], None, WriteOptions())
 
 
 def _options() -> Options:

@@ -35,6 +35,23 @@ def test_old_records_are_forgotten_and_refused(raw):
         assert ledger.take("log", batch(at(start + 2 * DAY + HOUR)), now_ms=NOW) == BatchResult(read=1)
 
 
+def test_after_an_outage_old_records_are_forgotten_bit_by_bit(raw, monkeypatch):
+    """If time moves on by days at once, a batch does not wait until everything old is found. Later ones find the rest."""
+    monkeypatch.setattr("services.collector.ledger.ledger._MOST_READ", 100)
+    start = NOW - 30 * DAY
+    old = batch(*(raw(start, xRequestId=f"x-{number}") for number in range(500)))
+    with Ledger(None, SLOT_SECONDS, now_ms=NOW, span_ms=DAY) as ledger:
+        ledger.take("log", old, now_ms=NOW)
+        left = []
+        for day in range(3, 9):
+            ledger.take("log", batch(raw(start + day * DAY, xRequestId="x")), now_ms=NOW)
+            left.append(len(ledger._requests.read([side.request for side in old.sides], 0)))
+            assert ledger.take("log", old, now_ms=NOW).expired == 500
+    assert 380 < left[0] <= 400
+    assert left == sorted(left, reverse=True)
+    assert left[-1] == 0
+
+
 def pairs(ledger):
     """Return the numbers of all pairs in the table by service code, and check that those in memory are the same."""
     rows = ledger._database.execute("SELECT id, service FROM pair").fetchall()

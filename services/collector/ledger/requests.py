@@ -78,8 +78,6 @@ class Requests:
 
     def __init__(self, folder: Path | None) -> None:
         self._temporary = None if folder else TemporaryDirectory(prefix="peyvand-")
-        self._durable = WriteOptions()
-        self._durable.sync = folder is not None
         with rocksdb():
             options = _options()
             self._database = Rdict(
@@ -178,24 +176,32 @@ class Requests:
     def write(self, number: int) -> None:
         """Write the changes as a transaction with this number, which is one more than that of the last one."""
         last = _Transaction(number, tuple(table.stored() for table in self._tables))
-        self._write([table.changes for table in self._tables], last, self._durable)
+        self._write([table.changes for table in self._tables], last)
         self.number = number
+        self._sync()
 
-    def _write(self, rows: Sequence[Rows], last: _Transaction | None, options: WriteOptions) -> None:
+    def _write(self, rows: Sequence[Rows], last: _Transaction | None = None) -> None:
         batch = WriteBatch(raw_mode=True)
         for table, changes in zip(self._tables, rows, strict=True):
             table.put(batch, changes)
         if last is not None:
             batch.put(_LAST, msgspec.msgpack.encode(last))
         with rocksdb():
-            self._database.write(batch, options)
+            self._database.write(batch, WriteOptions())
+
+    def _sync(self) -> None:
+        """Wait until the disk has what was written. A write that syncs would stop all threads meanwhile."""
+        if self._temporary is None:
+            with rocksdb():
+                self._database.flush_wal(True)
 
     def return_to(self, number: int) -> None:
         """Take back changes, and the transaction after the one with this number if it was written."""
         self._forget_changes()
         if self.number == number + 1:
-            self._write(self._last().before, _Transaction(number), self._durable)
+            self._write(self._last().before, _Transaction(number))
             self.number = number
+            self._sync()
         if self.number != number:
             raise DamagedDatabaseError("its requests belong to another state")
 
@@ -214,7 +220,7 @@ class Requests:
                 [(request, message if flags & _HAS_MESSAGE else None, None) for request, _, message, flags in some]
             )
             self._messages.clear()
-            self._write([dict.fromkeys(request for request, *_ in some), messages], None, WriteOptions())
+            self._write([dict.fromkeys(request for request, *_ in some), messages])
 
 
 def _options() -> Options:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from rocksdict import Rdict, WriteBatch, WriteOptions
 
 from services.collector.ledger.executor import LedgerExecutor
 from services.collector.ledger.ledger import Ledger
@@ -100,6 +101,37 @@ def test_requests_that_cannot_be_read_are_one_sentence(tmp_path: Path, raw: Call
             ledger.take("log", batch(raw()), now_ms=NOW)
     with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         assert ledger.position("log") is None
+
+
+def test_requests_are_on_disk_before_their_counts(
+    tmp_path: Path, raw: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests are synced before the database commits. They are written without a sync, in which no other thread runs."""
+    done: list[object] = []
+
+    class Watched:
+        """A RocksDB that reports what is written and synced."""
+
+        def __init__(self, whole: Rdict) -> None:
+            self._whole = whole
+
+        def write(self, batch: WriteBatch, options: WriteOptions) -> None:
+            done.append("synced write" if options.sync else "write")
+            self._whole.write(batch, options)
+
+        def flush_wal(self, sync: bool) -> None:  # as in rocksdict
+            self._whole.flush_wal(sync)
+            done.append("sync" if sync else "flush")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._whole, name)
+
+    with Ledger(tmp_path / "state.sqlite", SLOT_SECONDS, now_ms=NOW) as ledger:
+        monkeypatch.setattr(ledger._requests, "_database", Watched(ledger._requests._database))
+        ledger._database.set_trace_callback(lambda statement: done.append(statement) if "COMMIT" in statement else None)
+        ledger.take("log", batch(raw()), now_ms=NOW)
+        ledger._database.set_trace_callback(None)
+    assert done == ["write", "sync", "COMMIT"]
 
 
 async def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

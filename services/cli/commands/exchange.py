@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +71,8 @@ def _summarise(
     held = load_register(register) if register else None
     slot_seconds = held.policy.slot_seconds if held else 300
     span_ms = round(span_days * 86_400_000)
-    with digest_logs(files, slot_seconds, span_ms=span_ms, skip_bad=skip_bad, columns=headings) as digest:
+    digesting = digest_logs(files, slot_seconds, span_ms=span_ms, skip_bad=skip_bad, columns=headings)
+    with _leaving_nothing_behind(), digesting as digest:
         for fault in digest.faults:
             typer.echo(str(fault), err=True)
         summaries = map(Attributor(held).attribute_summary, digest.summaries)
@@ -79,6 +84,27 @@ def _summarise(
             agencies = {agency.id: name_of(agency) for agency in held.agencies.values()} if held else {}
             console.print(exchange_table(summaries, agencies))
             console.print(exchange_totals(digest))
+
+
+@contextmanager
+def _leaving_nothing_behind() -> Iterator[None]:
+    """Have signals that end a process raise SystemExit, as Ctrl-C raises KeyboardInterrupt: temporary files are removed."""
+    caught = [
+        one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL
+    ]  # nohup ignores
+
+    def end(number: int, _frame: object) -> None:
+        for one in caught:
+            signal.signal(one, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for one in caught:
+        signal.signal(one, end)
+    try:
+        yield
+    finally:
+        for one in caught:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def _ask_api(window: int, api: str, *, as_json: bool) -> None:

@@ -78,4 +78,11 @@ def _failure(path: str, what: str, error: Exception) -> StateError:
                 f"the collector's state {path} was damaged ({error}) and lies beside it as {Path(path).name}{DAMAGED}: "
                 "start the collector again, and it reads its sources again"
             )
-    return StateError(f"the collector's state {path} cannot be {what}: {error}")
+    return cannot(path, what, str(error))
+
+
+def cannot(path: str, what: str, reason: str) -> StateError:
+    """Return what a person is told when a state cannot be opened, read or written. A temporary one has no path."""
+    if path:
+        return StateError(f"the collector's state {path} cannot be {what}: {reason}")
+    return StateError(f"the temporary state cannot be {what}: {reason}; TMPDIR may name another folder for it")

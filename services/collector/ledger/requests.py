@@ -5,6 +5,7 @@ Ids are random, so each record would change another page of a sorted table. Rock
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -77,7 +78,7 @@ class Requests:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._temporary = None if folder else TemporaryDirectory(prefix="peyvand-")
+        self._temporary = None if folder else _temporary_folder()
         with rocksdb():
             options = _options()
             self._database = Rdict(
@@ -221,6 +222,13 @@ class Requests:
             )
             self._messages.clear()
             self._write([dict.fromkeys(request for request, *_ in some), messages])
+
+
+def _temporary_folder() -> TemporaryDirectory[str]:
+    """Return a folder on a disk, where SQLite has temporary files too. /tmp may be in memory. TMPDIR names another one."""
+    on_disk = "/var/tmp"  # noqa: S108  # the folder within has a name that nobody can guess
+    usable = os.access(on_disk, os.W_OK | os.X_OK) and not os.environ.get("TMPDIR")
+    return TemporaryDirectory(prefix="peyvand-", dir=on_disk if usable else None)
 
 
 def _options() -> Options:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
-from services.collector.ledger.access import set_aside
+from services.collector.ledger.access import cannot, set_aside
 from services.collector.ledger.requests import Requests, folder_of
 from services.collector.ledger.summary import SummaryCounts
 from services.collector.ledger.summary_rows import added
@@ -71,8 +71,7 @@ def open_state(path: str, *, created_ms: int, slot_seconds: int, span_ms: int) -
 
 
 def _unusable(path: str, error: Exception) -> StateError:
-    reason = "another process uses it" if "locked" in str(error) else str(error)
-    return StateError(f"the collector's state {path} cannot be opened: {reason}")
+    return cannot(path, "opened", "another process uses it" if "locked" in str(error) else str(error))
 
 
 def _open(path: str, facts: Mapping[str, int]) -> tuple[sqlite3.Connection, Requests]:

@@ -54,7 +54,10 @@ _OPEN_FILES: Final = 200  # of the thousand or so that ten days of a country hav
 
 
 class _Transaction(msgspec.Struct, array_like=True):
-    """The number of a transaction, and what the keys that it changed or read held before it."""
+    """The number of a transaction, and what the keys that it changed or read held before it.
+
+    Nothing is known of that once the transaction after it was taken back.
+    """
 
     number: int = 0
     before: tuple[Rows, ...] = ()
@@ -199,8 +202,8 @@ class Requests:
     def return_to(self, number: int) -> None:
         """Take back changes, and the transaction after the one with this number if it was written."""
         self._forget_changes()
-        if self.number == number + 1:
-            self._write(self._last().before, _Transaction(number))
+        if self.number == number + 1 and (before := self._last().before):
+            self._write(before, _Transaction(number))
             self.number = number
             self._sync()
         if self.number != number:

@@ -158,3 +158,17 @@ def test_a_state_of_parts_that_belong_to_different_moments(tmp_path: Path, both)
         "collector.sqlite.damaged",
         "collector.requests.damaged",
     }
+
+
+def test_requests_that_were_taken_back_beside_an_older_database(tmp_path: Path, both) -> None:
+    """Requests return by one transaction only. If the database is then replaced by an older copy, both are set aside."""
+    path, copies = tmp_path / "collector.sqlite", [tmp_path / f"{number}.sqlite" for number in range(3)]
+    for number, copy in enumerate(copies):
+        with opened(path) as ledger:
+            ledger.take("a", batch(*both(xRequestId=f"x-{number}")), now_ms=NOW)
+        shutil.copy(path, copy)
+    for copy, exchanges in ((copies[1], 2), (copies[0], 0)):
+        shutil.copy(copy, path)
+        with opened(path) as ledger:
+            assert ledger.totals().exchanges == exchanges
+    assert (tmp_path / "collector.requests.damaged").exists()

@@ -69,10 +69,12 @@ class RequestTable:
         # That iterator ends at a row that cannot be read as if it were the last.
         after = self._rows.iter(within)
         after.seek(last)
-        if after.valid():
+        if after.valid() and after.key() == last:
             after.next()
         with rocksdb():
             after.status()
+        if after.valid():  # what failed can be read again
+            raise OSError("a row could not be read at first")
 
     def put(self, batch: WriteBatch, rows: Mapping[bytes, bytes | None]) -> None:
         """Add rows to a batch."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,8 @@ from rocksdict import Rdict, WriteBatch, WriteOptions
 
 from services.collector.ledger.executor import LedgerExecutor
 from services.collector.ledger.ledger import Ledger
+from services.collector.ledger.requests import Requests
+from services.collector.ledger.sides import StoredRequest
 from services.collector.records import ReplayTimeline
 from services.core.errors import StateError
 from tests.support.cases.ledger import NOW, SLOT_SECONDS, batch, raw
@@ -101,6 +104,32 @@ def test_requests_that_cannot_be_read_are_one_sentence(tmp_path: Path, raw: Call
             ledger.take("log", batch(raw()), now_ms=NOW)
     with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         assert ledger.position("log") is None
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_a_failure_to_read_that_passes_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: int) -> None:
+    """An iterator of rocksdict ends where a read fails. Even if it works a moment later, that is not the last row."""
+
+    class Short:
+        """A family whose first iterator ends early."""
+
+        def __init__(self, whole: Rdict) -> None:
+            self._whole = whole
+
+        def items(self, **options: Any) -> Iterator[object]:
+            return islice(self._whole.items(**options), read)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._whole, name)
+
+    with closing(Requests(tmp_path / "state.requests")) as requests:
+        requests.change({bytes([number]) * 16: StoredRequest() for number in (1, 2)}, {})
+        requests.write(1)
+        table = requests._requests
+        assert len(list(table.range(b"", b"\xff"))) == 2
+        monkeypatch.setattr(table, "_rows", Short(table._rows))
+        with pytest.raises(OSError, match="could not be read at first"):
+            list(table.range(b"", b"\xff"))
 
 
 def test_requests_are_on_disk_before_their_counts(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from services.dataset.log import VerifierKey
 
 app = command_group(
-    "Verify sealed evidence, and witness its log.",
-    epilog="With flags of its own, such as --archive-key, it runs the archive: see docs/settings.md.",
+    "Make keys, verify sealed evidence, and witness its log.",
+    epilog="Without a command, `peyvand archive` runs the archive; docs/settings.md has its flags.",
 )
 
 Dataset = Annotated[str, typer.Argument(help="Folder or address of the dataset, such as s3://bucket/path.")]
@@ -36,7 +36,7 @@ def key(
     file: Annotated[Path, typer.Argument(help="Where to write the private key.")],
     of_witness: Annotated[bool, typer.Option("--witness", help="Make the key of a witness.")] = False,
 ) -> None:
-    """Make a key, write it to a file, and print the public one."""
+    """Make a key, write it to a file, and print its public key."""
     from services.core.files import write_secret
     from services.dataset.log import LOG, WITNESS, SigningKey
 
@@ -62,12 +62,13 @@ def public_key(file: Annotated[Path, typer.Argument(help="The private key.")]) -
 @app.command()
 def change_key(
     dataset: Dataset,
-    former: Annotated[Path, typer.Option("--sign", metavar="FILE", help="Private key that signs the log up to now.")],
+    former: Annotated[Path, typer.Option("--sign", metavar="FILE", help="Private key that signed the log so far.")],
     new: Annotated[Path, typer.Option("--new-key", metavar="FILE", help="Private key that signs from now on.")],
 ) -> None:
-    """Change the key of a log, while its archive is stopped.
+    """Change the key of a log whose archive is stopped.
 
-    A leaf of the log names the new key, with the consent of the former one. Run it again if it was interrupted.
+    A leaf of the log names the new key, and has the consent of the former one. If the command was interrupted, run it
+    again.
     """
     from services.dataset.days import LogFiles
     from services.dataset.log import SigningKey
@@ -104,8 +105,8 @@ def _stopped_archive(dataset: str) -> Iterator[None]:
 def verify(dataset: Dataset, key_text: LogKey = "") -> None:
     """Check every file of a dataset, and its log.
 
-    It needs neither the bus nor a register, and names every fault. What was lost or inserted on the way to the archive is
-    printed beside. Without a key the signature is not checked. A day that is being sealed meanwhile is left out.
+    It needs neither the bus nor a register, and lists every fault. It also prints what was lost or inserted before it
+    reached the archive. Without --key, the signature is not checked. A day that is being sealed is left out.
     """
     from services.dataset.days import LogFiles, run_faults, verify
     from services.dataset.storage import open_storage
@@ -141,7 +142,8 @@ def prove(
 ) -> None:
     """Write the proof that a day is in the log.
 
-    Each change of the log's key is proven too. Who has the proof needs neither the dataset nor its log (c2sp.org/tlog-proof).
+    The changes of the log's key are proven too. Proofs are verified without the dataset and its log
+    (c2sp.org/tlog-proof).
     """
     from services.dataset.days import LogFiles, key_changes
     from services.dataset.storage import open_storage
@@ -169,11 +171,13 @@ def witness(
     dataset: Dataset,
     log_key: LogKey,
     own_key: Annotated[Path, typer.Option("--sign", metavar="FILE", help="Private key of this witness.")],
-    seen: Annotated[Path, typer.Option("--seen", metavar="FILE", help="The checkpoint cosigned last; written anew.")],
+    seen: Annotated[
+        Path, typer.Option("--seen", metavar="FILE", help="File with the checkpoint cosigned last; it is replaced.")
+    ],
 ) -> None:
-    """Cosign a log that begins as it did before.
+    """Cosign a log whose earlier leaves are unchanged.
 
-    What it refuses to cosign is named, and the file keeps the last good checkpoint.
+    If the command refuses, it says why, and the file keeps the last good checkpoint.
     """
     import time
 

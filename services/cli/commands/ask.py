@@ -30,14 +30,14 @@ HistoryKind = Annotated[
     str,
     typer.Argument(
         metavar="KIND",
-        help=f"One of {', '.join(_HISTORY_KINDS)}; link and endpoint by sealed days, if the api reads an archive.",
+        help=f"One of {', '.join(_HISTORY_KINDS)}; if the api reads an archive, also link and endpoint, by sealed days.",
         show_default=False,
         callback=check_kind,
     ),
 ]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many providers and links to name.")]
-Since = Annotated[str, typer.Option("--from", metavar="TIME", help="Day or time, in the policy's timezone.")]
-Until = Annotated[str, typer.Option("--to", metavar="TIME", help="Up to this day or time, exclusive.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many providers and links to list.")]
+Since = Annotated[str, typer.Option("--from", metavar="TIME", help="First day or time, in the policy's timezone.")]
+Until = Annotated[str, typer.Option("--to", metavar="TIME", help="Day or time at which it ends, exclusive.")]
 
 
 def indicator(
@@ -90,9 +90,10 @@ def explain(
     as_json: AsJson = False,
     api: Address = API,
 ) -> None:
-    """Show where an indicator loses, by stage, provider and link.
+    """Show where inquiries are lost, by stage, provider and link.
 
-    Links whose repair would raise it most come first. Of a link its evidence is shown, and the findings about its exchanges.
+    Links whose repair would raise the index most come first. For a link, its evidence and the findings about its
+    exchanges are shown.
     """
     from peyvand.v1.finding_pb2 import Finding
     from peyvand.v1.indicator_service_pb2 import ExplainIndicatorResponse
@@ -130,7 +131,7 @@ def history(
 ) -> None:
     """Show how an indicator changed over the last 400 days.
 
-    It is published hourly, of services daily.
+    Indicators are published hourly, and those of services daily.
     """
     from services.cli.api_query import query
     from services.cli.render.format import new_console, parse_moment, print_each
@@ -155,7 +156,7 @@ def history(
 def structure(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
     """Show which agencies reach each other: islands and silos.
 
-    It shows as well what a failure of one provider, or of the data bus, would cost.
+    It also shows what a failure of one provider, or of the data bus, would cost.
     """
     from services.cli.api_query import show_answer
     from services.cli.render.structure import structure_answer
@@ -181,7 +182,7 @@ def tabulate(attribute: Attribute, *, window: Window = 0, as_json: AsJson = Fals
 def rounds(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
     """Show the official rounds, and the three bars side by side.
 
-    As JSON the bars are `three_bars`, beside the fields of the rounds' answer; before a first index there are none.
+    With --json, the bars are in the field `three_bars`, which is absent before the first index.
     """
     from peyvand.v1.indicator_pb2 import ThreeBars
     from peyvand.v1.register_service_pb2 import ListEvaluationRoundsResponse

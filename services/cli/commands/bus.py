@@ -24,20 +24,20 @@ def init(
     replicas: Annotated[
         int | None,
         typer.Option(
-            min=1, max=5, help="Copies of each stream: 1 alone, 3 in a cluster; without it as many as there are."
+            min=1, max=5, help="Copies of each stream: 1 on a single server, 3 in a cluster; by default as many as now."
         ),
     ] = None,
     storage: Annotated[
         str,
         typer.Option(
             metavar="SIZE",
-            help="What all streams may take on a server, such as 20GiB; without it what they may already, or 20GiB.",
+            help="Limit of all streams together on a server, such as 20GiB; by default, existing limits stay.",
         ),
     ] = "",
 ) -> None:
-    """Create every stream and bucket, or bring them up to date.
+    """Create or update every stream and bucket.
 
-    Doing it again changes nothing.
+    Repeating it changes nothing.
     """
     import asyncio
 
@@ -61,13 +61,14 @@ def init(
 
 @app.command()
 def remake(
-    stream: Annotated[str, typer.Argument(help="The stream, as nats-server's log has it, such as KV_indicator.")],
+    stream: Annotated[str, typer.Argument(help="Name of the stream in nats-server's log, such as KV_indicator.")],
     nats: Nats = "",
     credentials: Credentials = "",
 ) -> None:
-    """Create anew, empty, a stream that no server of the cluster leads.
+    """Recreate a stream that no server of the cluster leads.
 
-    That is so when each of them has lost what the others would need. A stream that is served is left as it is.
+    A stream loses its leader when each server has lost what the others need. It is empty afterwards. A stream that has a
+    leader stays as it is.
     """
     import asyncio
 
@@ -87,15 +88,16 @@ def remake(
 @app.command()
 def stuck(
     health: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where nats-server serves /healthz.")
+        str, typer.Option(metavar="HOST:PORT", help="Address of nats-server's /healthz.")
     ] = "127.0.0.1:8222",
     store: Annotated[
         Path, typer.Option(exists=True, file_okay=False, readable=False, help="The folder of its streams.")
     ] = Path("/var/lib/peyvand/nats"),
 ) -> None:
-    """Say whether nats-server must be started again.
+    """Check whether nats-server must be restarted.
 
-    It must when it refuses messages since its disk was full, and there is room now. Exit code 0 if so, 1 otherwise.
+    It must if it refuses messages because its disk was full, and the disk has room again. The exit code is 0 in that
+    case, and 1 otherwise.
     """
     from services.cli.bus_disk import write_error
     from services.core.settings import parse_address
@@ -108,11 +110,11 @@ def stuck(
 
 @app.command()
 def backup(
-    folder: Annotated[Path, typer.Argument(help="A new folder; each stream and bucket in one of its own.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder, with a subfolder for each stream and bucket.")],
     nats: Nats = "",
     credentials: Credentials = "",
 ) -> None:
-    """Keep every stream and bucket in files, while the bus goes on."""
+    """Store every stream and bucket in files while the bus runs."""
     from services.core.bus import save_stream
 
     _copy_streams(
@@ -122,13 +124,13 @@ def backup(
 
 @app.command()
 def restore(
-    folder: Annotated[Path, typer.Argument(help="What `peyvand bus backup` wrote.")],
+    folder: Annotated[Path, typer.Argument(help="The folder that `peyvand bus backup` wrote.")],
     nats: Nats = "",
     credentials: Credentials = "",
 ) -> None:
-    """Put back every stream and bucket of a backup.
+    """Restore every stream and bucket of a backup.
 
-    Sequence numbers stay the same. The bus must be empty.
+    The bus must be empty. Sequence numbers stay the same.
     """
     from services.core.bus import restore_stream
 
@@ -159,18 +161,20 @@ def _copy_streams(
 
 @app.command()
 def users(
-    folder: Annotated[Path, typer.Argument(help="Folder of the users' seeds, a folder each.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the seeds, with a subfolder for each user.")],
     vantage: Annotated[list[str], typer.Option(help="A vantage of the register; may be repeated.")],
     bus: Annotated[list[str] | None, typer.Option(help="A data bus; may be repeated.")] = None,
-    out: Annotated[Path, typer.Option(help="The file that the server's configuration includes.")] = Path("users.conf"),
+    out: Annotated[Path, typer.Option(help="The list of users, which the server's configuration includes.")] = Path(
+        "users.conf"
+    ),
     replace: Annotated[
         str, typer.Option(metavar="USER", help="Give this user a new seed beside the present one.")
     ] = "",
     retire: Annotated[bool, typer.Option("--retire", help="Remove the seeds that were replaced.")] = False,
 ) -> None:
-    """Make missing seeds, and the server's list of users.
+    """Create missing seeds, and write the server's list of users.
 
-    Reload the server to have it admit them.
+    The server admits the users of the list once it is reloaded.
     """
     from services.core.bus import (
         accounts,

@@ -24,11 +24,13 @@ def exchange(
         ),
     ] = None,
     *,
-    register: Annotated[Path | None, typer.Option(help="Register directory: names the agencies and links.")] = None,
+    register: Annotated[Path | None, typer.Option(help="Register directory, to name agencies and links.")] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One ExchangeSummary a line, as JSON; of the api's, its answers.")
+        bool, typer.Option("--json", help="Print JSON: one ExchangeSummary per line, or the answers of the api.")
     ] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Report lines that cannot be read and go on.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Report lines that cannot be read, and continue.")
+    ] = False,
     span_days: Annotated[
         float, typer.Option(min=0, max=LONGEST_WINDOW, help="Days within which the two sides of an exchange pair.")
     ] = 10,
@@ -40,8 +42,9 @@ def exchange(
 ) -> None:
     """Summarise exchange logs of the data bus, or query the api.
 
-    A log with a line that cannot be read is refused whole. Without FILES the api returns what the buses carried, what
-    of it is undeclared, and which links are silent, disagree with their probes or are used unusually, and what findings go on.
+    A log with a line that cannot be read is refused whole. Without FILES, the command shows what the buses carried, which
+    exchanges are undeclared, which links are silent, disagree with their probes or are unusual, and the findings that
+    go on.
     """
     if files:
         if window:

@@ -9,22 +9,30 @@ import typer
 
 from services.cli.commands.options import check_lines, command_group
 
-app = command_group("Say of a finding about exchanges whether it was one.")
+app = command_group("Record whether a finding about exchanges was right.")
 
-FindingId = Annotated[str, typer.Argument(metavar="ID", help="As `peyvand findings` shows it.", show_default=False)]
-Note = Annotated[str, typer.Option(help="Why: one line, which readers of the finding see.", show_default=False)]
+FindingId = Annotated[
+    str, typer.Argument(metavar="ID", help="Id of the finding, as `peyvand findings` shows it.", show_default=False)
+]
+Note = Annotated[str, typer.Option(help="Reason, in one line; readers of the finding see it.", show_default=False)]
 Directory = Annotated[Path, typer.Option("--register", metavar="DIR", help="The register directory.")]
 
 
 @app.command()
 def confirm(finding: FindingId, *, note: Note, register: Directory) -> None:
-    """Say that it was as found. The register's reviews.csv has it; publish the register so that readers see it."""
+    """Record that a finding was right.
+
+    The review is written to the register's reviews.csv. Publish the register so that readers see it.
+    """
     _put("confirmed", finding, note, register)
 
 
 @app.command()
 def dismiss(finding: FindingId, *, note: Note, register: Directory) -> None:
-    """Say that there was nothing, or that it was meant to be so. Otherwise as `confirm`."""
+    """Record that nothing was wrong, or that it was intended.
+
+    The review is written to the register's reviews.csv. Publish the register so that readers see it.
+    """
     _put("dismissed", finding, note, register)
 
 

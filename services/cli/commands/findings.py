@@ -20,30 +20,36 @@ def findings(
     counts: Annotated[
         Path | None,
         typer.Argument(
-            help="CSV with the columns time, stream, count, and optionally failed and expected_zero (true or false). Without it, "
-            "query the api.",
+            help="CSV with the columns time, stream, count, and optionally failed and expected_zero (true or false). "
+            "Without it, query the api.",
             show_default=False,
             metavar="[COUNTS.csv]",
         ),
     ] = None,
     *,
-    step: Annotated[str, typer.Option(help="Of the file: how long each count is for.", metavar="1h|5m|1d")] = "1h",
-    timezone: Annotated[str, typer.Option(help="Of the file: whose days and weeks count.", metavar="ZONE")] = "UTC",
+    step: Annotated[str, typer.Option(help="With COUNTS.csv: time that each count covers.", metavar="1h|5m|1d")] = "1h",
+    timezone: Annotated[str, typer.Option(help="With COUNTS.csv: timezone of days and weeks.", metavar="ZONE")] = "UTC",
     budget: Annotated[
-        float, typer.Option(min=0.001, help="Of the file: false findings a week that are allowed.", metavar="NUMBER")
+        float, typer.Option(min=0.001, help="With COUNTS.csv: allowed false findings a week.", metavar="NUMBER")
     ] = 1.0,
-    kind: Annotated[str, typer.Option(help=f"Only of one kind: {', '.join(KINDS)}.", show_default=False)] = "",
-    agency: Annotated[str, typer.Option(help="Only those that touch this agency.", show_default=False)] = "",
-    link: Annotated[str, typer.Option(help="Only those that touch this link.", show_default=False)] = "",
-    ended: Annotated[bool, typer.Option("--ended", help="Those that are over as well.")] = False,
-    language: Annotated[str, typer.Option("--language", help="Of the sentences: en or fa.")] = "en",
+    kind: Annotated[
+        str, typer.Option(help=f"Only findings of this kind: {', '.join(KINDS)}.", show_default=False)
+    ] = "",
+    agency: Annotated[str, typer.Option(help="Only findings that affect this agency.", show_default=False)] = "",
+    link: Annotated[str, typer.Option(help="Only findings that affect this link.", show_default=False)] = "",
+    ended: Annotated[bool, typer.Option("--ended", help="Also findings that have ended.")] = False,
+    language: Annotated[str, typer.Option("--language", help="Language of the sentences: en or fa.")] = "en",
     as_json: AsJson = False,
     api: Address = API,
 ) -> None:
-    """Show which exchanges are not as they should be.
+    """Show unusual changes in exchanges, or in counts of a file.
 
-    A finding says what stopped, fell, rose or fails more than expected, since when, and how likely that is by luck. With COUNTS.csv, of any counts, offline: at least four weeks of them, of one or many streams. A file with anything wrong in it is
-    refused whole. A step that no row is of was not counted; a stream without a row in a step that others have counted none.
+    A finding says what changed, since when, and how likely that is by chance: exchanges stop, fall or rise, fail or are
+    repeated more often, become slow, or change in size.
+
+    With COUNTS.csv, the counts of the file are examined, without the api. It holds at least four weeks of counts, of one
+    stream or many. A file with any fault is refused whole. A step without rows counts as not recorded. If a step has rows
+    of other streams only, the count of a stream is 0 in it.
     """
     if counts is not None:
         if kind or agency or link or ended or language != "en":

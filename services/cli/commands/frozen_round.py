@@ -12,7 +12,7 @@ from services.cli.commands.options import LONGEST_WINDOW, check_lines, command_g
 from services.core.errors import Fault, InputError, SettingsError
 from services.core.plural import plural
 
-app = command_group("Freeze rounds that anybody can verify.")
+app = command_group("Freeze, verify, list and compare rounds.")
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a round.")]
 
@@ -24,26 +24,28 @@ def freeze(
     archive: Annotated[str, typer.Option(metavar="ADDRESS", help="Dataset of the archive.")],
     key: Annotated[Path, typer.Option("--sign", metavar="FILE", help="Private key that signs the round.")],
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="First day of the round, YYYY-MM-DD.")] = "",
-    last: Annotated[str, typer.Option("--to", metavar="DAY", help="The day after its last.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="First day after the round.")] = "",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of all rounds.")] = Path("rounds"),
     title_en: Annotated[str, typer.Option(help="Title in English.")] = "",
     title_fa: Annotated[str, typer.Option(help="Title in Persian.")] = "",
     register: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Register that counts; else that of the newest published number.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Register to use; by default that of the newest published number."),
     ] = None,
     previous: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the round before, to say what changed.")
+        Path | None, typer.Option(metavar="DIR", help="Folder of the round before; the report then says what changed.")
     ] = None,
     corrects: Annotated[str, typer.Option(metavar="ID", help="Round that this one corrects.")] = "",
-    why: Annotated[str, typer.Option(metavar="TEXT", help="Why it is corrected.")] = "",
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Reason for the correction.")] = "",
     provisional: Annotated[
         bool,
-        typer.Option("--provisional", help="Take days that are not sealed too; of today, unless others are named."),
+        typer.Option("--provisional", help="Also take days that are not sealed; by default the newest day alone."),
     ] = False,
 ) -> None:
     """Freeze a round into a folder that stands alone.
 
-    It holds evidence, register, numbers and reports. The same evidence gives the same bytes. A frozen round is never written again.
+    The folder holds evidence, register, numbers and reports. The same evidence gives the same bytes. A frozen round is
+    never changed.
     """
     from services.cli.rounds.freeze import RoundRequest, freeze, newest_day
     from services.dataset.log import SigningKey
@@ -77,14 +79,12 @@ def verify(
     key: Annotated[
         str, typer.Option(metavar="KEY", help="Public key, as its owner published it, or a file with it.")
     ] = "",
-    engine: Annotated[
-        str, typer.Option(help="Where its days are counted.", metavar="local|dask://HOST:PORT")
-    ] = "local",
+    engine: Annotated[str, typer.Option(help="Where days are counted.", metavar="local|dask://HOST:PORT")] = "local",
 ) -> None:
     """Verify a round from its folder alone.
 
-    Hashes, signature and proofs are checked, every number is computed again, and the reports are set again where the tools are
-    those that set them. What was not made again is said.
+    Hashes, signature and proofs are checked, and every number is computed again. The reports are typeset again if the tools
+    are those of the round. The command says what was not made again.
     """
     from services.cli.render.frozen_rounds import written_end
     from services.cli.rounds.verify import verify_round
@@ -111,7 +111,7 @@ def verify(
 def list_rounds(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of all rounds.")] = Path("rounds"),
 ) -> None:
-    """List the rounds in a folder, by their end."""
+    """List the rounds in a folder, in the order of their ends."""
     from services.cli.render.format import new_console
     from services.cli.render.frozen_rounds import rounds_table
     from services.cli.rounds.reading import round_in
@@ -126,9 +126,9 @@ def list_rounds(
 
 @app.command()
 def compare(before: Folder, now: Folder) -> None:
-    """Say what changed between two rounds.
+    """Show what changed between two rounds.
 
-    Changes beyond chance are apart from those of the register.
+    Changes beyond chance and changes of the register are listed separately.
     """
     from services.cli.render.format import new_console
     from services.cli.render.frozen_rounds import moves_table

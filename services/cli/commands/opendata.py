@@ -21,17 +21,20 @@ def _opendata() -> None:
 def export(
     *,
     out: Annotated[Path, typer.Argument(help="Folder for the files; those of an older export are replaced.")],
-    archive: Annotated[str, typer.Option(help="folder or address of the dataset", metavar="ADDRESS")],
-    since: Annotated[str, typer.Option("--from", help="first day, YYYY-MM-DD; all without one", metavar="DAY")] = "",
-    until: Annotated[str, typer.Option("--to", help="last day; the newest without one", metavar="DAY")] = "",
+    archive: Annotated[str, typer.Option(help="Folder or address of the dataset.", metavar="ADDRESS")],
+    since: Annotated[
+        str, typer.Option("--from", help="First day, YYYY-MM-DD; by default the first of all.", metavar="DAY")
+    ] = "",
+    until: Annotated[str, typer.Option("--to", help="Last day; by default the newest.", metavar="DAY")] = "",
     register: Annotated[
         Path | None,
-        typer.Option(help="a register in place of the archived one, for its rounds and licence", metavar="DIR"),
+        typer.Option(help="Register in place of the archived one, for its rounds and licence.", metavar="DIR"),
     ] = None,
 ) -> None:
-    """Write what is published as CSV and Parquet.
+    """Export published data as CSV and Parquet.
 
-    Published numbers, structure, official rounds and the register, with descriptions. There are no targets in them, no reasons or details, and nothing of exchanges.
+    The files hold published numbers, the structure, the official rounds and the register, with descriptions. They hold no
+    targets, no reasons or details of failures, and no exchanges.
     """
     from services.cli.opendata.export import read_contents, write_export
     from services.core.errors import SettingsError

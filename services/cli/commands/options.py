@@ -68,14 +68,18 @@ def read_day_option(option: str, text: str) -> date:
 EntityKind = Annotated[
     str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.", show_default=False, callback=check_kind)
 ]
-EntityId = Annotated[str, typer.Argument(metavar="ID", help="Of what; government needs none.", show_default=False)]
+EntityId = Annotated[
+    str, typer.Argument(metavar="ID", help="Id of the entity; none for government.", show_default=False)
+]
 LONGEST_WINDOW = 3660
 """Days of the longest window: ten years, the most that a policy may have."""
 
-Window = Annotated[int, typer.Option(min=0, max=LONGEST_WINDOW, help="Days; 0 is the policy's default window.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One protobuf JSON object a line.")]
+Window = Annotated[
+    int, typer.Option(min=0, max=LONGEST_WINDOW, help="Length of the window in days; 0: the policy's default.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line, as protobuf maps it.")]
 Address = Annotated[
-    str, typer.Option("--api", metavar="HOST:PORT", help="The api to query; tls://HOST:PORT where it encrypts.")
+    str, typer.Option("--api", metavar="HOST:PORT", help="Address of the api; tls://HOST:PORT if it uses TLS.")
 ]
 Nats = Annotated[str, typer.Option(help="URL of the message bus.")]
-Credentials = Annotated[str, typer.Option(help="Folder of the roles' nkey seeds.")]
+Credentials = Annotated[str, typer.Option(help="Folder with the nkey seeds of the roles.")]

@@ -20,25 +20,25 @@ def probe(
         list[str] | None, typer.Option(help="Only this link or endpoint; may be repeated.", metavar="ID")
     ] = None,
     definition: Annotated[
-        str | None, typer.Option("--probe", help="This definition of probes.yaml, at --target.", metavar="NAME")
+        str | None, typer.Option("--probe", help="Use this definition of probes.yaml, at --target.", metavar="NAME")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Where --probe goes.", metavar="URL")] = None,
+    target: Annotated[str | None, typer.Option(help="Target of --probe.", metavar="URL")] = None,
     param: Annotated[
         list[str] | None, typer.Option(help="A param for --probe, NAME=VALUE; may be repeated.", metavar="NAME=VALUE")
     ] = None,
-    vantage: Annotated[str | None, typer.Option(help="Only what this vantage probes.", metavar="ID")] = None,
+    vantage: Annotated[str | None, typer.Option(help="Only targets that this vantage probes.", metavar="ID")] = None,
     record: Annotated[
         int | None,
-        typer.Option(help="Ask for test record N where there are several, not for the one whose turn it is.", min=1),
+        typer.Option(help="If there are several test records, use record N, not that of the current slot.", min=1),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", "-v", help="Explain each at length, as is done for a single one.")
+        bool, typer.Option("--explain", "-v", help="Explain every target at length, not only a single one.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One Measurement a line, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one Measurement per line, as JSON.")] = False,
 ) -> None:
     """Probe each link and endpoint once, without a bus.
 
-    What targets answer changes nothing about the exit code: it is 0 when everything could be probed, 1 for bad input.
+    The exit code does not depend on what targets answer: it is 0 if everything could be probed, and 1 for bad input.
     """
     if as_json and explain:
         raise SettingsError("--json and --explain cannot go together")

@@ -24,9 +24,12 @@ Directory = Annotated[Path, typer.Argument(help="A register directory.")]
 @app.command()
 def check(
     directory: Directory,
-    old: Annotated[Path | None, typer.Option("--against", help="The register this one is to follow.")] = None,
+    old: Annotated[Path | None, typer.Option("--against", help="The register that this one replaces.")] = None,
 ) -> None:
-    """Check a register, and list every fault. Warnings change nothing about the exit code."""
+    """Check a register, and list every fault.
+
+    Warnings do not change the exit code.
+    """
     import time
 
     from services.cli.render.register import epoch_note, register_summary, unmeasured_note
@@ -48,9 +51,9 @@ def check(
 @app.command()
 def publish(
     directory: Directory,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on, and publish whenever the files change.")] = False,
-    by: Annotated[str, typer.Option(help="Who publishes it, kept with the version.")] = "",
-    reason: Annotated[str, typer.Option(help="Why, kept with the version.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Keep running, and publish when the files change.")] = False,
+    by: Annotated[str, typer.Option(help="Who publishes it; kept with the version.")] = "",
+    reason: Annotated[str, typer.Option(help="Why it is published; kept with the version.")] = "",
     nats: Nats = "",
     credentials: Credentials = "",
 ) -> None:
@@ -95,7 +98,9 @@ def diff(
 @app.command("import")
 def import_(
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(IMPORTED)}.")],
-    files: Annotated[list[str], typer.Argument(metavar="FILE…|URL…", help="The catalogue, or the lists of X-Road.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…|URL…", help="The list, the catalogue, or X-Road's lists.")
+    ],
     out: Annotated[Path | None, typer.Option(help="The new register directory.")] = None,
     column: Annotated[
         list[str] | None,
@@ -112,9 +117,10 @@ def import_(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --against: print JSON.")] = False,
 ) -> None:
-    """Make a register of a list, a catalogue or X-Road's lists.
+    """Make a register from a list, a catalogue or X-Road's lists.
 
-    Entries that are left out are listed with the reason. With --against an existing register is compared instead.
+    Entries that are left out are listed with the reason. With --against, the lists are compared with an existing
+    register, and nothing is written.
     """
     from services.cli.remote_lists import local_files
     from services.cli.render.register import register_summary

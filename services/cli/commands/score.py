@@ -13,55 +13,60 @@ from services.core.errors import SettingsError
 
 def score(
     *,
-    register: Annotated[Path | None, typer.Option(help="register directory that counts", metavar="DIR")] = None,
+    register: Annotated[Path | None, typer.Option(help="Register directory to score by.", metavar="DIR")] = None,
     measurements: Annotated[
-        list[Path] | None, typer.Option(help="measurements as JSON lines; may be repeated", metavar="FILE")
+        list[Path] | None, typer.Option(help="Measurements as JSON lines; may be repeated.", metavar="FILE")
     ] = None,
     archive: Annotated[
-        str | None, typer.Option(help="a dataset in place of the files, by its own register", metavar="ADDRESS")
+        str | None, typer.Option(help="Dataset in place of the files; its own register is used.", metavar="ADDRESS")
     ] = None,
     exchanges: Annotated[
-        list[Path] | None, typer.Option(help="exchange summaries as JSON lines; may be repeated", metavar="FILE")
+        list[Path] | None, typer.Option(help="Exchange summaries as JSON lines; may be repeated.", metavar="FILE")
     ] = None,
-    files: Annotated[list[Path] | None, typer.Argument(help="more files of measurements", metavar="FILE…")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(help="More files of measurements.", metavar="FILE…")] = None,
     window: Annotated[
-        int | None, typer.Option(min=1, max=LONGEST_WINDOW, help="days; the policy's default when left out")
+        int | None,
+        typer.Option(min=1, max=LONGEST_WINDOW, help="Length of the window in days; by default the policy's."),
     ] = None,
     at: Annotated[
-        str | None, typer.Option(help="count whole slots that end by then; else all measured", metavar="TIME")
+        str | None,
+        typer.Option(help="Count whole slots that end by this time; by default all measured.", metavar="TIME"),
     ] = None,
     sequence: Annotated[
-        int | None, typer.Option(min=0, help="of a dump, count messages up to this evidence_sequence", metavar="N")
+        int | None, typer.Option(min=0, help="Count messages up to this evidence_sequence.", metavar="N")
     ] = None,
     sensitivity: Annotated[
         bool,
-        typer.Option("--sensitivity", help="how far choices of method move the ranks of agencies, with rank bands"),
+        typer.Option("--sensitivity", help="Show how choices of method move the ranks of agencies, with rank bands."),
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="count the measurements of a dataset, not its days as they were sealed")
+        bool, typer.Option("--again", help="With --archive: count measurements, not the days as they were sealed.")
     ] = False,
     compare: Annotated[
-        bool, typer.Option("--compare", help="compare with what a dataset says was published; fail if anything differs")
+        bool, typer.Option("--compare", help="With --archive: compare with the published numbers; fail if any differs.")
     ] = False,
     method: Annotated[
-        str, typer.Option(help="the method to compute by, where a dataset was published by another", metavar="VERSION")
+        str,
+        typer.Option(help="With --archive: method to compute by, if it was published by another.", metavar="VERSION"),
     ] = "",
     engine: Annotated[
-        str, typer.Option(help="where days of a dataset are counted", metavar="local|dask://HOST:PORT")
+        str, typer.Option(help="With --archive: where days are counted.", metavar="local|dask://HOST:PORT")
     ] = "local",
-    structure: Annotated[bool, typer.Option("--structure", help="how the agencies hang together, instead")] = False,
+    structure: Annotated[
+        bool, typer.Option("--structure", help="Show how the agencies are connected, instead of the index.")
+    ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="one Indicator (or Structure) a line, as JSON; all windows of the policy")
+        bool, typer.Option("--json", help="Print one Indicator (or Structure) per line, as JSON, for all windows.")
     ] = False,
 ) -> None:
     """Score measurements offline, as auditors do.
 
-    They come from files, or from the dataset of an archive. Files with anything wrong in them are refused whole. Of dumped measurements those count that the scorer took in.
-    With the register, as_of (--at) and evidence_sequence (--sequence) of a published Indicator, all of its numbers come
-    out the same to the last bit.
+    Measurements come from files, or from the dataset of an archive. Files with any fault are refused whole. Of dumped
+    measurements, those count that the scorer accepted. With the register, as_of (--at) and evidence_sequence (--sequence)
+    of a published Indicator, all of its numbers are the same to the last bit.
 
-    With --sensitivity: ranks and rank bands of all agencies in one window, and what moves them. --json then gives that
-    window's Indicators, with rank_band set, and after them one line with the Sensitivity.
+    With --sensitivity, the command shows ranks and rank bands of all agencies in one window, and which choices move them.
+    --json then prints that window's Indicators, with rank_band set, and one line with the Sensitivity after them.
     """
     from services.cli.offline_scores import Question, Rescoring, score_dataset, score_files
 
@@ -86,17 +91,19 @@ def score(
 
 def dump(
     *,
-    what: Annotated[str, typer.Argument(help="measurements or exchanges", metavar="measurements|exchanges")],
+    what: Annotated[str, typer.Argument(help="Stream to print.", metavar="measurements|exchanges")],
     since: Annotated[
-        str | None, typer.Option("--from", help="only slots that start then or later", metavar="TIME")
+        str | None, typer.Option("--from", help="Only slots that start at this time or later.", metavar="TIME")
     ] = None,
-    until: Annotated[str | None, typer.Option("--to", help="only slots that start before then", metavar="TIME")] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", help="Only slots that start before this time.", metavar="TIME")
+    ] = None,
     nats: Nats = "",
     credentials: Credentials = "",
 ) -> None:
     """Print a stream as JSON lines, for `peyvand score`.
 
-    It begins with the first message and ends with what is the last now.
+    It begins with the first message, and ends with the one that is the last when the command starts.
     """
     import asyncio
 

@@ -26,27 +26,30 @@ def _seconds(option: str, text: str) -> float:
 
 
 def up(
-    register: Annotated[Path | None, typer.Option(help="register directory to measure", metavar="DIR")] = None,
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="measure a simulated government")] = False,
-    scenario: Annotated[str, typer.Option(help="sandbox: small or national")] = "small",
-    seed: Annotated[int, typer.Option(help="sandbox: seed of the scenario and its faults")] = 1,
-    slot: Annotated[str, typer.Option(help="sandbox: slot length, whole seconds")] = "4s",
-    faults: Annotated[float, typer.Option(help="sandbox: intensity of the injected faults, 0 for none")] = 1.0,
-    traffic: Annotated[float, typer.Option(help="sandbox: exchanges a second over the data bus")] = 40.0,
-    seconds: Annotated[str | None, typer.Option("--for", help="end by itself after this long, such as 60s")] = None,
-    data: Annotated[Path | None, typer.Option(help="folder of all state", metavar="DIR")] = None,
-    exchanges: Annotated[Path | None, typer.Option(help="X-Road exchange log to replay", metavar="FILE")] = None,
+    register: Annotated[Path | None, typer.Option(help="Register directory to measure.", metavar="DIR")] = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Measure a simulated government.")] = False,
+    scenario: Annotated[str, typer.Option(help="With --sandbox: small or national.")] = "small",
+    seed: Annotated[int, typer.Option(help="With --sandbox: seed of the scenario and its faults.")] = 1,
+    slot: Annotated[str, typer.Option(help="With --sandbox: length of a slot, in whole seconds.")] = "4s",
+    faults: Annotated[float, typer.Option(help="With --sandbox: intensity of the injected faults; 0: none.")] = 1.0,
+    traffic: Annotated[float, typer.Option(help="With --sandbox: exchanges a second over the data bus.")] = 40.0,
+    seconds: Annotated[str | None, typer.Option("--for", help="End after this time, such as 60s.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of all state; by default peyvand-data/sandbox or /live.", metavar="DIR")
+    ] = None,
+    exchanges: Annotated[Path | None, typer.Option(help="X-Road exchange log to replay.", metavar="FILE")] = None,
     sources: Annotated[
-        Path | None, typer.Option(help="what the collector reads (docs/exchange.md)", metavar="FILE")
+        Path | None, typer.Option(help="List of what the collector reads (docs/exchange.md).", metavar="FILE")
     ] = None,
     first_port: Annotated[
-        int, typer.Option(min=1, max=_LAST_FIRST_PORT, help="gRPC port; bus, metrics: the ports after it")
+        int,
+        typer.Option(min=1, max=_LAST_FIRST_PORT, help="Port of gRPC; console, bus and metrics use ports after it."),
     ] = 7410,
-    base_port: Annotated[int, typer.Option(help="sandbox: first port of the simulated agencies")] = 7500,
+    base_port: Annotated[int, typer.Option(help="With --sandbox: first port of the simulated agencies.")] = 7500,
 ) -> None:
-    """Run everything on this machine, with one table that updates.
+    """Run everything on this machine, with a table that updates.
 
-    Ctrl-C stops all of it.
+    Ctrl-C stops everything.
     """
     import asyncio
 

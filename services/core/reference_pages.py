@@ -44,11 +44,11 @@ def metrics_page(table: Mapping[str, Metric]) -> str:
         "",
         _MADE.format(source="metrics/table.py"),
         "",
-        "Every component serves these on /metrics, at an address of its [settings](settings.md). Counters exist from the",
-        "start, at zero; gauges are absent until their value is known. *Series* is how many of them one process",
-        "exposes; those per target are exposed by probers with fewer than 2,000 targets, and by others of up to 1,000",
-        "targets whose certificate has expired or does within 30 days. *Unit* is the unit of a value: a ratio is of 1, a",
-        "flag is 0 or 1, a count is of what the meaning names; histograms count by seconds.",
+        "Each component serves its metrics on /metrics, at the address in its [settings](settings.md). Counters exist",
+        "from the start, at zero. Gauges are absent until their value is known. *Series* is the number of series that one",
+        "process exposes. Series per target are exposed by probers with fewer than 2,000 targets. Other probers expose",
+        "them for up to 1,000 targets whose certificate has expired or expires within 30 days. *Unit* is the unit of a",
+        "value: a ratio is of 1, a flag is 0 or 1, and a count counts what the meaning names. Histograms are in seconds.",
     ]
     for component in dict.fromkeys(row.component for row in table.values()):
         lines += ["", f"## {component}", *_table(("name", "type", "unit", "labels", "series", "meaning"))]
@@ -78,17 +78,17 @@ def settings_page() -> str:
         "",
         _MADE.format(source="settings.py"),
         "",
-        "Every component reads its settings from flags, then from `PEYVAND_*` variables, then from a YAML file of",
-        "`name: value` lines, which `--settings FILE` or `PEYVAND_SETTINGS` names; the nearest wins. All of them may be",
-        "given to every component; it uses those for all and its own.",
+        "A component reads its settings from flags, from `PEYVAND_*` variables, and from a YAML file of `name: value`",
+        "lines, which `--settings FILE` or `PEYVAND_SETTINGS` names. A flag takes precedence over a variable, and a",
+        "variable over the file. A component accepts every setting, and ignores those for other components.",
         *_table(("name", "for", "flag", "variable", "default", "meaning")),
         *_settings_rows(),
         "",
-        "By default, `metrics` is on loopback, at another port for each component:",
+        "By default, `metrics` is on loopback, with a port for each component:",
         *_table(("component", "default")),
         *(_row(component, f"127.0.0.1:{port}") for component, port in METRICS_PORTS.items()),
         "",
-        "`peyvand up` gives every component its settings; its own options are in `peyvand up --help`.",
+        "`peyvand up` sets the settings of its components; `peyvand up --help` lists its own options.",
     ]
     return "\n".join([*lines, ""])
 

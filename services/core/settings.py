@@ -44,23 +44,25 @@ class Settings:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    nats: str = _setting("nats://127.0.0.1:7412", "URL of the message bus, several by commas; tls:// encrypts")
+    nats: str = _setting(
+        "nats://127.0.0.1:7412", "URL of the message bus, or several separated by commas; tls:// encrypts"
+    )
     nats_ca: str = _setting("", "PEM file of authorities for the bus's certificate, in place of the system's")
     nats_certificate: str = _setting("", "PEM file of a client certificate, for a bus that requires one")
     nats_key: str = _setting("", "PEM file of that certificate's key")
-    credentials: Path = _setting(_DATA / "credentials", "folder of the roles' nkey seeds")  # noqa: RUF009  # a path is immutable
+    credentials: Path = _setting(_DATA / "credentials", "folder with the nkey seeds of the roles")  # noqa: RUF009  # a path is immutable
     data: Path = _setting(_DATA, "folder of this component's state")  # noqa: RUF009  # likewise
     metrics: str = _setting("", "HOST:PORT of /metrics and /health; each component has a default port")
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "debug, info, warning or error")
 
     listen: str = _setting("127.0.0.1:7410", "api: HOST:PORT of gRPC")
-    certificate: str = _setting("", "api: PEM file of the chain it shows; without one nothing is encrypted")
+    certificate: str = _setting("", "api: PEM file of its certificate chain; without one nothing is encrypted")
     key: str = _setting("", "api: PEM file of that certificate's key")
-    client_ca: str = _setting("", "api: PEM file of authorities; callers must show a certificate of theirs")
+    client_ca: str = _setting("", "api: PEM file of authorities; callers must present a certificate of one of them")
     clients: str = _setting("", "api: YAML file that gives roles to callers' certificates")
     client_crl: str = _setting("", "api: PEM file of revocation lists; certificates in them are refused")
     peer_calls: Annotated[int, Gt(0)] = _setting(
-        100, "api: calls and watches that one certificate, or one address without them, may have under way"
+        100, "api: concurrent calls and watches of one certificate, or of one address if none is presented"
     )
 
     console: str = _setting("127.0.0.1:7411", "console: HOST:PORT of its pages")
@@ -69,25 +71,27 @@ class Settings:
     )
     console_url: str = _setting("", "console: its public address, such as https://peyvand.example")
     grafana: str = _setting("", "console: address of Grafana, to link to")
-    open_data: str = _setting("", "console: folder of an export of open data, which it serves")
-    oidc_issuer: str = _setting("", "console: issuer of the provider of identities, for --audience signed")
-    oidc_client: str = _setting("", "console: its client id there")
+    open_data: str = _setting("", "console: folder of an export of open data, to serve it")
+    oidc_issuer: str = _setting("", "console: issuer of the OpenID Connect provider, for --audience signed")
+    oidc_client: str = _setting("", "console: its client id at that provider")
     oidc_secret: str = _setting("", "console: file with its client secret")
-    oidc_claim: str = _setting("role", "console: the claim that names a role: public, agency:ID or auditor")
-    session_key: str = _setting("", "console: file with the key of its cookies, the same for all consoles of one site")
+    oidc_claim: str = _setting("role", "console: claim that names the role: public, agency:ID or auditor")
+    session_key: str = _setting(
+        "", "console: file with the key that signs cookies, the same for all consoles of a site"
+    )
     api: str = _setting("127.0.0.1:7410", "console: HOST:PORT of the api; tls:// encrypts")
     api_ca: str = _setting("", "console: PEM file of authorities for the api's certificate")
-    api_certificate: str = _setting("", "console: PEM file of the certificate it shows to the api")
+    api_certificate: str = _setting("", "console: PEM file of the certificate that it presents to the api")
     api_key: str = _setting("", "console: PEM file of that certificate's key")
 
-    accept_gap: bool = _setting(False, "scorer, archive: go on although messages are gone; their slots stay unknown")
+    accept_gap: bool = _setting(False, "scorer, archive: continue although messages are gone; their slots stay unknown")
 
-    rounds: str = _setting("", "api, console: folder of frozen rounds; they list none without one")
+    rounds: str = _setting("", "api, console: folder of the frozen rounds to list")
 
     archive: str = _setting(
         "",
-        "scorer, archive, api: address of the dataset, such as s3://bucket/path; without one the archive's is dataset in its folder "
-        "of state, and the others use none",
+        "scorer, archive, api: address of the dataset, such as s3://bucket/path; by default the archive uses the folder dataset in "
+        "its folder of state, and the others use none",
     )
     archive_key: str = _setting("", "archive: file with the key that signs its log, made by `peyvand archive key`")
     segment_seconds: Annotated[float, Gt(0)] = _setting(
@@ -101,18 +105,18 @@ class Settings:
     )
     spool_keep: Annotated[float, Ge(0)] = _setting(
         26.0,
-        "prober: hours for which it keeps what the bus acknowledged, up to spool_limit again, in case the bus loses it",
+        "prober: hours for which it keeps acknowledged batches, up to spool_limit once more, in case the bus loses them",
     )
     prefer_x25519: bool = _setting(False, "prober: offer X25519 before hybrid key exchange, at less CPU per probe")
-    inflight: Annotated[int, Gt(0)] = _setting(2000, "prober: probes under way at once before it sheds")
+    inflight: Annotated[int, Gt(0)] = _setting(2000, "prober: probes under way at once; any more are shed")
     probe_files: str = _setting(
         "/etc/peyvand/register,/etc/peyvand/probes,/register",
-        "prober: folders of the files that a register may name, by commas",
+        "prober: folders of the files that a register may name, separated by commas",
     )
     nat64: str = _setting(
-        "", "prober: NAT64 prefixes of its network, by commas: addresses in them count as those of IPv4"
+        "", "prober: NAT64 prefixes of its network, separated by commas; addresses in them count as those of IPv4"
     )
-    probe_variables: str = _setting("PROBE_", "prober: how the names of variables begin that a register may name")
+    probe_variables: str = _setting("PROBE_", "prober: prefix of the environment variables that a register may name")
 
     bus: str = _setting("xroad", "collector: the id of the data bus whose logs it reads")
     sources: str = _setting("", "collector: YAML file that names the security servers and log files it reads")

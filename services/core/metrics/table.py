@@ -38,7 +38,7 @@ _SUFFIXES = {"_timestamp_seconds": "epoch seconds", "_seconds": "seconds", "_byt
 _PUBLISH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _INDEX = ("kind", "id", "window")
-_ENTITIES = "1/sector and window, and 1/side of an agency and window, as many as there is room for"
+_ENTITIES = "1/sector and window, and 1/agency, role and window up to the limit"
 _TARGET = ("target", "consumer", "provider")
 
 
@@ -64,7 +64,11 @@ _ROWS = (
     *_rows_of(
         EVERY,
         _gauge("peyvand_serving", "1 while /health is SERVING, 0 while it is NOT_SERVING", unit="flag"),
-        _gauge("peyvand_bus_connected", "1 while the message bus answers; absent before it first does", unit="flag"),
+        _gauge(
+            "peyvand_bus_connected",
+            "1 while the message bus answers; absent before its first answer, and in the console, which does not use the bus",
+            unit="flag",
+        ),
     ),
     *_rows_of(
         "prober",
@@ -72,21 +76,21 @@ _ROWS = (
         _counter("peyvand_probe_reasons_total", "Probes by reason", ("reason",), "59"),
         _histogram("peyvand_probe_schedule_lag_seconds", "How late probes start", "13", _LAG_BUCKETS),
         _counter("peyvand_probe_overruns_total", "Probes that did not finish within their slot"),
-        _counter("peyvand_probe_shed_total", "Probes not made for overload"),
+        _counter("peyvand_probe_shed_total", "Probes shed because of overload"),
         _counter("peyvand_probe_leapt_slots_total", "Slots not probed because the machine slept or its clock was set"),
         _gauge("peyvand_probe_inflight", "Probes under way"),
         _gauge("peyvand_probe_targets", "Links and endpoints of this prober's share", ("kind",), "2"),
-        _gauge("peyvand_probe_peers", "Probers of this vantage that are alive, with this one"),
+        _gauge("peyvand_probe_peers", "Probers of this vantage that are alive, this one included"),
         _gauge("peyvand_vantage_blind", "1 while a control target fails", ("vantage",), unit="flag"),
         _gauge("peyvand_control_failed", "1 while this control target fails", ("vantage", "target"), "2", unit="flag"),
         _gauge("peyvand_vantage_unresolved", "1 while no control name resolves", ("vantage",), unit="flag"),
         _gauge("peyvand_conntrack_ratio", "Share of the connection-tracking table in use"),
-        _gauge("peyvand_spool_batches", "Batches the bus has not acknowledged"),
-        _gauge("peyvand_spool_bytes", "Bytes the bus has not acknowledged"),
+        _gauge("peyvand_spool_batches", "Batches that the bus has not acknowledged"),
+        _gauge("peyvand_spool_bytes", "Bytes of batches that the bus has not acknowledged"),
         _counter("peyvand_spool_dropped_total", "Batches dropped because the spool was full"),
-        _gauge("peyvand_spool_kept_bytes", "Bytes the bus has acknowledged, kept in case it loses them"),
+        _gauge("peyvand_spool_kept_bytes", "Bytes of acknowledged batches, kept in case the bus loses them"),
         _counter("peyvand_spool_sent_again_total", "Files of acknowledged batches that were sent again"),
-        _gauge("peyvand_spool_damaged_files", "Files of the spool that were damaged, and lie set aside"),
+        _gauge("peyvand_spool_damaged_files", "Damaged files of the spool that were set aside"),
         _histogram("peyvand_publish_seconds", "From publishing a batch to its acknowledgement", "15", _PUBLISH_BUCKETS),
         _gauge("probe_success", "1 when the last probe was OK; absent when UNKNOWN", _TARGET, "1/target", unit="flag"),
         _gauge("probe_duration_seconds", "Duration of the last probe", _TARGET, "1/target"),
@@ -151,7 +155,7 @@ _ROWS = (
         ),
         _gauge(
             "peyvand_scorer_series_left_out",
-            "How many agencies, links, burns of links and pairs have no series here, for lack of room; the api has all",
+            "Agencies, links, burn rates and pairs without series because the limit is reached; the api has all of them",
             ("of",),
             "7",
         ),
@@ -160,31 +164,31 @@ _ROWS = (
             "peyvand_links_now",
             "Links by the verdict of the last settled slot, those on paper as absent: of the government, and of each consumer",
             ("kind", "id", "verdict"),
-            "8, and up to 8/consumer, as many as there is room for",
+            "8, and 8/consumer up to the limit",
         ),
         _gauge(
             "peyvand_structure",
-            "Share by measure of how the agencies hang together; absent where it does not apply",
+            "Shares that describe how the agencies are connected, by measure; absent where a measure does not apply",
             ("measure", "window"),
             "10/window",
             unit="ratio",
         ),
         _gauge("peyvand_islands", "Islands of agencies that reach each other", ("window",), "1/window"),
-        _gauge("peyvand_isolates", "Agencies required to take part, and in no working pair", ("window",), "1/window"),
+        _gauge("peyvand_isolates", "Agencies in a required pair and in no working pair", ("window",), "1/window"),
         _gauge("peyvand_slot_seconds", "Length of a slot"),
         _gauge("peyvand_index_as_of_timestamp_seconds", "End of the last slot counted"),
         _gauge("peyvand_measurement_age_seconds", "Age of the newest slot measured"),
         _gauge(
             "peyvand_vantage_newest_timestamp_seconds",
-            "Start of the newest slot measured from a vantage that has to measure, or since when it is waited for if later",
+            "Start of the newest slot measured from a vantage that has to measure, or when waiting for it began, if later",
             ("vantage",),
             "1/vantage",
         ),
-        _counter("peyvand_measurements_total", "Measurements taken in"),
+        _counter("peyvand_measurements_total", "Measurements accepted"),
         _counter("peyvand_measurements_late_total", "Measurements stored after the grace of their slot, and left out"),
         _counter(
             "peyvand_measurements_refused_total",
-            "Measurements whose slot is to come, before the epoch or none, with a time outside it, or of targets of no register",
+            "Measurements with an impossible slot (future, before the epoch, not a slot), a time outside it, or an unknown target",
             ("fault",),
             "3",
         ),
@@ -197,7 +201,7 @@ _ROWS = (
         _counter("peyvand_measurements_rejected_total", "Batches that could not be read"),
         _gauge(
             "peyvand_bus_unsafe",
-            "1 for what may lose acknowledged messages: storage, replicas, copies, sync, version; unknown where servers do not say",
+            "1 for each fault by which acknowledged messages may be lost; unknown: servers do not say whether they sync",
             ("fault",),
             "6",
             unit="flag",
@@ -210,13 +214,13 @@ _ROWS = (
         ),
         _gauge(
             "peyvand_batches_missing",
-            "Batches that have not come though later ones of their prober's run have, within the last day",
+            "Batches missing within the last day although later ones of the same prober's run have come",
             ("vantage",),
             "1/vantage",
         ),
         _gauge(
             "peyvand_batches_broken",
-            "Batches that name another one before them than came, or came again with other content, since the scorer started",
+            "Batches since the scorer started that name a wrong predecessor, or came again with other content",
             ("vantage",),
             "1/vantage",
         ),
@@ -229,7 +233,7 @@ _ROWS = (
         ),
         _gauge(
             "peyvand_findings",
-            "Findings about exchanges that go on, by what people said of them; absent until exchanges were looked at",
+            "Findings about exchanges that go on, by kind and review; absent until exchanges were examined",
             ("kind", "state"),
             "24",
         ),
@@ -248,12 +252,12 @@ _ROWS = (
         ),
         _histogram("peyvand_scorer_refresh_seconds", "Time to recompute and publish", "15", _PUBLISH_BUCKETS),
         _gauge("peyvand_scorer_standing_by", "1 while this scorer does not have the lease", unit="flag"),
-        _gauge("peyvand_scorer_damaged_files", "Files of the scorer's state that were damaged, and lie set aside"),
-        _gauge("peyvand_scorer_behind_messages", "Messages of MEASUREMENTS not yet taken in"),
-        _gauge("peyvand_stream_messages", "Messages kept of a stream or bucket", ("stream",), "6"),
-        _gauge("peyvand_stream_bytes", "Bytes kept of a stream or bucket", ("stream",), "6"),
+        _gauge("peyvand_scorer_damaged_files", "Damaged files of the scorer's state that were set aside"),
+        _gauge("peyvand_scorer_behind_messages", "Messages of MEASUREMENTS that are not read yet"),
+        _gauge("peyvand_stream_messages", "Messages in a stream or bucket", ("stream",), "6"),
+        _gauge("peyvand_stream_bytes", "Bytes in a stream or bucket", ("stream",), "6"),
         _gauge(
-            "peyvand_stream_limit_bytes", "Bytes beyond which a stream or bucket takes no message", ("stream",), "6"
+            "peyvand_stream_limit_bytes", "Bytes beyond which a stream or bucket accepts no message", ("stream",), "6"
         ),
         _gauge(
             "peyvand_stream_last_sequence",
@@ -263,31 +267,33 @@ _ROWS = (
         ),
         _counter(
             "peyvand_stream_lost_messages_total",
-            "Messages that a stream lost before their age, and those of a bucket that was emptied",
+            "Messages that left a stream before their age limit, and those of a bucket that was emptied",
             ("stream",),
             "6",
         ),
     ),
     *_rows_of(
         "collector",
-        _gauge(
-            "peyvand_collector_damaged_files", "Files of the collector's state that were damaged, and lie set aside"
-        ),
+        _gauge("peyvand_collector_damaged_files", "Damaged files of the collector's state that were set aside"),
         _counter("peyvand_exchange_records_total", "Exchange records read"),
-        _counter("peyvand_exchange_rejected_total", "Lines that could not be read, or had a request id of too many"),
+        _counter(
+            "peyvand_exchange_rejected_total", "Records that could not be read, or whose request id had too many sides"
+        ),
         _counter("peyvand_exchange_duplicates_total", "Records seen before"),
         _counter("peyvand_exchange_expired_total", "Records too old to be counted"),
         _counter("peyvand_exchange_paired_total", "Exchanges with both sides"),
-        _gauge("peyvand_exchange_orphans", "Records waiting for their other side"),
-        _gauge("peyvand_exchange_unpublished", "Summaries the bus has not acknowledged"),
+        _gauge("peyvand_exchange_orphans", "Exchanges with one side only, so far"),
+        _gauge("peyvand_exchange_unpublished", "Summaries that the bus has not acknowledged"),
         _gauge(
             "peyvand_exchange_published_timestamp_seconds",
-            "The bus has acknowledged every summary that has not changed since then",
+            "When the summary that has waited longest for the bus changed last; now if none waits",
         ),
-        _gauge("peyvand_exchange_position_timestamp_seconds", "Up to when a source was read", ("source",), "1/source"),
+        _gauge(
+            "peyvand_exchange_position_timestamp_seconds", "Time up to which a source was read", ("source",), "1/source"
+        ),
         _gauge(
             "peyvand_exchange_newest_timestamp_seconds",
-            "When the newest exchange of a source was, or the collector's start where that is later",
+            "Time of the newest exchange of a source, or of the collector's start, if later",
             ("source",),
             "1/source",
         ),
@@ -306,7 +312,7 @@ _ROWS = (
         ),
         _counter(
             "peyvand_exchange_skipped_seconds_total",
-            "Seconds of a security server skipped, as no answer for them could be used",
+            "Seconds of a security server that were skipped because no answer for them could be used",
             ("source",),
             "1/source",
         ),
@@ -329,7 +335,7 @@ _ROWS = (
         _counter("peyvand_archive_rejected_total", "Messages that could not be read", ("kind",), "1/kind"),
         _gauge(
             "peyvand_archive_position_timestamp_seconds",
-            "Up to when all that a stream stored is on disk",
+            "Time up to which everything that a stream stored is on disk",
             ("kind",),
             "1/kind",
         ),
@@ -340,10 +346,10 @@ _ROWS = (
             "1/kind",
         ),
         _counter("peyvand_archive_sealed_total", "Days sealed since the start"),
-        _gauge("peyvand_archive_unsealed", "Days that take no more rows and are not sealed"),
+        _gauge("peyvand_archive_unsealed", "Days that accept no more rows and are not sealed"),
         _gauge(
             "peyvand_archive_batch_faults",
-            "Faults in the chains of batches on the day sealed last: missing, belated, forked, broken, parallel runs",
+            "Faults in the chains of batches on the day that was sealed last: missing, belated, forked, broken, parallel",
             ("vantage", "fault"),
             "5/vantage",
         ),
@@ -355,14 +361,14 @@ _ROWS = (
         ),
         _histogram(
             "peyvand_console_page_seconds",
-            "Time to make a page, the wait for the api included",
+            "Time to make a page, including the wait for the api",
             "15/page",
             _PUBLISH_BUCKETS,
             labels=("page",),
         ),
         _counter("peyvand_console_aged_total", "Pages shown with a notice of their age because the api did not answer"),
         _gauge("peyvand_console_api_connected", "1 while the api answers", unit="flag"),
-        _gauge("peyvand_console_info", "1 with the address that readers use as a label", ("url",), unit="flag"),
+        _gauge("peyvand_console_info", "1 with the address that readers use, as a label", ("url",), unit="flag"),
     ),
     *_rows_of(
         "api",
@@ -405,16 +411,16 @@ _ROWS = (
         ),
         _gauge(
             "peyvand_link_loss",
-            "What of the government's index is lost on a link over the default window",
+            "Part of the government's index that is lost on a link, over the default window",
             ("link", "service", "consumer", "provider"),
-            "as of peyvand_link_gain",
+            "like peyvand_link_gain",
             unit="ratio",
         ),
         _gauge(
             "peyvand_link_gain",
-            "What the government's index over the default window would gain if this link alone were always OK",
+            "Gain of the government's index, over the default window, if this link alone were always OK",
             ("link", "service", "consumer", "provider"),
-            "the 10 that gain most of each consumer and of each provider, up to 10^3 agencies' sides",
+            "the 10 links of each consumer and provider with the largest gain, up to 10^3 agencies in a role",
             unit="ratio",
         ),
         _gauge(
@@ -425,7 +431,7 @@ _ROWS = (
         ),
         _gauge(
             "peyvand_agency_findings",
-            "Findings about exchanges that go on and touch an agency, as consumer or provider",
+            "Findings about exchanges that go on and affect an agency, as consumer or provider",
             ("agency",),
             "1/agency, up to 10^3",
         ),

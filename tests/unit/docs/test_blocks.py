@@ -24,7 +24,7 @@ RUN_BY = {
     "docs/archive.md: 5. Witness it 1": "unit/cli/commands/test_archive.py::test_the_page_s_commands_run",
     "docs/archive.md: 7. Rounds 1": "unit/cli/rounds/test_rounds.py::test_the_other_verifier_runs_as_the_page_of_the_archive_says",
     "docs/archive.md: 6. Compute it again 1": "integration/archive/test_component.py::test_what_was_published_is_computed_again",
-    "docs/archive.md: 9. Change its key 1": "unit/cli/commands/test_archive.py::test_the_page_s_commands_run",
+    "docs/archive.md: 12. Change its key 1": "unit/cli/commands/test_archive.py::test_the_page_s_commands_run",
     "docs/exchange.md: 5. X-Road in ten minutes 1": "integration/test_pages_run.py::test_sources_are_read_beside_a_register",
     "docs/exchange.md: 5. X-Road in ten minutes 2": "integration/sandbox/test_process.py::test_a_register_from_what_its_servers_list",
     "docs/first-register.md: Measure your own register 1": (

@@ -79,8 +79,8 @@ def test_a_round_says_that_it_is_not_compared(
     )
     short = freeze(dataset.address, tmp_path, key, request)
     assert said == [
-        "The two rounds are of 2 and 1 days: their indexes are not compared.",
-        "این دو دوره ۲ و ۱ روز را در بر می‌گیرند و شاخص‌های آن‌ها با یکدیگر مقایسه نمی‌شود.",
+        "The two rounds have 2 and 1 days, so their indexes are not compared.",
+        "طول این دو دوره ۲ و ۱ روز است و شاخص‌های آن‌ها با یکدیگر مقایسه نمی‌شود.",
     ]
     assert verify_round(short, key.public).faults == ()
     run = CliRunner().invoke(app, ["round", "compare", str(frozen), str(short)])

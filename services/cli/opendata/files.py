@@ -69,7 +69,7 @@ class Contents:
 
     def title(self, language: str) -> str:
         """Return the title of the export."""
-        what = {"en": "Cross-agency integration", "fa": "اتصال دستگاه‌ها"}[language]
+        what = {"en": "Cross-agency integration", "fa": "یکپارچگی میان‌دستگاهی"}[language]
         return f"{what}: {self.government(language)}"
 
     def files_of(self, table: Table) -> list[DataFile]:

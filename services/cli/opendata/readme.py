@@ -15,8 +15,8 @@ _TEXTS: Final = {
 Published by {publisher}. {licence}
 
 Days {first} to {last}; the newest numbers are of {as_of}. Shares are of 1 and times in UTC. An empty cell is unset. In CSV
-files an apostrophe stands before a text that a spreadsheet would compute. A number stands between bounds, which are certain:
-cite it with them, its window, its time and its versions.
+files, an apostrophe stands before a text that a spreadsheet would compute. Bounds are certain: cite each number with its
+bounds, window, time and versions.
 
 datapackage.json has the SHA-256 of each file; dcat.jsonld is for data portals. Both files of a table have the same rows.
 
@@ -29,13 +29,13 @@ datapackage.json has the SHA-256 of each file; dcat.jsonld is for data portals. 
 
 ناشر: {publisher}. {licence}
 
-روزهای {first} تا {last}؛ تازه‌ترین عددها از {as_of} است. سهم‌ها از ۱ و زمان‌ها به وقت جهانی‌اند. خانهٔ خالی یعنی مقدار ندارد. در فایل‌های CSV
-پیش از متنی که صفحه‌گسترده آن را محاسبه می‌کند یک آپاستروف آمده است. هر عدد به‌یقین میان کمترین و بیشترین مقدار خود است: آن را همراه با
-این دو، پنجرهٔ زمانی، زمان و نسخه‌ها نقل کنید.
+روزهای {first} تا {last}؛ تازه‌ترین ارقام مربوط به {as_of} است. سهم‌ها از ۱ و زمان‌ها به وقت جهانی‌اند. خانهٔ خالی یعنی مقداری ندارد. در فایل‌های CSV
+پیش از متنی که صفحه‌گسترده آن را محاسبه می‌کند یک آپاستروف آمده است. مقدار واقعی قطعاً میان کمترین و بیشترین مقدار است: هر عدد را همراه با
+این دو، پنجرهٔ زمانی، تاریخ و نسخه‌ها نقل کنید.
 
 چکیدهٔ SHA-256 هر فایل در datapackage.json است و dcat.jsonld برای درگاه‌های داده. هر دو فایل یک جدول همان سطرها را دارند.
 
-* نسخهٔ فهرست: `{register}`
+* نسخهٔ فهرست استعلام‌ها: `{register}`
 * نسخهٔ شیوهٔ سنجش: `{probe}`
 * نسخهٔ روش: `{method}`
 """,

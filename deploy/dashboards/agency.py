@@ -40,7 +40,7 @@ from services.core.model import LOSS_STAGES
 
 __all__ = ["dashboard"]
 
-_SIDES = {"consumer": "درخواست‌کننده", "provider": "ارائه‌دهنده"}
+_SIDES = {"consumer": "استعلام‌کننده", "provider": "پاسخ‌دهنده"}
 _MANY = 10
 
 
@@ -105,7 +105,7 @@ def _side(made: Dashboard, side: str, persian: str) -> None:
     made.with_panel(
         lines(
             f"Loss as {side}",
-            f"ازدست‌رفتهٔ {persian}",
+            f"از دست رفتهٔ {persian}",
             f"Where {what} get stuck: what the index lacks, split by stage. Links on paper never connect.",
             query(f"max by (stage) (peyvand_index_loss{{{of}}})", "{{stage}}"),
             unit="percentunit",
@@ -119,7 +119,7 @@ def _side(made: Dashboard, side: str, persian: str) -> None:
     made.with_panel(
         bars(
             f"Reasons now, as {side}",
-            f"دلیل‌ها اکنون، {persian}",
+            f"علت‌ها اکنون، {persian}",
             "Live links that were not OK in the last settled slot, by why. Reasons are explained in docs/probing.md.",
             query(
                 f'sort_desc(count by (reason) (max by (link, reason) (peyvand_link_reason{{{side}="$agency"}})))',
@@ -164,7 +164,7 @@ def _services(made: Dashboard) -> None:
                     ],
                 ),
                 ("Value #B", both("Index", "شاخص"), [*shown_as("percentunit", 1), in_colour()]),
-                ("Value #C", both("Loss", "ازدست‌رفته"), shown_as("percentunit", 2)),
+                ("Value #C", both("Loss", "از دست رفته"), shown_as("percentunit", 2)),
             ],
             unit="percentunit",
             width=12,

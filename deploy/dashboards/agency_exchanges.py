@@ -37,7 +37,7 @@ def add_exchanges(made: Dashboard, sides: Mapping[str, str]) -> None:
                 series={
                     "ok": [named(both("answered", "پاسخ داده")), coloured(GREEN)],
                     "bus_failure": [named(both("the bus failed", "خطای گذرگاه")), coloured(ORANGE)],
-                    "provider_failure": [named(both("the provider failed", "خطای ارائه‌دهنده")), coloured(RED)],
+                    "provider_failure": [named(both("the provider failed", "خطای پاسخ‌دهنده")), coloured(RED)],
                 },
             )
         )

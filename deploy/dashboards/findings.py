@@ -25,7 +25,7 @@ _KINDS = {
     FindingKind.FALL: (both("fell", "کاهش"), ORANGE),
     FindingKind.RISE: (both("rose", "افزایش"), YELLOW),
     FindingKind.BUS_FAILURES: (both("the bus fails", "خطای گذرگاه"), "#c4162a"),
-    FindingKind.PROVIDER_FAILURES: (both("the provider fails", "خطای ارائه‌دهنده"), "#fa6400"),
+    FindingKind.PROVIDER_FAILURES: (both("the provider fails", "خطای پاسخ‌دهنده"), "#fa6400"),
     FindingKind.SLOW: (both("slower", "کندتر"), "#8f3bb8"),
     FindingKind.SIZE: (both("another size", "تغییر اندازه"), "#3274d9"),
     FindingKind.REPEATS: (both("sent again", "ارسال دوباره"), BROWN),

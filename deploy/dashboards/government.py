@@ -98,7 +98,7 @@ def _index(made: Dashboard) -> None:
             height=6,
             thresholds=((None, RED), (0.8, YELLOW), (0.95, GREEN)),
             sparkline=True,
-            links=[to("pipeline", both("Pipeline", "خط اندازه‌گیری"))],
+            links=[to("pipeline", both("Pipeline", "خط سنجش"))],
         )
     )
     made.with_panel(
@@ -153,7 +153,7 @@ def _losses(made: Dashboard) -> None:
     made.with_panel(
         stacked_bars(
             "Loss waterfall",
-            "آبشار ازدست‌رفته‌ها",
+            "آبشار استعلام‌های از دست رفته",
             "From all that is required down to the index: each step is what is lost at the stage inquiries get stuck at. "
             "Links on paper are lost at the first. Absent with the index.",
             *pieces,
@@ -215,7 +215,7 @@ def _data_bus(made: Dashboard) -> None:
 
 
 def _structure(made: Dashboard) -> None:
-    made.with_row(Row(both("How agencies hang together", "پیوستگی دستگاه‌ها")))
+    made.with_row(Row(both("How agencies are connected", "پیوستگی دستگاه‌ها")))
     made.with_panel(
         lines(
             "Islands",
@@ -223,7 +223,7 @@ def _structure(made: Dashboard) -> None:
             "Groups of agencies that reach each other over working links, and agencies that take part in none. One island "
             "and no isolate is the aim.",
             query('max(peyvand_islands{window="$window"})', both("islands", "جزیره‌ها")),
-            query('max(peyvand_isolates{window="$window"})', both("isolates", "تنهاماندگان")),
+            query('max(peyvand_isolates{window="$window"})', both("isolates", "دستگاه‌های جدامانده")),
             unit="short",
             width=8,
             thresholds=((None, "transparent"), (2, ORANGE), (5, RED)),

@@ -25,8 +25,8 @@ __all__ = ["dashboard"]
 _STAGE = 'max by (link) (peyvand_link_stage{link="$link"})'
 _OF_BOTH = 'max by (link, consumer, provider) (peyvand_link_stage{link="$link"})'
 _TO_BOTH = [
-    to("agency", both("Its provider", "ارائه‌دهنده‌اش"), agency="${__field.labels.provider}"),
-    to("agency", both("Its consumer", "درخواست‌کننده‌اش"), agency="${__field.labels.consumer}"),
+    to("agency", both("Its provider", "پاسخ‌دهنده‌اش"), agency="${__field.labels.provider}"),
+    to("agency", both("Its consumer", "استعلام‌کننده‌اش"), agency="${__field.labels.consumer}"),
 ]
 _TO_PIPELINE = to("pipeline", both("Is the monitor well?", "آیا سنجش سالم است؟"))
 _DAY = 86_400
@@ -34,7 +34,7 @@ _SPANS = {"1h": 14.4, "6h": 6.0, "1d": 3.0, "3d": 1.0}
 _PHASES = {
     "resolve": ("نام", "#8ab8ff"),
     "connect": ("اتصال", "#5794f2"),
-    "tls": ("رمز", "#8f3bb8"),
+    "tls": ("رمزگذاری", "#8f3bb8"),
     "processing": ("پردازش", "#ff9830"),
     "transfer": ("انتقال", "#56a64b"),
 }
@@ -56,7 +56,7 @@ def dashboard() -> Dashboard:
 
 
 def _verdicts(made: Dashboard) -> None:
-    made.with_row(Row(both("Verdicts", "رأی‌ها")))
+    made.with_row(Row(both("Verdicts", "نتیجه‌ها")))
     made.with_panel(
         number(
             "Last settled slot",

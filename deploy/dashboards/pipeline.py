@@ -34,7 +34,7 @@ def dashboard() -> Dashboard:
     """Return the dashboard."""
     made = frame(
         "pipeline",
-        both("Peyvand / Pipeline", "خط اندازه‌گیری"),
+        both("Peyvand / Pipeline", "خط سنجش"),
         "Whether Peyvand itself is well: what it cannot see becomes unknown, never a fault of a target. Read it before believing "
         "a fall of the index.",
         [variable(*_JOB, many=True, every=_COMPONENTS), variable(*_INSTANCE, many=True)],
@@ -148,11 +148,11 @@ def _probers(made: Dashboard) -> None:
     made.with_panel(
         bars(
             "Lost probes",
-            "کاوش‌های ازدست‌رفته",
+            "کاوش‌های از دست رفته",
             "In the time shown: probes that did not finish within their slot, that were shed for overload, and slots leapt "
             "over because the machine slept. All of them count as unknown.",
             query(increase("peyvand_probe_overruns_total"), both("overruns", "ناتمام")),
-            query(increase("peyvand_probe_shed_total"), both("shed", "رها شده")),
+            query(increase("peyvand_probe_shed_total"), both("shed", "کنار گذاشته")),
             query(increase("peyvand_probe_leapt_slots_total"), both("slots leapt", "نوبت‌های پریده")),
             unit="short",
             decimals=0,
@@ -200,7 +200,7 @@ def _probers(made: Dashboard) -> None:
     made.with_panel(
         lines(
             "Unknown, by reason",
-            "نامعلوم، به تفکیک دلیل",
+            "نامعلوم، به تفکیک علت",
             "Share of the probes that said nothing of their target, by why. Above a fifth an alert tells.",
             query(
                 "sum by (reason) (rate(peyvand_probe_reasons_total"
@@ -279,7 +279,7 @@ def _bus(made: Dashboard) -> None:
     made.with_panel(
         lines(
             "Scorer: messages to read",
-            "امتیازدهنده: پیام‌های نخوانده",
+            "محاسبه‌گر شاخص: پیام‌های نخوانده",
             "Messages of stream MEASUREMENTS that the scorer has not taken in.",
             query(f"max(peyvand_scorer_behind_messages{{{OF}}})", both("behind", "نخوانده")),
             unit="short",

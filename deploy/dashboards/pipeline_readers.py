@@ -17,7 +17,7 @@ __all__ = ["add_archive", "add_exchanges_and_api", "add_scorer"]
 
 def add_scorer(made: Dashboard) -> None:
     """Add the row of how far the scorer is, and what it had to leave out."""
-    made.with_row(Row(both("Scorer", "امتیازدهنده")))
+    made.with_row(Row(both("Scorer", "محاسبه‌گر شاخص")))
     made.with_panel(
         lines(
             "Delay",
@@ -203,9 +203,9 @@ def add_exchanges_and_api(made: Dashboard) -> None:
     made.with_panel(
         lines(
             "Watches",
-            "ناظران",
+            "دنبال‌کنندگان",
             "Watches open: clients that are told of every change.",
-            query(f"sum(peyvand_api_watchers{{{OF}}})", both("watches", "ناظران")),
+            query(f"sum(peyvand_api_watchers{{{OF}}})", both("watches", "دنبال‌کنندگان")),
             unit="short",
             width=8,
             steps_only=True,

@@ -24,8 +24,8 @@ _MANY = 10
 def who_row(made: Dashboard) -> None:
     """Add the row of sectors, agencies and links."""
     made.with_row(Row(both("Whom to turn to", "به سراغ چه کسی برویم")))
-    made.with_panel(_worst("provider", "Worst providers", "ضعیف‌ترین ارائه‌دهندگان", "links it answers"))
-    made.with_panel(_worst("consumer", "Worst consumers", "ضعیف‌ترین درخواست‌کنندگان", "links its services need"))
+    made.with_panel(_worst("provider", "Worst providers", "ضعیف‌ترین پاسخ‌دهندگان", "links it answers"))
+    made.with_panel(_worst("consumer", "Worst consumers", "ضعیف‌ترین استعلام‌کنندگان", "links its services need"))
     made.with_panel(
         bars(
             "Sectors",
@@ -60,10 +60,10 @@ def who_row(made: Dashboard) -> None:
             by="link",
             columns=[
                 ("link", both("Link", "پیوند"), ()),
-                ("consumer", both("Consumer", "درخواست‌کننده"), ()),
-                ("provider", both("Provider", "ارائه‌دهنده"), ()),
+                ("consumer", both("Consumer", "استعلام‌کننده"), ()),
+                ("provider", both("Provider", "پاسخ‌دهنده"), ()),
                 ("Value #A", gain, shown_as("percentunit", 2)),
-                ("Value #B", both("Loss", "ازدست‌رفته"), shown_as("percentunit", 2)),
+                ("Value #B", both("Loss", "از دست رفته"), shown_as("percentunit", 2)),
             ],
             unit="none",
             thresholds=((None, YELLOW), (0.005, ORANGE), (0.01, RED)),
@@ -77,10 +77,10 @@ def who_row(made: Dashboard) -> None:
                     agency="${__data.fields.consumer}",
                     link="${__data.fields.link}",
                 ),
-                both("Provider", "ارائه‌دهنده"): to(
+                both("Provider", "پاسخ‌دهنده"): to(
                     "agency", both("This agency", "این دستگاه"), agency="${__data.fields.provider}"
                 ),
-                both("Consumer", "درخواست‌کننده"): to(
+                both("Consumer", "استعلام‌کننده"): to(
                     "agency", both("This agency", "این دستگاه"), agency="${__data.fields.consumer}"
                 ),
             },

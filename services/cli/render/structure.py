@@ -46,7 +46,7 @@ def structure_tables(structure: indicator_pb2.Structure, zone: tzinfo, names: Ma
 
 
 def _measures(structure: indicator_pb2.Structure) -> Table:
-    table = new_table("How the agencies hang together", word("measure"), number(), text("meaning"))
+    table = new_table("How the agencies are connected", word("measure"), number(), text("meaning"))
     on_paper = f"{structure.pairs_absent} on paper only, {structure.pairs_unknown} unknown"
     table.add_row(
         "pair coverage",

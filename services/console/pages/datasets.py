@@ -243,7 +243,7 @@ DATASETS = (
     ),
     Dataset(
         "structure",
-        "How the agencies hang together: one row for each measure.",
+        "How the agencies are connected: one row for each measure.",
         ("measure", "value", *_VERSIONS),
         _structure,
         query=("window",),

@@ -78,17 +78,17 @@ def make_objections(scenario: Scenario, start: datetime) -> Iterator[tuple[str, 
     yield (
         *(absent, before, since),
         "Simulated: this link has been built; the register still lists it as on paper.",
-        "آزمایشی: این پیوند ساخته شده است، ولی دفتر پیوندها هنوز آن را روی کاغذ می‌داند.",
+        "آزمایشی: این استعلام الکترونیکی شده است، ولی فهرست استعلام‌ها هنوز آن را کاغذی می‌داند.",
         "Simulated: the next register will list it as live from the day it was accepted.",
-        "آزمایشی: نسخهٔ بعدی دفتر آن را از روز تحویل برقرار خواهد دانست.",
+        "آزمایشی: نسخهٔ بعدی فهرست آن را از روز تحویل برقرار می‌داند.",
         "accepted",
     )
     yield (
         *(next(link for link in live if link != scenario.sample_link), before, since),
         "Simulated: the failures were those of the monitor.",
-        "آزمایشی: خطا از خود سامانهٔ پایش بوده است.",
+        "آزمایشی: خطا از خود سامانهٔ سنجش بوده است.",
         "Simulated: the control targets answered throughout, and so did this provider's other links.",
-        "آزمایشی: هدف‌های کنترل در همهٔ این مدت پاسخ داده‌اند و پیوندهای دیگر همین دستگاه نیز پاسخ داده‌اند.",
+        "آزمایشی: هدف‌های کنترل در همهٔ این مدت پاسخ داده‌اند و استعلام‌های دیگر همین دستگاه نیز پاسخ داده‌اند.",
         "rejected",
     )
 

@@ -74,7 +74,7 @@ NOT_RUN = {
     "docs/archive.md: 1. Run it 1": "serves until it is stopped; integration/archive/test_component.py runs it with these flags",
     "docs/method-5.md: 1. See it in your numbers 1": "needs a dataset of method 4, which this release does not write",
     "docs/exchange.md: 4.3 Findings about exchanges 1": "needs weeks of traffic; unit/cli/commands/test_findings.py asks an api that has some",
-    "docs/console.md: 2. For who runs it 1": (
+    "docs/console.md: 2. For operators 1": (
         "serves until it is stopped; integration/console/test_component.py runs the console with these flags"
     ),
     "docs/console.md: 2.1 Who sees what 1": "needs the certificates that it names; integration/console/test_component.py makes some",

@@ -48,11 +48,11 @@ def exchange(
     """
     if files:
         if window:
-            raise SettingsError("--window is about what the api knows: it goes without FILES")
+            raise SettingsError("--window cannot be used with FILES: it chooses figures of the api")
         _summarise(files, register, columns, as_json=as_json, skip_bad=skip_bad, span_days=span_days)
     else:
         if register or skip_bad or columns or span_days != 10:
-            raise SettingsError("--register, --skip-bad, --span-days and --columns are about logs: name the FILES")
+            raise SettingsError("--register, --skip-bad, --span-days and --columns need FILES")
         _ask_api(window, api, as_json=as_json)
 
 

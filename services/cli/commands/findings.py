@@ -54,7 +54,7 @@ def findings(
     if counts is not None:
         if kind or agency or link or ended or language != "en":
             raise SettingsError(
-                "--kind, --agency, --link, --ended and --language are about what the api knows: they go without COUNTS.csv"
+                "--kind, --agency, --link, --ended and --language cannot be used with COUNTS.csv: they choose findings of the api"
             )
 
         from services.cli.offline_findings import print_findings
@@ -62,7 +62,7 @@ def findings(
         print_findings(counts, step=step, timezone=timezone, budget=budget, as_json=as_json)
         return
     if (step, timezone, budget) != ("1h", "UTC", 1.0):
-        raise SettingsError("--step, --timezone and --budget are about counts: name the file, COUNTS.csv")
+        raise SettingsError("--step, --timezone and --budget need the file COUNTS.csv")
     check_choice("--kind", kind, ("", *KINDS))
     check_choice("--language", language, LANGUAGES)
 

@@ -64,7 +64,7 @@ def publish(
     from services.cli.register_publisher import run
 
     if watch and (by or reason):
-        raise SettingsError("--by and --reason are of one publication: they go without --watch")
+        raise SettingsError("--by and --reason cannot be used with --watch: they describe a single publication")
     check_lines({"--by": by, "--reason": reason})
     asyncio.run(run(directory, bus_settings(nats, credentials), watch=watch, by=by, why=reason))
 

@@ -71,12 +71,12 @@ def score(
     from services.cli.offline_scores import Question, Rescoring, score_dataset, score_files
 
     if structure and sensitivity:
-        raise SettingsError("--structure and --sensitivity are two answers: ask for one at a time")
+        raise SettingsError("--structure and --sensitivity cannot be used together")
     question = Question(window, structure, sensitivity, as_json)
     given = [*(measurements or []), *(files or [])]
     if archive is not None:
         if given or exchanges:
-            raise SettingsError("--archive and files of evidence are two sources: name one of them")
+            raise SettingsError("--archive and files of evidence cannot be used together")
         rescoring = Rescoring(method, engine, again=again, compare=compare)
         score_dataset(archive, register, question, rescoring, at=at or "", sequence=sequence)
         return
@@ -85,7 +85,7 @@ def score(
             "name the evidence: --register and --measurements, or the dataset of an archive with --archive"
         )
     if again or compare or method or engine != "local":
-        raise SettingsError("--again, --compare, --method and --engine are about a dataset: name it with --archive")
+        raise SettingsError("--again, --compare, --method and --engine need a dataset: name it with --archive")
     score_files(register, given, exchanges or [], question, at=at or "", sequence=sequence)
 
 

@@ -128,7 +128,7 @@ _ROWS = (
         ),
         _gauge(
             "peyvand_link_stage",
-            "Stage of the last settled slot (0-5); absent when unknown. Of more than 10^4 links, those that burn",
+            "Stage of the last settled slot (0-5); absent when unknown. With more than 10^4 links, only of links that burn",
             ("link", "consumer", "provider", "over_bus"),
             "1/link, up to 10^4",
             unit="stage",
@@ -162,7 +162,7 @@ _ROWS = (
         _gauge("peyvand_links", "Links by state: live or absent", ("state",), "2"),
         _gauge(
             "peyvand_links_now",
-            "Links by the verdict of the last settled slot, those on paper as absent: of the government, and of each consumer",
+            "Links of the government and of each consumer, by the verdict of the last settled slot; absent: on paper",
             ("kind", "id", "verdict"),
             "8, and 8/consumer up to the limit",
         ),

@@ -80,7 +80,7 @@ def finding_id(kind: FindingKind, scope: FindingScope, subject: str, since: int)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Traffic of one subject that is not as it should be, from ``since`` until ``ended_at`` (None while it continues).
+    """An unusual change in the traffic of one subject, from ``since`` until ``ended_at`` (None while it continues).
 
     ``subject`` is the id of an agency or bus, "bus service" or "bus client service", by ``scope``.
 

@@ -1,4 +1,4 @@
-"""Watches exchanges step by step for traffic that is not as it should be (docs/exchange.md §4.3).
+"""Watches exchanges step by step for unusual changes (docs/exchange.md §4.3).
 
 The detector's state follows from what the database keeps. After a restart, and when a register or new flows change what
 is watched, the steps are read again from the first one on. So a crash at any moment changes no finding. With ten

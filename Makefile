@@ -31,37 +31,37 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
-run: setup ## a simulated government, measured live (options: make run ARGS='--for 60s')
+run: setup ## measure a simulated government (options: make run ARGS='--for 60s')
 	@exec $(BIN)/peyvand up --sandbox $(ARGS)
 
 # Most tests wait about as long as they work, so four run at a time on two cores, the long ones first, and files of tests that wait
 # are spread among the others (tests/file_order.py). More at a time are slower: each process reads every test, eight seconds of
 # CPU, and the systems that tests start live longer and do more where they get less of the machine. What was read is kept compiled,
 # even where Python is told to write none.
-test: setup-dev ## all tests but those of test-systems (some of them: make test ARGS=tests/unit)
+test: setup-dev ## run all tests except those of test-systems (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
 		PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --durations=40 -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" \
 			tests/integration/prober/scheduling/test_sharing.py tests/e2e tests/integration tests/security tests/fuzz tests/simulation tests/soak tests/conformance tests/property tests/unit; fi
 
 # pyenv gives every version that it has when PYENV_VERSION lists them; elsewhere the variable has no effect.
-matrix: ## unit tests under each of PYTHONS (default: python3.11 python3.12 python3.13), each in its own environment
+matrix: ## run the unit tests under each of PYTHONS (default: python3.11 python3.12 python3.13), each in its own environment
 	@for python in $(PYTHONS); do \
 		PYENV_VERSION=3.11:3.12:3.13 $(MAKE) --no-print-directory setup-dev PYTHON=$$python VENV=build/$$python || exit 1; \
 		build/$$python/bin/pytest -q -n 2 tests/unit || exit 1; done
 
-test-systems: setup-dev ## whole systems, with each slot held to the truth; some eleven minutes of a machine of their own
+test-systems: setup-dev ## run whole systems and compare each slot with the truth; eleven minutes on a machine without other work
 	@$(BIN)/pytest --durations=10 -m alone tests/e2e
 
-attack: setup-dev ## every attack of tests/security, the slow ones too, and a table of how each ended
+attack: setup-dev ## run every attack of tests/security, and print how each ended
 	@$(BIN)/python -m tests.security $(ARGS)
 
-fuzz: setup-dev ## every reader of outside text, for five minutes together (an hour: make fuzz ARGS='--minutes 60')
+fuzz: setup-dev ## feed random input to every reader of outside text, for five minutes (an hour: make fuzz ARGS='--minutes 60')
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-simulate: setup-dev ## a simulated month for each of 200 seeds, with faults (all of them: make simulate ARGS='--seeds 10000 --jobs 2')
+simulate: setup-dev ## simulate a month with faults for each of 200 seeds (more: make simulate ARGS='--seeds 10000 --jobs 2')
 	@$(BIN)/python -m tests.simulation $(ARGS)
 
-soak: setup-dev ## the memory of each component over a simulated day at national size, some hundred minutes (shorter: make soak ARGS='--hours 2')
+soak: setup-dev ## measure memory over a simulated day at national size, in a hundred minutes (shorter: make soak ARGS='--hours 2')
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 kills: setup-dev ## kill archive, scorer and bus at 200 random moments, and compare what is sealed (more: make kills KILLS=1000 SEED=7)
@@ -69,18 +69,18 @@ kills: setup-dev ## kill archive, scorer and bus at 200 random moments, and comp
 
 # Disks that fail need Debian's fuse3, clocks that step its libfaketime, a cluster its iproute2, and all of them root: what cannot be had
 # is named and left out.
-chaos: setup-dev ## 30 faults of a seeded schedule over a real installation, judged (more: make chaos ARGS='--seed 7 --faults 1000')
+chaos: setup-dev ## apply 30 seeded faults to a real installation, and judge the result (more: make chaos ARGS='--seed 7 --faults 1000')
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-conformance: setup-dev ## the prober and blackbox_exporter side by side, where that is installed
+conformance: setup-dev ## compare the prober with blackbox_exporter, if that is installed
 	@$(BIN)/python -m tests.conformance $(ARGS)
 
 # Starts a Docker engine of its own where none answers (as root), and needs Debian's docker.io, docker-cli, docker-buildx, docker-compose,
 # iptables and debootstrap.
-test-images: setup-dev ## build the image and run the whole stack, killing parts of it
+test-images: setup-dev ## build the image, run the whole stack, and kill parts of it
 	@$(BIN)/python -m tests.images $(ARGS)
 
-check: setup-dev ## linters, types, borders between rooms, protobuf contracts
+check: setup-dev ## run linters, type checks, and checks of imports, contracts and generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -121,7 +121,7 @@ preview: setup-dev ## draw the dashboards of a running sandbox into build/previe
 	@$(BIN)/python -m tests.dashboards $(ARGS)
 
 # Needs Debian's chromium and fonts-vazirmatn.
-screenshots: setup-dev ## photograph the console of a running sandbox for docs/ (fa and en)
+screenshots: setup-dev ## make the pictures of the console in docs/ (fa and en)
 	@$(BIN)/python -m tests.screenshots $(ARGS)
 
 lock: ## pin what pyproject.toml asks for (needs uv)
@@ -133,9 +133,9 @@ lock: ## pin what pyproject.toml asks for (needs uv)
 bench: setup-dev ## measure cost and speed on this machine
 	$(BIN)/python -m tests.bench $(ARGS)
 
-calibrate: setup-dev ## try the intervals on simulated governments; writes docs/calibration.md
+calibrate: setup-dev ## test the intervals on simulated governments, and write docs/calibration.md
 	$(BIN)/python -m tests.calibration $(ARGS)
 
-clean: ## remove everything that was made here, but the evidence of a real register
+clean: ## remove everything that was made here, except the evidence of a real register
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache peyvand-data/sandbox
 	find services proto tests -name __pycache__ -type d -prune -exec rm -rf {} +

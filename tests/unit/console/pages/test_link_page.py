@@ -36,7 +36,7 @@ async def test_pages_link_down_to_the_evidence(console: Console) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "sentence"), [("en", "Nothing of it is in force."), ("fa", "در این پنجرهٔ زمانی الزام جاری ندارد.")]
+    ("code", "sentence"), [("en", "It is not in force in this window."), ("fa", "در این پنجرهٔ زمانی الزام جاری ندارد.")]
 )
 async def test_a_link_that_is_not_in_force_has_a_page(api: Api, make_console: Any, code: str, sentence: str) -> None:
     """The page says what is required although no number is published over the window."""

@@ -94,5 +94,5 @@ async def test_what_is_not_in_force_has_no_figure(make_console: Any, empty_api: 
     journey = (await console.get("/en/service/title-transfer")).text.partition("/en/link/transfer-customs")[2]
     assert "Not in force" in journey.partition("</li>")[0]
     page = (await console.get("/en/link/transfer-customs")).text
-    assert "Nothing of it is in force." in page
+    assert "It is not in force in this window." in page
     assert "still made on paper" not in page

@@ -93,7 +93,7 @@ def vantage_notes(failed: Sequence[tuple[str, str]], unresolved: Sequence[str]) 
     notes = [
         f"vantage {vantage} is blind, so nothing it sees counts: {target} does not answer" for vantage, target in failed
     ]
-    return notes + [f"vantage {vantage} resolves no name: are its name servers well?" for vantage in unresolved]
+    return notes + [f"vantage {vantage} resolves no name: check its name servers" for vantage in unresolved]
 
 
 def restart_note(name: str, restarts: int) -> str:
@@ -104,7 +104,7 @@ def restart_note(name: str, restarts: int) -> str:
 def late_note(late: int) -> str:
     """Return the warning that the index lacks measurements that came too late."""
     return (
-        f"{plural(late, 'measurement')} came after the grace of their slots and count for nothing, so the index is without them; "
+        f"{plural(late, 'measurement')} came after the grace of their slots and are not counted; "
         "see docs/alerts.md, MeasurementsLate"
     )
 

@@ -247,7 +247,7 @@ def test_late_measurements_are_shown_on_the_screen() -> None:
     """The screen shows that the index lacks some measurements, and where to read more."""
     told = " ".join(drawn(notes=(late_note(1234),)).replace("│", " ").split())
     assert (
-        "1,234 measurements came after the grace of their slots and count for nothing, so the index is without them; "
+        "1,234 measurements came after the grace of their slots and are not counted; "
         "see docs/alerts.md, MeasurementsLate"
     ) in told
 

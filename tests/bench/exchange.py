@@ -23,7 +23,7 @@ from services.collector.ledger import summary_rows as rows
 from services.collector.ledger.ledger import Ledger
 from services.collector.publisher import SUMMARIES_PER_READ, messages, publish
 from services.core.bus import Bus
-from services.core.malloc import use_one_arena
+from services.core.malloc import keep_less
 from services.core.model.register import FLUSH_SECONDS
 from tests.bench.loads.exchange_records import PAIRS, write_log
 from tests.bench.meters.process import cpu_seconds, machine
@@ -63,7 +63,7 @@ async def _flush(bus: Bus, ledger: Ledger, stages: _Stages) -> int:
 
 
 async def _digest(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
-    use_one_arena()
+    keep_less()
     stages = _Stages()
     add_counts = rows.add_counts
     rows.add_counts = lambda *args: stages.time("summarise", add_counts, *args)  # the ledger calls it by its module

@@ -1,4 +1,4 @@
-"""Freed memory is returned to the system, and threads can share an arena."""
+"""Freed memory is returned to the system, and less of it is kept."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.core.malloc import trim_memory
+from tests.support.paths import ROOT
 
 MIB = 1 << 20
 
@@ -35,13 +36,21 @@ def test_free_pages_between_used_ones_are_returned() -> None:
     assert blocks == [bytes([99]) * MIB]
 
 
+def run(code: str) -> str:
+    """Return what code prints in a process of its own, because what it sets holds until the process ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
 THREADS = """
 import ctypes, threading
-from services.core.malloc import use_one_arena
+from services.core.malloc import keep_less
 
 libc = ctypes.CDLL(None)
-if {shared}:
-    use_one_arena()
+if {less}:
+    keep_less()
 for _ in range(3):
     thread = threading.Thread(target=libc.malloc, args=(100,))
     thread.start()
@@ -53,12 +62,29 @@ libc.fflush(None)
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc has arenas")
-def test_threads_share_the_arena_of_the_first_one() -> None:
-    """Without the call they have another one."""
+def test_threads_share_an_arena() -> None:
+    """Without the call they have another one than the main thread."""
+    assert run(THREADS.format(less=True)).count("<heap") == 1
+    assert run(THREADS.format(less=False)).count("<heap") > 1
 
-    def arenas(*, shared: bool) -> int:
-        command = [sys.executable, "-c", THREADS.format(shared=shared)]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.count("<heap")
 
-    assert arenas(shared=True) == 1
-    assert arenas(shared=False) > 1
+FREED = """
+from services.core.malloc import keep_less
+from tests.unit.core.test_malloc import MIB, private
+
+large = bytes(31 * MIB)
+del large
+if {less}:
+    keep_less()
+blocks = [bytes([at]) * 2 * MIB for at in range(50)]
+before = private()
+del blocks[:-1]
+print((before - private()) // MIB)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc keeps what was freed")
+def test_large_blocks_are_returned_when_they_are_freed() -> None:
+    """98 MiB are freed below a block in use."""
+    assert int(run(FREED.format(less=True))) > 90
+    assert int(run(FREED.format(less=False))) < 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -158,20 +158,21 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     readiness = ReadinessReporter(health)
     readiness.set_reading(ok=True)
     evidence_lock = EvidenceLock()
-    refresher = Refresher(
-        scoring,
-        evidence_lock,
-        IndexPublisher(bus),
-        ExchangeDatabase(tmp_path / "exchanges.sqlite"),
-        HistoryPublisher(bus, scoring, log=logger()),
-        metrics=ScorerMetrics(CollectorRegistry()),
-        readiness=readiness,
-        clock=clock,
-        bus_clock=sink.moment,
-        log=logger(),
-    )
-    async with _alongside(refresher.run()):
-        yield Running(clock, sink, scoring, register.settle_seconds, health, evidence_lock)
+    with closing(ExchangeDatabase(tmp_path / "exchanges.sqlite")) as exchanges:
+        refresher = Refresher(
+            scoring,
+            evidence_lock,
+            IndexPublisher(bus),
+            exchanges,
+            HistoryPublisher(bus, scoring, log=logger()),
+            metrics=ScorerMetrics(CollectorRegistry()),
+            readiness=readiness,
+            clock=clock,
+            bus_clock=sink.moment,
+            log=logger(),
+        )
+        async with _alongside(refresher.run()):
+            yield Running(clock, sink, scoring, register.settle_seconds, health, evidence_lock)
 
 
 @asynccontextmanager

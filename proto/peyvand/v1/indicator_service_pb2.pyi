@@ -576,8 +576,9 @@ class ExplainIndicatorResponse(_message.Message):
 
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkCost]:
-        """By gain (index_if_fixed less estimate), the largest first, then by loss, then by id. None that loses nothing, and of
-        those within the limit only the ones that the caller may see.
+        """Those with a known slot first, since the gain of others is a guess, then by gain (index_if_fixed less estimate), the
+        largest first, then by loss, then by id. None that loses nothing, and of those within the limit only the ones that the
+        caller may see.
         """
 
     @_builtins.property

@@ -58,12 +58,14 @@ class RoundNumbers:
 
     @property
     def gains(self) -> tuple[RepairGain, ...]:
-        """The gains of links that somebody saw, the largest first."""
+        """The gains of links with a known slot, the largest first; that of others is a guess."""
         if self.explanation is None or self.explanation.estimate is None:
             return ()
         estimate = self.explanation.estimate
         return tuple(
-            RepairGain(one.link, one.index_if_fixed - estimate, one.index_if_fixed) for one in self.explanation.links
+            RepairGain(one.link, one.index_if_fixed - estimate, one.index_if_fixed)
+            for one in self.explanation.links
+            if one.known_share > 0
         )
 
 
@@ -96,9 +98,7 @@ def compute_round(
             at=as_of,
             window=window_days,
         ),
-        explanation=explain_index(
-            shares, Imputation.of(shares), IndicatorKind.GOVERNMENT, government, limit=10, seen=True
-        ),
+        explanation=explain_index(shares, Imputation.of(shares), IndicatorKind.GOVERNMENT, government, limit=10),
     )
 
 

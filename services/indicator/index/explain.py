@@ -80,12 +80,12 @@ def gather_shares(
 
 
 def explain_index(
-    shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str, *, limit: int = 10, seen: bool = False
+    shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str, *, limit: int = 10
 ) -> Explanation | None:
     """Explain one indicator; None where ``LinkCosts.of`` returns None.
 
-    The result has the first ``limit`` providers and links, without those that lost nothing. With ``seen``, links without a
-    known slot are left out, since their gains are guesses.
+    The result has the first ``limit`` providers and links, without those that lost nothing. Links without a known slot
+    come last, since their gains are guesses.
     """
     costs = LinkCosts.of(shares, imputation, kind, entity)
     if costs is None:
@@ -101,9 +101,7 @@ def explain_index(
     provider_lost, provider_stages = group_sums(provider, lost, agencies), group_sums(provider, lost_by_stage, agencies)
     provider_links = np.bincount(provider, minlength=agencies)
     worst = largest(limit, provider_lost)
-    first = costs.costliest(None if seen else limit)
-    if seen:
-        first = first[shares.known_share[links[costs.losing[first]]] > 0][:limit]
+    first = costs.costliest(limit)
     fixed, costliest = costs.fixed[first].tolist(), costs.losing[first]
     lower_fixed = lower_if_fixed(shares, members, costliest, costs.lower).tolist()
     return Explanation(

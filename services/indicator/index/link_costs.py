@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.core.model import IndicatorKind
-from services.indicator.array_types import Floats, Ints
+from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.index.what_if import Imputation, WeighedLinks, estimate_if_fixed
 from services.indicator.register_arrays import position_of
 from services.indicator.shares import LinkShares, grouping, mean_share
@@ -23,8 +23,9 @@ class LinkCosts:
 
     ``estimate`` is NaN when nothing at all is known. ``weight_share`` (k,) is each link's part of the set's weight, ``lost``
     (k,) the part of 1 - estimate lost on it. For the c links that lose anything, ``losing`` are their positions among the
-    members, ascending, ``fixed`` the estimate if that link alone were always OK, and ``gain`` the difference. Other links
-    gain nothing: they are OK as far as is known, or imputed from such links.
+    members, ascending, ``fixed`` the estimate if that link alone were always OK, and ``gain`` the difference. ``seen`` is
+    whether any of its slots is known: the gain of others is a guess. Other links gain nothing: they are OK as far as is
+    known, or imputed from such links.
 
     A link gains what is lost on it, and more where others are imputed from it: the one link known to fail in a service
     gains more than the unmeasured ones, though as much is lost on each of them.
@@ -38,6 +39,7 @@ class LinkCosts:
     losing: Ints
     fixed: Floats
     gain: Floats
+    seen: Bools
 
     @classmethod
     def of(cls, shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str) -> LinkCosts | None:
@@ -52,11 +54,13 @@ class LinkCosts:
         lost = weight_share * (1.0 - shares.share[members.links])
         losing = np.flatnonzero((lost > 0) & ~np.isnan(estimate))
         fixed = estimate_if_fixed(shares, imputation, members, losing)
-        return cls(members, estimate, lower, weight_share, lost, losing, fixed, np.maximum(fixed - estimate, 0.0))
+        gain, seen = np.maximum(fixed - estimate, 0.0), shares.known_share[members.links[losing]] > 0
+        return cls(members, estimate, lower, weight_share, lost, losing, fixed, gain, seen)
 
     def costliest(self, limit: int | None = None) -> Ints:
-        """Rank the c losing links, all or the first ``limit``: by largest gain, then largest loss, then id."""
-        return largest(limit, np.round(self.gain, _DIGITS), np.round(self.lost[self.losing], _DIGITS))
+        """Rank the c losing links, all or the first ``limit``: seen ones first, then by gain, by loss, and by id."""
+        gain = np.round(self.gain, _DIGITS)  # at most 1
+        return largest(limit, np.where(self.seen, gain + 2.0, gain), np.round(self.lost[self.losing], _DIGITS))
 
 
 def _members(shares: LinkShares, kind: IndicatorKind, entity: str) -> WeighedLinks | None:

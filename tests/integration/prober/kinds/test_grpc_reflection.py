@@ -30,6 +30,7 @@ async def test_29_reflection_is_asked_outside_the_targets_time(version: str) -> 
             result = await ask(server.target, kind="grpc", call=CALL, body='{"link": "a"}', environment=way_out)
             assert result.judgement.reason is Reason.OK
             assert result.observation.addresses == ("127.0.0.1",)
+        await way_out.close()
     assert [request.link for request in server.requests] == ["a", "a"]
     assert server.described == [version]
 
@@ -64,6 +65,7 @@ async def test_what_a_server_told_outlives_its_silence(port: object) -> None:
         clock[0] = 1000
         assert await call() is Reason.OK
         assert len(server.requests) == 1
+    await way_out.close()
 
 
 async def test_a_server_without_reflection_is_not_judged() -> None:

@@ -32,7 +32,8 @@ class PatchedNatsClient(Client):
             # Closing would wait forever for a handshake in progress: its connection is never told to close.
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.close()
-        except OSError:  # the server is gone or silent
+        except (OSError, TypeError):
+            # The server is gone or silent. Python 3.13 raises TypeError where lines are written to a closed connection.
             self._abort()
         await self._stop_reconnecting()
 

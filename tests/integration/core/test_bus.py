@@ -125,10 +125,10 @@ async def test_a_cancellation_that_comes_with_the_acknowledgement_is_heard(nats)
         task = asyncio.create_task(bus.kv_put(INDICATOR_BUCKET, "government", b"x"))
         while not bus.client._resp_map:  # noqa: ASYNC110  # a turn of the loop is what is waited for
             await asyncio.sleep(0)
-        next(iter(bus.client._resp_map.values())).add_done_callback(lambda _: task.cancel())
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert task.cancelled()
+        heard: list[bool] = []
+        next(iter(bus.client._resp_map.values())).add_done_callback(lambda _: heard.append(task.cancel()))
+        await asyncio.wait({task})
+        assert [task.cancelled()] == heard  # since Python 3.12 the task has ended by then
         assert await bus.kv_get(INDICATOR_BUCKET, "government") == b"x"
 
 

@@ -13,6 +13,7 @@ from time import monotonic
 import httpx
 
 from services.core.errors import Fault, InputError, SettingsError
+from services.core.trust import trusting
 
 _DEADLINE_SECONDS = 30.0
 _MAX_BYTES = 64 << 20
@@ -27,7 +28,7 @@ def local_files(files: Sequence[str], authority: Path | None = None) -> Iterator
     cannot be fetched within 30 s or is larger than 64 MiB, and SettingsError for an authority that cannot be used.
     """
     try:
-        trust = ssl.create_default_context(cafile=authority)
+        trust = trusting(authority)
     except OSError as error:  # SSLError is one
         raise SettingsError(
             f"--authority {authority} holds no certificate that can be read: name a PEM file"

@@ -12,6 +12,7 @@ import httpx
 
 from services.collector.config import XroadSource
 from services.collector.records import FaultError, ServerAnswerError, read_envelope
+from services.core.trust import trusting
 
 LARGEST_ANSWER: Final = 16 << 20
 """The most bytes of an answer, whose records are compressed: ten times the size of 10,000 records."""
@@ -111,7 +112,7 @@ def _client(source: XroadSource) -> httpx.AsyncClient:
     Call this in a thread, since reading the system's authorities takes a while. Raises SourceError.
     """
     try:
-        context = ssl.create_default_context(cafile=str(source.authority) if source.authority else None)
+        context = trusting(source.authority)
         if source.certificate is not None and source.key is not None:
             context.load_cert_chain(source.certificate, source.key, password=_no_passphrase)
     except (OSError, ssl.SSLError) as error:

@@ -20,6 +20,7 @@ from services.core.errors import BusError, SettingsError
 from services.core.log import logger
 from services.core.settings import Settings
 from services.core.tasks import cancel_and_wait
+from services.core.trust import trusting
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class BusEncryption:
         if bool(self.certificate) != bool(self.key):
             raise SettingsError("a certificate for the bus needs its key: give both --nats-certificate and --nats-key")
         try:
-            context = ssl.create_default_context(cafile=self.authorities or None)
+            context = trusting(self.authorities)
         except (OSError, ValueError) as error:
             raise SettingsError(f"--nats-ca {self.authorities} cannot be read as PEM certificates: {error}") from error
         if self.certificate:

@@ -30,8 +30,8 @@ from services.api.server import running_server
 from services.core import metrics
 from services.core.bus import INDICATOR_BUCKET, INDICATORS, Bus, StoredMessage, connect_from_settings
 from services.core.errors import BusError
-from services.core.hosts import is_loopback
 from services.core.log import Logger
+from services.core.network import is_loopback
 from services.core.runtime import Runtime
 from services.core.settings import parse_address
 from services.core.tasks import cancel_and_wait

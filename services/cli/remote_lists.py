@@ -13,7 +13,7 @@ from time import monotonic
 import httpx
 
 from services.core.errors import Fault, InputError, SettingsError
-from services.core.trust import trusting
+from services.core.network import trusting
 
 _DEADLINE_SECONDS = 30.0
 _MAX_BYTES = 64 << 20

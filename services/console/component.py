@@ -16,7 +16,7 @@ from services.console.queries import EditionFeed, read_export
 from services.console.web import Provider, Settled, make_app
 from services.core import metrics
 from services.core.errors import ListenError, SettingsError
-from services.core.hosts import is_loopback
+from services.core.network import is_loopback
 from services.core.runtime import ENDING, Runtime
 from services.core.settings import Settings, parse_address
 from services.core.tasks import cancel_and_wait

@@ -12,7 +12,7 @@ import httpx
 
 from services.collector.config import XroadSource
 from services.collector.records import FaultError, ServerAnswerError, read_envelope
-from services.core.trust import trusting
+from services.core.network import trusting
 
 LARGEST_ANSWER: Final = 16 << 20
 """The most bytes of an answer, whose records are compressed: ten times the size of 10,000 records."""

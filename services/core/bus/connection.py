@@ -18,9 +18,9 @@ from services.core.bus.server import too_old
 from services.core.bus.streams import RETRY_SECONDS, error_text
 from services.core.errors import BusError, SettingsError
 from services.core.log import logger
+from services.core.network import trusting
 from services.core.settings import Settings
 from services.core.tasks import cancel_and_wait
-from services.core.trust import trusting
 
 
 @dataclass(frozen=True, slots=True)

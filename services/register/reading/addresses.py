@@ -12,7 +12,7 @@ import dns.exception
 import dns.name
 import httpx
 
-from services.core.hosts import is_loopback
+from services.core.network import is_loopback
 
 _HOST = re.compile(r"[^\s/?#@:\[\]<>\"'\\^`{|}%]+")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")

@@ -1,9 +1,18 @@
-"""Makes TLS contexts of clients, which trust the same certificates under every version of Python."""
+"""Tells which hosts are this machine, and makes the TLS contexts of clients."""
 
 from __future__ import annotations
 
 import ssl
+from ipaddress import ip_address
 from pathlib import Path
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, a name or an address without brackets, is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def trusting(authorities: Path | str | None) -> ssl.SSLContext:

@@ -38,6 +38,11 @@ def test_a_module_has_few_lines(top: str) -> None:
     assert {name: length for name, length in lengths.items() if length > LINES and name not in TABLES} == {}
 
 
+def test_the_architecture_is_short() -> None:
+    """It shows rooms, not files, so that it is read in one sitting."""
+    assert (ROOT / "ARCHITECTURE.md").read_text("utf-8").count("\n") <= 150
+
+
 def test_a_class_name_stands_for_one_thing() -> None:
     """No class name occurs in two modules of services/, so that a reader need not look up which is meant."""
     found = [

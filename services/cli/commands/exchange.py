@@ -75,7 +75,7 @@ def _summarise(
     slot_seconds = held.policy.slot_seconds if held else 300
     span_ms = round(span_days * 86_400_000)
     digesting = digest_logs(files, slot_seconds, span_ms=span_ms, skip_bad=skip_bad, columns=headings)
-    with _leaving_nothing_behind(), digesting as digest:
+    with _signals_as_exits(), digesting as digest:
         for fault in digest.faults:
             typer.echo(str(fault), err=True)
         summaries = map(Attributor(held).attribute_summary, digest.summaries)
@@ -90,11 +90,10 @@ def _summarise(
 
 
 @contextmanager
-def _leaving_nothing_behind() -> Iterator[None]:
-    """Have signals that end a process raise SystemExit, as Ctrl-C raises KeyboardInterrupt: temporary files are removed."""
-    caught = [
-        one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL
-    ]  # nohup ignores
+def _signals_as_exits() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP raise SystemExit, as Ctrl-C raises KeyboardInterrupt, so that temporary files are removed."""
+    # A signal that is ignored, as under nohup, stays so.
+    caught = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
 
     def end(number: int, _frame: object) -> None:
         for one in caught:

@@ -15,15 +15,11 @@ from peyvand.v1 import block_pb2, measurement_pb2, register_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.format import new_table, percent, stage_name, when
 from services.cli.render.traffic import reconciliation_lines
+from services.core.codec import OBJECTION_STATES
 from services.core.model import ENDLESS, STAGES, Outcome, known_reason, outcome_of
 from services.core.plural import plural
 
 _MARKS = {"resolve": "▒", "connect": "░", "tls": "▓", "processing": "█", "transfer": "▄"}
-_STATES = {
-    register_pb2.OBJECTION_STATE_OPEN: "open",
-    register_pb2.OBJECTION_STATE_ACCEPTED: "accepted",
-    register_pb2.OBJECTION_STATE_REJECTED: "rejected",
-}
 _BAR_CELLS = 16
 _REASON_CELLS = 30
 _NUMBERS = ("slots", "share", "took", "failed", "burn", "alert from")
@@ -118,7 +114,7 @@ def _exchanges(volume: block_pb2.ExchangeVolume, zone: tzinfo) -> Text:
 def _objection(objection: register_pb2.Objection, zone: tzinfo) -> Text:
     """Return an objection beside the evidence that it contests, with the answer to it."""
     until = f" to {when(objection.to, zone)}" if objection.HasField("to") else ""
-    state = _STATES.get(objection.state, f"state {objection.state}, which only a newer version can name")
+    state = OBJECTION_STATES.get(objection.state, f"state {objection.state}, which only a newer version can name")
     said = f"Objection ({state}), from {when(getattr(objection, 'from'), zone)}{until}: {objection.text_en}"
     return Text(f"{said} Answer: {objection.answer_en}" if objection.answer_en else said)
 

@@ -11,16 +11,12 @@ from services.console.pages.findings import FindingView, findings_of
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import Trend, trend_of
 from services.console.queries import NamedLink, link_gains, naming
-from services.core.codec import indicator_from_message
+from services.core.codec import OBJECTION_STATES, indicator_from_message
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiUnavailableError
 from services.core.model import OTHER, PHASES, Indicator, IndicatorKind, outcome_of, reason_label
 
 _SLOTS = 576
 """Slots of the strip: 48 hours of five minutes each, and as many shorter ones, so that a piece can still be seen."""
-
-
-STATES = {1: "open", 2: "accepted", 3: "rejected"}
-"""States of objections by their number in the messages; a newer api may send others."""
 
 _TREND_SECONDS = 1.0
 """Half the time of a page. An api that reads its days for the first time may take longer; a later visit gets them."""
@@ -177,7 +173,7 @@ async def _gain(visit: Visit, service: str, link: str) -> tuple[float | None, fl
 def objection_of(visit: Visit, message: Any) -> ObjectionView:
     """Return the objection of a message."""
     return ObjectionView(
-        state=STATES.get(message.state, OTHER),
+        state=OBJECTION_STATES.get(message.state, OTHER),
         start=getattr(message, "from").seconds,
         end=message.to.seconds if message.HasField("to") else None,
         text=visit.either(message.text_en, message.text_fa),

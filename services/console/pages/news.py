@@ -9,10 +9,8 @@ from typing import Any
 
 from services.console.pages.page import Page, Visit
 from services.console.queries import NamedLink, collected, named_links
+from services.core.codec import ANNOUNCEMENT_KINDS
 from services.core.model import OTHER
-
-KINDS = {1: "incident", 2: "maintenance", 3: "change_of_method"}
-"""Kinds of announcements by their number in the messages; a newer api may send others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ async def gather(visit: Visit) -> NewsView:
 def _announcement(visit: Visit, one: Any) -> AnnouncementView:
     return AnnouncementView(
         id=one.id,
-        kind=KINDS.get(one.kind, OTHER),
+        kind=ANNOUNCEMENT_KINDS.get(one.kind, OTHER),
         start=getattr(one, "from").seconds,
         end=one.until.seconds if one.HasField("until") else None,
         title=visit.either(one.title_en, one.title_fa),

@@ -35,6 +35,7 @@ from services.core.codec.measurement import (
 )
 from services.core.codec.measurement_json import measurement_from_json
 from services.core.codec.monitoring import monitoring_from_message, monitoring_to_message
+from services.core.codec.notices import ANNOUNCEMENT_KINDS, OBJECTION_STATES
 from services.core.codec.reconciliation import (
     ExchangeVolume,
     reconciliation_to_message,
@@ -44,6 +45,8 @@ from services.core.codec.reconciliation import (
 from services.core.codec.units import from_micros, from_timestamp, to_duration, to_micros, to_timestamp
 
 __all__ = [
+    "ANNOUNCEMENT_KINDS",
+    "OBJECTION_STATES",
     "RUN_BYTES",
     "BatchSender",
     "ChainPlace",

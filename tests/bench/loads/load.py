@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.loads.register import write_register
+from tests.bench.loads.second_prober import second_prober
 from tests.bench.meters.dumped import Dumped, dumped
 from tests.bench.meters.process import busy_seconds, cpu_seconds, give_way, peak_mib, resident_mib, waiting_for
 from tests.bench.meters.scrape import Samples, scrape, since
-from tests.bench.second_prober import second_prober
 from tests.bench.targets.target import Targets
 from tests.support.system import System
 

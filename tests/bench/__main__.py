@@ -20,6 +20,7 @@ from tests.bench.growth.points import FOLDER, with_points
 from tests.bench.national import national
 from tests.bench.passages import passages
 from tests.bench.pipeline import compare_all
+from tests.bench.probing import SIZES, probing
 from tests.bench.publishing import publishing
 from tests.bench.saturation import saturation
 from tests.bench.scale import scale
@@ -31,6 +32,7 @@ from tests.bench.visible import visible
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "pipeline": lambda asked: compare_all(asked.targets, asked.interval, asked.seconds, asked.rounds),
     "saturation": lambda asked: saturation(asked.seconds, asked.rate, asked.inflight, asked.scheme),
+    "probing": lambda asked: probing([asked.links] if asked.links else SIZES, asked.seconds),
     "structure": lambda asked: measure_structure(asked.agencies, asked.links or 1_000_000),
     "national": lambda asked: national(asked.minutes, asked.slot),
     "scale": lambda asked: scale(asked.links, asked.days),
@@ -66,7 +68,10 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=2000, help="pipeline: how many (default: 2000)")
     parser.add_argument("--interval", type=int, default=10, help="pipeline: seconds between probes (default: 10)")
     parser.add_argument(
-        "--seconds", type=float, default=60.0, help="pipeline, saturation, passages: how long to measure (default: 60)"
+        "--seconds",
+        type=float,
+        default=60.0,
+        help="pipeline, probing, saturation, passages: how long to measure (default: 60)",
     )
     parser.add_argument("--rounds", type=int, default=1, help="pipeline: how often to compare (default: 1)")
     parser.add_argument("--rate", type=int, default=1000, help="saturation: probes/s of its last part (default: 1000)")
@@ -74,8 +79,9 @@ def main() -> None:
     parser.add_argument(
         "--links",
         type=int,
-        help="structure, sensitivity, scale, publishing, api, archive, console, visible: how many (default: 1000000, 10000; scale:"
-        " 10000, 100000 and 1000000 in turn; publishing: 100000; api, archive, console, visible: 10000)",
+        help="structure, sensitivity, scale, probing, publishing, api, archive, console, visible: how many (default:"
+        " 1000000, 10000; scale: 10000, 100000 and 1000000 in turn; probing: 1000 as well; publishing: 100000; api,"
+        " archive, console, visible: 10000)",
     )
     parser.add_argument("--flows", type=int, default=10_000, help="findings: how many (default: 10000)")
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")

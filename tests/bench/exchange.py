@@ -25,6 +25,7 @@ from services.collector.publisher import SUMMARIES_PER_READ, messages, publish
 from services.core.bus import Bus
 from services.core.malloc import keep_less
 from services.core.model.register import FLUSH_SECONDS
+from tests.bench.growth.points import point
 from tests.bench.loads.exchange_records import PAIRS, write_log
 from tests.bench.meters.process import cpu_seconds, machine
 from tests.support.nats import Nats, running_nats
@@ -123,4 +124,6 @@ def exchange(sizes: Sequence[int]) -> Iterator[str]:
             found, server = asyncio.run(_measure(records, Path(folder)))
         each = "".join(f"{found[name] / records * 1e6:>11.1f}" for name in _STAGES)
         cpu, told = found["cpu"], f"{found['summaries']:>11,.0f}{server / records * 1e6:>13.1f}{found['rss']:>15.0f}"
+        yield point("exchange", records, cpu)
+        yield point("exchange_bytes", records, found["bytes"] * records)
         yield f"{records:>11,}{found['bytes']:>7.0f}{each}{cpu / records * 1e6:>10.1f}{records / cpu:>21,.0f}{told}"

@@ -19,7 +19,6 @@ _LEFT: Final = 62
 _RIGHT: Final = 16
 _TOP: Final = 88
 _BOTTOM: Final = 36
-_SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 _COLOURS: Final = ("#1b6ca8", "#8e44ad")
 _LIMIT: Final = "#27864a"
 _AIM: Final = "#c0392b"
@@ -46,15 +45,16 @@ def _told(figure: Figure, points: Mapping[str, Mapping[int, Point]]) -> str:
 
 def chart(figure: Figure, points: Points, measured: str) -> str:
     """Return the picture of one figure, on white to be readable on any page. ``measured`` says where and when."""
-    series = [(label, _line(points.get(name, {}))) for name, label in figure.series.items()]
-    limits = [(size, value) for size in _SIZES if (value := figure.limit_of(points, size))]
+    sizes = figure.sizes
+    series = [(label, _line(points.get(name, {}), sizes)) for name, label in figure.series.items()]
+    limits = [(size, value) for size in sizes if (value := figure.limit_of(points, size))]
     aims = sorted((figure.aim or {}).items())
     all_values = [value for _, line in series for _, value in line] + [value for _, value in (*limits, *aims)]
     low, high = math.floor(math.log10(min(all_values))), math.ceil(math.log10(max(all_values)))
     high = max(high, low + 1)
 
     def place(size: int, value: float) -> tuple[float, float]:
-        right = math.log10(size / _SIZES[0]) / math.log10(_SIZES[-1] / _SIZES[0])
+        right = math.log10(size / sizes[0]) / math.log10(sizes[-1] / sizes[0])
         up = (math.log10(value) - low) / (high - low)
         return _LEFT + right * (_WIDE - _LEFT - _RIGHT), _HIGH - _BOTTOM - up * (_HIGH - _TOP - _BOTTOM)
 
@@ -62,13 +62,13 @@ def chart(figure: Figure, points: Points, measured: str) -> str:
     pen.box(0, 0, _WIDE, _HIGH, "#fff", stroke=RULE, round_=6)
     pen.text(14, 22, figure.title, 13, bold=True)
     for exponent in range(low, high + 1):
-        _, y = place(_SIZES[0], 10.0**exponent)
+        _, y = place(sizes[0], 10.0**exponent)
         pen.line([(_LEFT, y), (_WIDE - _RIGHT, y)], RULE, thick=1)
         pen.text(_LEFT - 6, y + 4, _amount(10.0**exponent, figure.unit), 10, fill=QUIET, anchor="end")
-    for size in _SIZES:
+    for size in sizes:
         x, _ = place(size, 10.0**low)
-        pen.text(x, _HIGH - _BOTTOM + 16, f"{size:,}", 10, fill=QUIET, anchor="end" if size == _SIZES[-1] else "middle")
-    pen.text(_LEFT + (_WIDE - _LEFT - _RIGHT) / 2, _HIGH - 6, "links", 10, fill=QUIET, anchor="middle")
+        pen.text(x, _HIGH - _BOTTOM + 16, f"{size:,}", 10, fill=QUIET, anchor="end" if size == sizes[-1] else "middle")
+    pen.text(_LEFT + (_WIDE - _LEFT - _RIGHT) / 2, _HIGH - 6, figure.counted, 10, fill=QUIET, anchor="middle")
     for number, (label, line) in enumerate(series):
         colour = _COLOURS[number]
         _drawn(pen, [place(*one) for one in line], colour)
@@ -101,15 +101,16 @@ def _described(
     """Say what the picture shows."""
     lines = [*series, (f"this machine at best, {figure.limit}", limits)]
     told = [
-        f"{label}: " + ", ".join(f"{_amount(value, figure.unit)} with {size:,} links" for size, value in line)
+        f"{label}: "
+        + ", ".join(f"{_amount(value, figure.unit)} with {size:,} {figure.counted}" for size, value in line)
         for label, line in lines
         if line
     ]
     return f"{'. '.join(told)}. Measured {measured}."
 
 
-def _line(found: Mapping[int, float]) -> list[tuple[int, float]]:
-    return [(size, value) for size, value in sorted(found.items()) if size and value > 0]
+def _line(found: Mapping[int, float], sizes: Sequence[int]) -> list[tuple[int, float]]:
+    return [(size, value) for size, value in sorted(found.items()) if sizes[0] <= size <= sizes[-1] and value > 0]
 
 
 def _drawn(pen: Pen, places: Sequence[tuple[float, float]], colour: str) -> None:
@@ -122,7 +123,7 @@ def _drawn(pen: Pen, places: Sequence[tuple[float, float]], colour: str) -> None
 def _amount(value: float, unit: str) -> str:
     """Return a value with its unit, seconds in the unit that suits them."""
     if unit != "s":
-        return f"{_digits(value)} {unit}"
+        return f"{_digits(value)} {unit}".rstrip()
     for many, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if value >= many * 0.9995:
             return f"{_digits(value / many)} {name}"

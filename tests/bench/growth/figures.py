@@ -1,24 +1,32 @@
 """The figures whose growth is shown, and the best that the machine could do for each. Pure.
 
-A limit is the least work for a figure, as measured on the machine: to copy or hash its bytes once, to sync once, or
-to ask and answer over a connection. Nothing can be faster without doing less. The difference is our own cost.
+A limit is the least work for a figure, as measured on the machine: to copy or hash its bytes once, to sync once, to
+ask and answer over a connection, or to shake hands over TLS. Nothing can be faster without doing less. The difference
+is our own cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["FIGURES", "Figure", "Points"]
+__all__ = ["FIGURES", "PROBED_SECONDS", "Figure", "Points"]
 
 Points = Mapping[str, Mapping[int, float]]
 """Values by figure and size; a limit of the machine has the size 0."""
 
 
+PROBED_SECONDS: Final = 300
+"""How often each link is probed in the figure of probing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One picture: measured series (names of points to labels), and the limit at a size where it is known."""
+    """One picture: measured series (names of points to labels), and the limit at a size where it is known.
+
+    ``limit`` says what the limit is, "" for none. ``sizes`` are those of the axis, and ``counted`` what they count.
+    """
 
     name: str
     title: str
@@ -27,6 +35,8 @@ class Figure:
     limit: str
     limit_of: Callable[[Points, int], float | None]
     aim: Mapping[int, float] | None = None
+    sizes: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000)
+    counted: str = "links"
 
 
 def _bytes_at(rate: str, of: str) -> Callable[[Points, int], float | None]:
@@ -49,12 +59,50 @@ def _call(points: Points, _size: int) -> float | None:
     return 1e6 / asked if asked else None
 
 
+def _handshakes(points: Points, size: int) -> float | None:
+    """Return the share of a core, in %, for the client's half of a handshake with each link."""
+    a_second = points.get("limit_handshake", {}).get(0)
+    return 100 * size / PROBED_SECONDS / (2 * a_second) if a_second else None
+
+
+def _none(_points: Points, _size: int) -> None:
+    return None
+
+
 def _evidence(points: Points, size: int) -> float | None:
     kept = points.get("evidence_bytes", {}).get(size)
     return kept / 2**20 if kept else None
 
 
 FIGURES: Final = (
+    Figure(
+        "probing",
+        "Prober, bus and scorer: CPU, a probe every 5 minutes",
+        "%",
+        {"probing_http": "plain HTTP", "probing_tls": "fresh TLS"},
+        "half of a TLS handshake for each probe",
+        _handshakes,
+    ),
+    Figure(
+        "exchange",
+        "Collector: exchange records taken in",
+        "s",
+        {"exchange": "decoded, paired and published, CPU"},
+        "the log copied once",
+        _bytes_at("limit_copy", "exchange_bytes"),
+        {42_500_000: 1200.0},
+        (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000),
+        "records",
+    ),
+    Figure(
+        "series",
+        "Scorer: series on its page of metrics",
+        "",
+        {"scorer_series": "series"},
+        "",
+        _none,
+        {1_000_000: 20_000.0},
+    ),
     Figure(
         "take-in",
         "Scorer: a slot of measurements taken in",

@@ -12,11 +12,19 @@ from tests.bench.growth.figures import FIGURES
 from tests.bench.growth.points import LIMIT, kept, point, with_points
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-BYTES = ("take_in_bytes", "points_bytes", "publishing_bytes", "evidence_bytes", "sealing_bytes", "round_bytes")
+BYTES = (
+    "take_in_bytes",
+    "points_bytes",
+    "publishing_bytes",
+    "evidence_bytes",
+    "sealing_bytes",
+    "round_bytes",
+    "exchange_bytes",
+)
 POINTS = {
     **{name: {size: size * 1e-6 for size in SIZES} for figure in FIGURES for name in figure.series},
     **{name: {size: size * 100.0 for size in SIZES} for name in BYTES},
-    **{name: {LIMIT: 1e9} for name in ("limit_copy", "limit_hash", "limit_sync", "limit_ask")},
+    **{name: {LIMIT: 1e9} for name in ("limit_copy", "limit_hash", "limit_sync", "limit_ask", "limit_handshake")},
 }
 
 
@@ -41,8 +49,9 @@ def test_a_picture_says_in_words_what_it_shows(figure) -> None:
     root = ET.fromstring(text)
     title, described = (root.findtext(f"{{http://www.w3.org/2000/svg}}{name}") for name in ("title", "desc"))
     assert title == figure.title
-    assert "1,000,000 links" in (described or "")
+    assert f"1,000,000 {figure.counted}" in (described or "")
     assert figure.limit in (described or "")
+    assert ("at best" in text) is bool(figure.limit)
     assert len(text) < 10_000
 
 

@@ -29,7 +29,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.method_version import METHOD_VERSION
 from services.register.bus import follow_register
 
-_POLL_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 2.0
 _SEAL_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 5.0
 _FEW_MESSAGES: Final = 10

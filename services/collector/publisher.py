@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -43,28 +42,21 @@ class SummaryMessage:
 
 
 def messages(bus: str, alias: str, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
-    """Yield messages of one data bus that carry ``pending``, by shard of the client.
-
-    ``alias`` is as in ExchangeSummary.
-    """
-    shards: dict[int, list[PendingSummary]] = defaultdict(list)
-    for waiting in pending:
-        shards[shard_of(waiting.summary.client)].append(waiting)
-    for shard, summaries in sorted(shards.items()):
-        for start in range(0, len(summaries), _MOST_SUMMARIES):
-            yield from _fitting(bus, alias, shard, summaries[start : start + _MOST_SUMMARIES])
+    """Yield messages of one data bus that carry ``pending`` in its order. ``alias`` is as in ExchangeSummary."""
+    for start in range(0, len(pending), _MOST_SUMMARIES):
+        yield from _fitting(bus, alias, pending[start : start + _MOST_SUMMARIES])
 
 
-def _fitting(bus: str, alias: str, shard: int, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
+def _fitting(bus: str, alias: str, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
     summaries = [waiting.summary for waiting in pending]
     payload = codec.encode_summaries(bus, [replace(one, alias=alias) for one in summaries] if alias else summaries)
     if len(payload) > _LARGEST_PAYLOAD and len(pending) > 1:
         half = len(pending) // 2
-        yield from _fitting(bus, alias, shard, pending[:half])
-        yield from _fitting(bus, alias, shard, pending[half:])
+        yield from _fitting(bus, alias, pending[:half])
+        yield from _fitting(bus, alias, pending[half:])
         return
     digest = blake2b(payload, digest_size=16).hexdigest()
-    yield SummaryMessage(exchange_subject(bus, shard), payload, f"exchange-{bus}-{digest}", tuple(pending))
+    yield SummaryMessage(exchange_subject(bus, shard_of(bus)), payload, f"exchange-{bus}-{digest}", tuple(pending))
 
 
 async def publish(bus: Bus, message: SummaryMessage) -> int:

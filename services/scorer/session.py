@@ -43,6 +43,7 @@ from services.scorer.standby import stand_by
 RECONCILE_SECONDS = 60.0
 RECONCILE_SHARE = 0.05
 WATCH_SECONDS = 2.0
+STREAMS_SECONDS = 5.0  # each look asks the bus about every stream
 
 
 class _SessionEndError(Exception):
@@ -218,10 +219,6 @@ class _Session:
             if newest is not None:
                 self._metrics.age(self._clock() - scoring.calendar.start_of(newest))
             self._metrics.vantages(watch.newest(scoring.probing_spans, scoring.newest_slots, self._clock()))
-            try:
-                self._metrics.behind(await self._resumed.measurements.behind(scoring.manifest.position))
-            except BusError:
-                self._readiness.set_reading(ok=False)
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _watch_streams(self) -> None:
@@ -237,8 +234,9 @@ class _Session:
                         self._log.error("stream_lost_messages", stream=name, messages=lost, first=states[name].first)
                 self._metrics.record.gaps_accepted = {cursor.stream: cursor.gaps_accepted for cursor in cursors}
                 self._metrics.bus.streams(states)
+                self._metrics.behind(max(0, states[MEASUREMENTS].last - self._scoring.manifest.position.sequence))
                 if await self._index.forget_lost_slots(self._clock()):
                     self._log.warning("slots_published_again", reason="bucket indicator lost them")
                     async with self._evidence_lock.lock:  # in no thread: what is owed is asked without the lock
                         self._scoring.owe()
-            await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(STREAMS_SECONDS)

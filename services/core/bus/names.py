@@ -33,7 +33,7 @@ DETAIL_SECONDS = 48 * 3600
 
 
 def shard_of(name: str) -> int:
-    """Return the shard of a prober's measurements, or of the client of an exchange: CRC32 modulo 16."""
+    """Return the shard of what a prober, or the collector of a data bus, publishes: CRC32 of its name, modulo 16."""
     return crc32(name.encode()) % SHARDS
 
 

@@ -81,10 +81,10 @@ class StreamCursor:
         Raises GapError, and BusError when the bus does not answer.
         """
         if now - self._checked >= CHECK_SECONDS:
-            bounds = await self._bounds()
+            state = await self.bus.stream_state(self.stream)
             # If it is the same stream with more to read, the sequences below show missing messages.
-            if bounds.created != position.created or bounds.last <= position.sequence:
-                resume(self.stream, position, bounds, needed_from=self.needed_from, accept=False)
+            if state.created != position.created or state.last < position.sequence:
+                resume(self.stream, position, await self._bounds(), needed_from=self.needed_from, accept=False)
             self._checked = now
         try:
             messages = await self.bus.read(self.stream, position.sequence + 1, limit=limit)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionResponse
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import Expect, Probe, XmlExpectation
+from services.core.model.probe import DnsQuery, Expect, Probe, XmlExpectation
 from services.prober.assignments import Assignment
 from services.prober.attempt import ProbeRunner
 from services.prober.checks import WorkerPool, worker_pool
@@ -30,6 +31,7 @@ from tests.support.waiting import eventually
 
 GZIP = Probe("", "http", timeout=0.9, headers={"Accept-Encoding": "gzip"})
 CALL = Probe("", "grpc", timeout=0.9, call=f"{SERVICE}/ListLinks")
+NAME = Probe("", "dns", timeout=0.9, query=DnsQuery("www.tax.example", transport="tcp"))
 REFLECTED = replace(CALL, call="p.Service/Call")
 
 
@@ -38,7 +40,7 @@ class Costly:
     """The answer of a server to probes by this definition, and the expected measurement."""
 
     definition: Probe
-    answer: bytes
+    answer: bytes | Callable[[bytes], bytes]
     reason: Reason
     word: str
 
@@ -62,6 +64,20 @@ def _long_names() -> bytes:
     return file.SerializeToString()
 
 
+def _aliases(query: bytes, *, times: int = 1, other: bytes = b"") -> bytes:
+    """Return messages of 64 KB whose 4,000 records have names of 126 labels, with the query's or an ``other`` question."""
+    question = other or query[14:]
+    first = b"\x01a" * 126 + b"\0" + struct.pack(">HHIH", 5, 1, 60, 3) + b"\x01b\0"
+    pointer = struct.pack(">H", 0xC000 | (12 + len(question)))
+    records = first + 4000 * (pointer + struct.pack(">HHIH", 5, 1, 60, 2) + pointer)
+    message = query[2:4] + b"\x84\0" + struct.pack(">HHHH", 1, 4001, 0, 0) + question + records
+    return times * (struct.pack(">H", len(message)) + message)
+
+
+def _other_aliases(query: bytes) -> bytes:
+    return _aliases(query, times=15, other=b"\x02ns\x03tax\x07example\0\0\1\0\1")
+
+
 COSTLY = {
     "gzip-members": Costly(GZIP, _packed(gzip.compress(b"") * 100_000), Reason.ENCODING, "gzip members"),
     "gzip-codings": Costly(
@@ -76,6 +92,8 @@ COSTLY = {
     "reflected-messages": Costly(REFLECTED, grpc_answer(*[b""] * 200_000), Reason.PROTOCOL_ERROR, "messages"),
     "reflected-files": Costly(REFLECTED, _reflected(*[b""] * 300_000), Reason.PROBER_ERROR, "reflection"),
     "reflected-names": Costly(REFLECTED, _reflected(_long_names()), Reason.PROBER_ERROR, "reflection"),
+    "dns-names": Costly(NAME, _aliases, Reason.CHECK_ERROR, "judging the answer"),
+    "dns-names-of-others": Costly(NAME, _other_aliases, Reason.BODY_TIMEOUT, "deadline"),
 }
 
 

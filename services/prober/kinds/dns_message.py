@@ -1,10 +1,10 @@
-"""Builds DNS queries and parses their answers. Pure."""
+"""Builds DNS queries, recognises their answers and reads them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import dns.exception
 import dns.flags
@@ -13,6 +13,7 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
+import orjson
 
 from services.core.model import DnsQuery
 from services.prober.observation import DnsFacts
@@ -20,7 +21,13 @@ from services.prober.observation import DnsFacts
 ID_LENGTH: Final = 2
 """Bytes of a message's id."""
 
+READ_AT_ONCE: Final = 512
+"""Bytes of an answer that is read in some 20 ms, whatever it holds: those of a datagram without EDNS."""
+
 _HEADER_LENGTH: Final = 12
+_QUESTIONS: Final = slice(4, 6)  # of the header: how many there are
+_TEXT_LIMIT: Final = 1 << 20
+_NOT_DNS: Final = "the answer is not a DNS message"
 
 
 class MalformedAnswerError(Exception):
@@ -38,31 +45,38 @@ class DnsQuestion:
         """Return the bytes to send."""
         return query_id + self.wire[ID_LENGTH:]
 
-    def parse_answer(self, query_id: bytes, wire: bytes) -> DnsFacts | None:
-        """Return the facts of an answer, None for an answer to another query. Raises MalformedAnswerError.
+    def is_answer(self, query_id: bytes, wire: bytes) -> bool:
+        """Return whether a message answers the query with this id, by its header and question alone.
 
-        An answer that is marked as truncated is parsed as far as it goes.
+        Raises MalformedAnswerError for a reply that is no answer.
         """
         if wire[:ID_LENGTH] != query_id:
-            return None
+            return False
         if len(wire) < _HEADER_LENGTH:
             raise MalformedAnswerError("the answer is shorter than a DNS header")
+        if int.from_bytes(wire[_QUESTIONS], "big") > 1:  # ours has one, and each takes time to read
+            return False
         try:
-            return self._parse(self.wire[:ID_LENGTH] + wire[ID_LENGTH:])
+            message = dns.message.from_wire(self.wire[:ID_LENGTH] + wire[ID_LENGTH:], question_only=True)
         except (dns.exception.DNSException, ValueError) as error:
-            raise MalformedAnswerError("the answer is not a DNS message") from error
+            raise MalformedAnswerError(_NOT_DNS) from error
+        if not message.flags & dns.flags.QR:
+            raise MalformedAnswerError("the answer is itself a query")
+        return self.message.is_response(message)
 
-    def _parse(self, wire: bytes) -> DnsFacts | None:
+
+def read_answer(wire: bytes) -> DnsFacts:
+    """Return the facts of an answer. One that is marked as truncated is read as far as it goes.
+
+    Raises MalformedAnswerError. A large answer takes long: its records may name their owners by pointers to long names.
+    """
+    try:
         answer = dns.message.from_wire(
             wire, keyring=False, one_rr_per_rrset=True, ignore_trailing=True, continue_on_error=True
         )
         truncated = bool(answer.flags & dns.flags.TC)
         if answer.errors and not truncated:
             raise MalformedAnswerError("the answer is not a complete DNS message")
-        if not answer.flags & dns.flags.QR:
-            raise MalformedAnswerError("the answer is itself a query")
-        if not self.message.is_response(answer):
-            return None
         return DnsFacts(
             dns.rcode.to_text(answer.rcode()),
             _texts(answer.answer),
@@ -71,6 +85,28 @@ class DnsQuestion:
             truncated=truncated,
             authoritative=bool(answer.flags & dns.flags.AA),
         )
+    except (dns.exception.DNSException, ValueError) as error:
+        raise MalformedAnswerError(_NOT_DNS) from error
+
+
+def read_answer_call(wire: bytes) -> Mapping[str, object]:
+    """Return the facts of an answer as JSON under ``body``, or an ``error``, for a worker process."""
+    try:
+        body = orjson.dumps(read_answer(wire))
+    except MalformedAnswerError as error:
+        return {"error": str(error)}
+    if len(body) > _TEXT_LIMIT:
+        return {"error": f"the records of the answer take more than {_TEXT_LIMIT >> 20} MiB as text"}
+    return {"body": body}
+
+
+def facts_of_call(result: Mapping[str, Any]) -> DnsFacts:
+    """Return the facts in the result of ``read_answer_call``. Raises MalformedAnswerError."""
+    if "error" in result:
+        raise MalformedAnswerError(result["error"])
+    facts = orjson.loads(result["body"])
+    sections = {name: tuple(facts[name]) for name in ("answers", "authority", "additional")}
+    return DnsFacts(**facts | sections)
 
 
 def build_question(query: DnsQuery) -> DnsQuestion:

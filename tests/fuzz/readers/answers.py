@@ -23,7 +23,7 @@ from services.prober.http import (
 )
 from services.prober.http.oauth2 import _parse_token
 from services.prober.http.token_cache import TokenError
-from services.prober.kinds.dns_message import MalformedAnswerError, build_question
+from services.prober.kinds.dns_message import MalformedAnswerError, build_question, read_answer
 from services.prober.tls import STARTTLS_PROTOCOLS, StartTlsError
 from tests.fuzz.reader import Reader
 
@@ -74,6 +74,11 @@ def _dns_answers() -> Iterator[bytes]:
     yield _ID + answer.to_wire()[2:]
 
 
+def _read_dns(data: bytes) -> None:
+    if _QUESTION.is_answer(_ID, data):
+        read_answer(data)
+
+
 def _starttls(data: bytes) -> None:
     for protocol in STARTTLS_PROTOCOLS.values():
         dialogue = protocol.dialogue()
@@ -98,7 +103,7 @@ READERS = (
     Reader("gRPC descriptor set", read_descriptor_set, _descriptor_sets, (DescriptorError,)),
     Reader("gRPC reflection", lambda data: Descriptors(reflected_files([data])), _reflections, (DescriptorError,)),
     Reader("content coding", _encoded, _encoded_bodies),
-    Reader("DNS answer", lambda data: _QUESTION.parse_answer(_ID, data), _dns_answers, (MalformedAnswerError,)),
+    Reader("DNS answer", _read_dns, _dns_answers, (MalformedAnswerError,)),
     Reader("STARTTLS dialogue", _starttls, _greetings),
     Reader("OAuth2 token", lambda data: _parse_token("issuer.test", 200, data), _tokens, (TokenError,)),
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import socketserver
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 __all__ = ["flooding"]
 
 _SENT_AT_ONCE = 64 * 1024
+
+Opening = bytes | Callable[[bytes], bytes]
 
 
 class _Flood(socketserver.BaseRequestHandler):
@@ -23,8 +25,9 @@ class _Flood(socketserver.BaseRequestHandler):
             suppress(OSError),
             self.request if tls is None else tls.wrap_socket(self.request, server_side=True) as client,
         ):
-            client.recv(_SENT_AT_ONCE)
-            client.sendall(self.server.opening)
+            request = client.recv(_SENT_AT_ONCE)
+            opening = self.server.opening
+            client.sendall(opening if isinstance(opening, bytes) else opening(request))
             while self.server.flood:
                 client.sendall(self.server.flood)
             while client.recv(_SENT_AT_ONCE):
@@ -35,14 +38,14 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, opening: bytes, flood: bytes, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, opening: Opening, flood: bytes, tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), _Flood)
         self.opening, self.flood, self.tls = opening, flood, tls
 
 
 @contextmanager
-def flooding(opening: bytes, flood: bytes = b"", *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Run a server that sends ``opening`` and then ``flood`` again and again. Yields its port.
+def flooding(opening: Opening, flood: bytes = b"", *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Run a server that sends ``opening``, or what it returns for the request, and then ``flood`` again and again. Yields its port.
 
     Many floods are sent at once, except over TLS, where each is sent in its own record.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dns.flags
 import dns.message
+import dns.name
 import dns.rrset
 import pytest
 from hypothesis import given
@@ -14,7 +15,14 @@ from services.core.model.probe import DnsQuery, Expect, Probe, RecordPatterns
 from services.prober.checks import Judgement
 from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations
-from services.prober.kinds.dns_message import DnsQuestion, MalformedAnswerError, build_question
+from services.prober.kinds.dns_message import (
+    DnsQuestion,
+    MalformedAnswerError,
+    build_question,
+    facts_of_call,
+    read_answer,
+    read_answer_call,
+)
 from services.prober.observation import CertificateFacts, DnsFacts, Observation
 from services.prober.transport.addresses import parse_host_port
 
@@ -35,6 +43,11 @@ def answer_to(question: DnsQuestion, number: bytes = NUMBER) -> dns.message.Mess
     response = dns.message.make_response(dns.message.from_wire(question.with_id(number)))
     response.answer.append(dns.rrset.from_text("www.tax.example.", 60, "IN", "A", "192.0.2.1"))
     return response
+
+
+def parsed(wire: bytes, question: DnsQuestion = QUESTION, number: bytes = NUMBER) -> DnsFacts | None:
+    """Return the facts of the answer, None for a message that answers another query."""
+    return read_answer(wire) if question.is_answer(number, wire) else None
 
 
 @pytest.mark.parametrize(
@@ -114,29 +127,43 @@ def test_what_is_no_name_is_refused(name: str) -> None:
 def test_an_answer_is_read() -> None:
     """An answer may differ in upper and lower case, and trailing bytes do not spoil it."""
     wire = answer_to(build_question(DnsQuery("WWW.TAX.EXAMPLE"))).to_wire() + b"\0\0"
-    assert QUESTION.parse_answer(NUMBER, wire) == DnsFacts(
-        "NOERROR", (ANSWER.replace("www.tax.example", "WWW.TAX.EXAMPLE"),)
-    )
+    assert parsed(wire) == DnsFacts("NOERROR", (ANSWER.replace("www.tax.example", "WWW.TAX.EXAMPLE"),))
+
+
+def test_a_worker_reads_the_same() -> None:
+    """The facts, and what is wrong with an answer, pass through JSON unchanged; records of endless text are refused."""
+    response = answer_to(QUESTION)
+    response.flags |= dns.flags.AA
+    response.authority.append(dns.rrset.from_text("tax.example.", 300, "IN", "NS", "ns.tax.example."))
+    wire = response.to_wire()
+    assert facts_of_call(read_answer_call(wire)) == read_answer(wire)
+    with pytest.raises(MalformedAnswerError, match="not a complete"):
+        facts_of_call(read_answer_call(wire[:-3]))
+    name = dns.name.Name([b"\0" * 63] * 3 + [b"\0" * 61, b""])
+    response.answer += [dns.rrset.from_rdata(name, ttl, response.answer[0][0]) for ttl in range(2000)]
+    with pytest.raises(MalformedAnswerError, match="1 MiB"):
+        facts_of_call(read_answer_call(response.to_wire()))
 
 
 def test_a_truncated_answer_is_read_as_far_as_it_goes() -> None:
     """An answer marked as truncated may end anywhere, even within a record. An unmarked one may not."""
     response = answer_to(QUESTION)
     response.answer.append(dns.rrset.from_text("www.tax.example.", 60, "IN", "A", "192.0.2.2"))
-    assert QUESTION.parse_answer(NUMBER, response.to_wire()) is not None
+    assert parsed(response.to_wire()) is not None
     with pytest.raises(MalformedAnswerError):
-        QUESTION.parse_answer(NUMBER, response.to_wire()[:-3])
+        parsed(response.to_wire()[:-3])
     response.flags |= dns.flags.TC
-    assert QUESTION.parse_answer(NUMBER, response.to_wire()[:-3]) == DnsFacts("NOERROR", (ANSWER,), truncated=True)
+    assert parsed(response.to_wire()[:-3]) == DnsFacts("NOERROR", (ANSWER,), truncated=True)
 
 
 def test_what_answers_another_question_is_none() -> None:
     """A message with another id, name, type or class is not the answer."""
     wire = answer_to(QUESTION).to_wire()
-    assert build_question(DnsQuery("www.tax.example", "AAAA")).parse_answer(NUMBER, wire) is None
-    assert build_question(DnsQuery("ns.tax.example")).parse_answer(NUMBER, wire) is None
-    assert QUESTION.parse_answer(b"\x12\x35", wire) is None
-    assert QUESTION.parse_answer(NUMBER, wire.replace(b"example\0\0\1\0\1", b"example\0\0\1\0\3")) is None
+    assert parsed(wire, build_question(DnsQuery("www.tax.example", "AAAA"))) is None
+    assert parsed(wire, build_question(DnsQuery("ns.tax.example"))) is None
+    assert parsed(wire, number=b"\x12\x35") is None
+    assert parsed(wire.replace(b"example\0\0\1\0\1", b"example\0\0\1\0\3")) is None
+    assert parsed(wire[:5] + b"\2" + wire[6:]) is None
 
 
 @given(st.binary(max_size=600))
@@ -144,7 +171,7 @@ def test_whatever_comes_is_read_or_malformed(data: bytes) -> None:
     """Any bytes either parse or raise MalformedAnswerError."""
     for wire in (data, NUMBER + data, QUESTION.with_id(NUMBER)[:2] + b"\x81\x80" + QUESTION.with_id(NUMBER)[4:] + data):
         try:
-            facts = QUESTION.parse_answer(NUMBER, wire)
+            facts = parsed(wire)
         except MalformedAnswerError:
             continue
         assert facts is None or facts.rcode
@@ -156,7 +183,7 @@ def test_an_answer_with_one_byte_changed_is_read_or_malformed(at: int, byte: int
     wire = bytearray(answer_to(QUESTION).to_wire())
     wire[min(at, len(wire) - 1)] = byte
     try:
-        facts = QUESTION.parse_answer(NUMBER, bytes(wire))
+        facts = parsed(bytes(wire))
     except MalformedAnswerError:
         return
     assert facts is None or facts.rcode

@@ -30,6 +30,7 @@ from tests.support.servers.http_server import LOOPBACK, assignment, says, servin
 from tests.support.waiting import eventually
 
 GZIP = Probe("", "http", timeout=0.9, headers={"Accept-Encoding": "gzip"})
+SOAP = Probe("", "soap", timeout=0.9, body="<a/>")
 CALL = Probe("", "grpc", timeout=0.9, call=f"{SERVICE}/ListLinks")
 NAME = Probe("", "dns", timeout=0.9, query=DnsQuery("www.tax.example", transport="tcp"))
 REFLECTED = replace(CALL, call="p.Service/Call")
@@ -78,6 +79,12 @@ def _other_aliases(query: bytes) -> bytes:
     return _aliases(query, times=15, other=b"\x02ns\x03tax\x07example\0\0\1\0\1")
 
 
+def _attributes() -> bytes:
+    """Return a document that declares 33,000 attributes of one element."""
+    declared = b"".join(b"<!ATTLIST r a%d CDATA 'x'>" % number for number in range(33_000))
+    return b"<!DOCTYPE r [" + declared + b"]><r/>"
+
+
 COSTLY = {
     "gzip-members": Costly(GZIP, _packed(gzip.compress(b"") * 100_000), Reason.ENCODING, "gzip members"),
     "gzip-codings": Costly(
@@ -92,6 +99,7 @@ COSTLY = {
     "reflected-messages": Costly(REFLECTED, grpc_answer(*[b""] * 200_000), Reason.PROTOCOL_ERROR, "messages"),
     "reflected-files": Costly(REFLECTED, _reflected(*[b""] * 300_000), Reason.PROBER_ERROR, "reflection"),
     "reflected-names": Costly(REFLECTED, _reflected(_long_names()), Reason.PROBER_ERROR, "reflection"),
+    "xml-attributes": Costly(SOAP, _packed(_attributes(), "identity"), Reason.XML, "declaration"),
     "dns-names": Costly(NAME, _aliases, Reason.CHECK_ERROR, "judging the answer"),
     "dns-names-of-others": Costly(NAME, _other_aliases, Reason.BODY_TIMEOUT, "deadline"),
 }
@@ -115,7 +123,8 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, _little_processor_time: No
         for name, costly in COSTLY.items():
             definition = replace(costly.definition, descriptors=descriptors if costly.definition is CALL else "")
             port = servers.enter_context(flooding(costly.answer))
-            targets[name] = definition, f"{definition.kind}://127.0.0.1:{port}"
+            scheme = "http" if definition.kind == "soap" else definition.kind
+            targets[name] = definition, f"{scheme}://127.0.0.1:{port}"
         return probed_at_once(targets)
 
 

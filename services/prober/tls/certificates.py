@@ -9,6 +9,8 @@ from itertools import accumulate
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.utils import CryptographyDeprecationWarning
 
 from services.prober.observation import CertificateFacts
@@ -20,6 +22,10 @@ UNREADABLE = (ValueError, x509.InvalidVersion, x509.UnsupportedGeneralNameType, 
 _MAX_NAMES: Final = 100
 _NAMES_LENGTH: Final = 4096
 _SUBJECT_LENGTH: Final = 1024
+# Go's limits. Usual are up to 4096 bits and the exponent 65537. With an exponent as long as the modulus, a signature takes
+# ten milliseconds, and a chain may need a hundred.
+_MODULUS_BITS: Final = 8192
+_EXPONENT_BITS: Final = 31
 
 
 def read_certificates(pem: bytes) -> list[x509.Certificate]:
@@ -55,6 +61,17 @@ def facts_of(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> Cert
         not_before=int(not_before(leaf)),
         not_after=int(not_after(leaf)),
         earliest_expiry=int(min(map(not_after, [leaf, *others]))),
+    )
+
+
+def verifies_quickly(authority: x509.Certificate) -> bool:
+    """Return whether signatures of an authority, which the server chose, can be verified in about a millisecond."""
+    try:
+        key = authority.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return not isinstance(key, RSAPublicKey) or (
+        key.key_size <= _MODULUS_BITS and key.public_numbers().e.bit_length() <= _EXPONENT_BITS
     )
 
 

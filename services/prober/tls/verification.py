@@ -19,7 +19,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from services.prober.observation import Cause, CertificateFacts
-from services.prober.tls.certificates import UNREADABLE, facts_of, fingerprint, is_named, not_after, not_before
+from services.prober.tls.certificates import (
+    UNREADABLE,
+    facts_of,
+    fingerprint,
+    is_named,
+    not_after,
+    not_before,
+    verifies_quickly,
+)
 
 _CACHE_SIZE = 20_000
 _MAX_CHAINS = 8
@@ -73,9 +81,10 @@ class ChainVerifier:
             dates = (date for one in (leaf, *others) for date in (not_before(one), not_after(one)))
             until = min([now + 3600, *(date for date in dates if date > now)])
             if self._store is not None:
-                cause, detail = self._distrust(leaf, others, name, now)
+                issuers = [one for one in others if verifies_quickly(one)]
+                cause, detail = self._distrust(leaf, issuers, name, now)
                 if cause is None:
-                    facts = replace(facts, chain_expiry=self._chain_expiry(leaf, others, name, now))
+                    facts = replace(facts, chain_expiry=self._chain_expiry(leaf, issuers, name, now))
         except Exception as error:  # noqa: BLE001 - the server chose the certificates, so errors are its fault
             if self._store is not None:
                 cause = Cause.CERTIFICATE_UNTRUSTED

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from time import time
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from services.prober.observation import Cause
@@ -60,6 +62,36 @@ def test_long_names_of_a_certificate_are_cut(authority: Authority) -> None:
     assert result.facts is not None
     assert result.facts.names == tuple(names[:19])
     assert result.facts.more_names == 22
+
+
+def _slow_key() -> rsa.RSAPrivateKey:
+    """Return a key that signs quickly, and whose signatures take long to verify."""
+    given = rsa.generate_private_key(65537, 2048).private_numbers()
+    order = math.lcm(given.p - 1, given.q - 1)
+    private = next(number for number in range(65539, 1 << 20, 2) if math.gcd(number, order) == 1)
+    public = rsa.RSAPublicNumbers(pow(private, -1, order), given.p * given.q)
+    parts = rsa.rsa_crt_dmp1(private, given.p), rsa.rsa_crt_dmq1(private, given.q), given.iqmp
+    return rsa.RSAPrivateNumbers(given.p, given.q, private, *parts, public).private_key(
+        unsafe_skip_rsa_key_validation=True
+    )
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_an_authority_whose_signatures_take_long_to_verify(authority: Authority, slow: bool) -> None:
+    """An authority between, which the server chose, is passed over if its key has an exponent that no real one has."""
+    key = _slow_key() if slow else rsa.generate_private_key(65537, 2048)
+    between = authority.below("between", key=key)
+    chain = [between.certificate.public_bytes(Encoding.DER), *_twins(between)]
+    result = ChainVerifier([authority.certificate]).verify([_leaf(between, NAME), *chain], NAME, time())
+    assert result.cause is (Cause.CERTIFICATE_UNTRUSTED if slow else None)
+    assert result.facts is not None
+    assert result.facts.names == (NAME,)
+
+
+def _twins(authority: Authority) -> list[bytes]:
+    """Return certificates of one name and key that sign each other, so that there are many paths."""
+    twins = [authority.again((-1, 300 + days), authority) for days in range(5)]
+    return [twin.certificate.public_bytes(Encoding.DER) for twin in twins]
 
 
 def test_long_hosts_are_not_kept() -> None:

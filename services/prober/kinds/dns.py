@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from time import perf_counter
-from typing import Final
+from typing import Final, cast
 
 from services.core.model import Probe, Tls, fill_placeholders, fill_probe
 from services.prober.checks import TooCostlyError
@@ -128,12 +128,13 @@ async def _query_address(address: str, target: DnsTarget, query_id: bytes) -> tu
     """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock, query = socket.socket(family, socket.SOCK_DGRAM), _UdpQuery(target.question, query_id)
     try:
         sock.setblocking(False)
         sock.connect((address, target.port))
-        transport, query = await loop.create_datagram_endpoint(lambda: _UdpQuery(target.question, query_id), sock=sock)
+        transport, _ = await loop.create_datagram_endpoint(lambda: query, sock=sock)
     except BaseException:
+        query.give_up()
         sock.close()
         raise
     try:
@@ -150,6 +151,19 @@ class _UdpQuery(asyncio.DatagramProtocol):
         self.answer: asyncio.Future[tuple[bytes, float]] = asyncio.get_running_loop().create_future()
         self._question = question
         self._query_id = query_id
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport, unless the query was given up."""
+        self._transport = cast("asyncio.DatagramTransport", transport)
+        if self.answer.cancelled():
+            self._transport.abort()
+
+    def give_up(self) -> None:
+        """Close the transport that uvloop leaves open if the deadline passes while it is made."""
+        self.answer.cancel()
+        if self._transport is not None:
+            self._transport.abort()
 
     def datagram_received(self, data: bytes, _: object) -> None:
         """Resolve the future if this is the answer, or no answer at all."""

@@ -22,7 +22,7 @@ ID_LENGTH: Final = 2
 """Bytes of a message's id."""
 
 READ_AT_ONCE: Final = 512
-"""Bytes of an answer that is read in some 20 ms, whatever it holds: those of a datagram without EDNS."""
+"""Bytes of an answer that is read in tens of milliseconds at worst: those of a datagram without EDNS."""
 
 _HEADER_LENGTH: Final = 12
 _QUESTIONS: Final = slice(4, 6)  # of the header: how many there are

@@ -23,6 +23,7 @@ from tests.support.servers.authority import Authority
 from tests.support.servers.dns_server import Asked, answering, naming
 from tests.support.servers.http_server import LOOPBACK
 from tests.support.servers.name_server import name_server
+from tests.support.waiting import eventually
 
 
 async def _decoys(asked: Asked) -> None:
@@ -125,6 +126,25 @@ def test_the_loop_of_the_prober_asks_as_well() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         reasons = runner.run(all_three())
     assert reasons == [Reason.OK, Reason.CONNECT_REFUSED, Reason.ANSWER_TIMEOUT]
+
+
+def test_31_a_deadline_that_passes_at_once_leaves_no_socket() -> None:
+    """The socket of a query is closed even if the deadline passes before the prober's own loop has it ready."""
+
+    async def ask() -> None:
+        async with naming(answering()) as server:
+            await probe(server.target())
+            opened = len(_descriptors())
+            results = [await probe(server.target(), timeout=1e-6) for _ in range(10)]
+            assert {result.judgement.reason for result in results} == {Reason.ANSWER_TIMEOUT}
+            await eventually(lambda: len(_descriptors()) <= opened, "all sockets are closed")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(ask())
+
+
+def _descriptors() -> list[Path]:
+    return list(Path("/proc/self/fd").iterdir())
 
 
 async def test_a_query_over_tls(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
@@ -54,11 +55,14 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
         if client is not None:
             await client.aclose()
 
-    async def send(self, request: bytes) -> bytes:
-        """Send a SOAP request; return the raw answer. Raises SourceError."""
+    async def send(self, request: bytes, answered: Callable[[], Awaitable[object]] | None = None) -> bytes:
+        """Send a SOAP request; return the raw answer. Raises SourceError.
+
+        ``answered`` is awaited once an answer begins, before its body is read. That time is not the server's.
+        """
         try:
-            async with asyncio.timeout(self._source.timeout):
-                return await self._send(request)
+            async with asyncio.timeout(self._source.timeout) as limit:
+                return await self._send(request, limit, answered)
         except httpx.ConnectTimeout:
             failure = SourceError("timeout", "no connection to it was made in time")
         except (TimeoutError, httpx.TimeoutException):
@@ -68,7 +72,9 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
             failure = _translated(error)
         raise failure
 
-    async def _send(self, request: bytes) -> bytes:
+    async def _send(
+        self, request: bytes, limit: asyncio.Timeout, answered: Callable[[], Awaitable[object]] | None
+    ) -> bytes:
         if self._client is None:
             self._client = await asyncio.to_thread(_client, self._source)
         # httpx would decompress a body without a limit. The records in it are gzipped anyway.
@@ -77,6 +83,12 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
         async with self._client.stream(
             "POST", self._source.url, content=request, headers=headers, extensions=extensions
         ) as answer:
+            if answered is not None:
+                now = asyncio.get_running_loop().time
+                left = (limit.when() or now()) - now()
+                limit.reschedule(None)
+                await answered()
+                limit.reschedule(now() + left)
             body = await self._body(answer)
         _check(answer, body)
         return body

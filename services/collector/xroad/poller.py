@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import Semaphore
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -166,8 +167,8 @@ class ServerPoller:
             if second > missing.last:
                 break
             try:
-                async with self.answers:
-                    await self._request(server, RecordSpan(second, second))
+                async with AsyncExitStack() as held:
+                    await self._request(server, RecordSpan(second, second), held)
             except SourceError as failed:
                 if not _may_depend_on_span(failed):
                     raise
@@ -177,8 +178,8 @@ class ServerPoller:
 
     async def _read_span(self, server: SecurityServerClient, span: RecordSpan) -> bool:
         """Ingest the answer for one span; return whether the server named where to continue. Raises SourceError."""
-        async with self.answers:
-            batch, has_more = await self._request(server, span)
+        async with AsyncExitStack() as held:
+            batch, has_more = await self._request(server, span, held)
             await self._take(batch, span)
         self.intake.reached(self.source.id, (batch.position.offset - 1) * 1000)
         return has_more
@@ -186,10 +187,18 @@ class ServerPoller:
     async def _take(self, batch: RecordBatch, span: RecordSpan) -> None:
         await self.intake.take(self._name, self.source.id, batch, span.first * 1000)
 
-    async def _request(self, server: SecurityServerClient, span: RecordSpan) -> tuple[RecordBatch, bool]:
-        """Request a span and read the answer. Raises SourceError."""
+    async def _request(
+        self, server: SecurityServerClient, span: RecordSpan, held: AsyncExitStack
+    ) -> tuple[RecordBatch, bool]:
+        """Request a span and read the answer, which counts among ``answers`` until ``held`` ends. Raises SourceError.
+
+        A server that has not begun to answer does not count, since it would keep others waiting.
+        """
         source = self.source
-        body = await server.send(operational_data(source.client, source.server, span, str(uuid4()), source.provider))
+        body = await server.send(
+            operational_data(source.client, source.server, span, str(uuid4()), source.provider),
+            lambda: held.enter_async_context(self.answers),
+        )
         try:
             return await self.intake.executor.run(_read, body, span)
         except (ServerAnswerError, StuckAnswerError) as error:

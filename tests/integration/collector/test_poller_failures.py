@@ -73,6 +73,24 @@ async def test_a_failure_is_reported_without_content_and_retried(pulling, ill, f
         assert await pulled.exchanges() == 1
 
 
+async def test_a_silent_server_keeps_no_other_waiting(pulling):
+    """While one server is silent, another is read, even if only one answer may be in memory."""
+    answers = asyncio.Semaphore(1)
+
+    async def poll(url):
+        async with pulling(url, answers=answers, state="silent"):
+            pass
+
+    async with serving(forever) as silent, serving(Logbook([record(1, 100)])) as server:
+        waiting = asyncio.create_task(poll(silent.url()))
+        await silent.reaches(1)
+        async with pulling(server.url(), answers=answers) as pulled:
+            assert await pulled.exchanges() == 1
+            assert not waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
 async def test_no_cookie_is_kept():
     """Cookies of a security server are neither sent back nor kept."""
     sent: list[str | None] = []

@@ -55,7 +55,7 @@ def pulling(tmp_path):
     """Polls one source, round after round, until it has paused ``rounds`` times."""
 
     @asynccontextmanager
-    async def pull(url, rounds=1, chance=0.0, waits=None, state="state", now=time.time, **options):
+    async def pull(url, rounds=1, chance=0.0, waits=None, state="state", now=time.time, answers=None, **options):
         executor, registry = LedgerExecutor(), CollectorRegistry()
         named = {"server": SERVER, "url": url, "client": CLIENT, "every": 60.0, "timeout": DEADLINE}
         source = XroadSource("ss1", **named | options)
@@ -74,7 +74,7 @@ def pulling(tmp_path):
                 metrics, log = CollectorMetrics(registry), structlog.get_logger()
                 metrics.add_source("ss1")
                 intake = Intake(executor, ledger, metrics, log, lambda: int(time.time() * 1000))
-                answers = asyncio.Semaphore(4)
+                answers = answers or asyncio.Semaphore(4)
                 poller = ServerPoller(source, intake, metrics, log, answers, now=now, chance=lambda: chance, wait=wait)
                 await poller.run()
                 yield Pulled(registry, ledger, executor, lines)

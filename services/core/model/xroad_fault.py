@@ -18,14 +18,22 @@ _OF_PROVIDER: Final = {
 }
 
 
-@lru_cache(maxsize=1024)
+# Codes have some 60 characters. Servers choose them, and the last ones are remembered.
+_LONGEST: Final = 256
+
+
 def reason_of_fault(code: str) -> Reason | None:
     """Return the reason of a fault code (in any case): BUS_ERROR if the bus failed, any other if the provider failed.
 
     Return None for a code that no security server writes, so that it comes from the provider's service.
     """
+    return _reason(code.strip()[:_LONGEST])
+
+
+@lru_cache(maxsize=1024)
+def _reason(code: str) -> Reason | None:
     # X-Road 7.7 and newer write server.serverproxy.service_failed, older releases Server.ServerProxy.ServiceFailed.
-    match = _SECURITY_SERVER.match(code.strip().lower().replace("_", ""))
+    match = _SECURITY_SERVER.match(code.lower().replace("_", ""))
     if match is None:
         return None
     at_provider = match[1] == "server"

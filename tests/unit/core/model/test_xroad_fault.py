@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 
 import pytest
 
@@ -42,3 +43,15 @@ def test_the_documented_table_is_the_one_in_force():
     for code, reason in codes:
         whole = code.replace("….", "Server.ServerProxy.").removesuffix("…").removesuffix(".")
         assert reason_of_fault(whole if "." in whole else f"{whole}.X") is Reason[reason], code
+
+
+def test_long_codes_are_not_kept() -> None:
+    """A code of any length is read by its beginning, and only that is remembered."""
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            assert reason_of_fault(f"Server.ServerProxy.AccessDenied.{number}{'x' * 200_000}") is Reason.AUTH_REFUSED
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000

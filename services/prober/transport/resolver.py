@@ -43,6 +43,8 @@ class SharedTasks(Generic[K, T]):
 _MIN_TTL = 1.0
 _MAX_TTL = 300.0
 _CACHE_SIZE = 20_000
+# Names have some dozens at most. An answer has room for 4,000, and a target may redirect to ever new names of its own.
+_MOST_ADDRESSES = 64
 # A silent name server must not outlive every probe that waits for it.
 _TIMEOUT = 5.0
 # Causes by c-ares's error. Answers of name servers and invalid names are due to the name. All other errors happen
@@ -136,6 +138,9 @@ class Resolver:
             address = node.addr[0]
             ttls[address.decode() if isinstance(address, bytes) else address] = float(node.ttl)
         addresses = tuple(ttls)
+        if len(addresses) > _MOST_ADDRESSES:
+            detail = f"{host} has more than {_MOST_ADDRESSES} addresses"
+            raise ProbeFailedError(Failure(Phase.RESOLVE, Cause.FAILED, detail))
         self._remember(host)
         ttl = min(_MAX_TTL, max(_MIN_TTL, min(ttls.values(), default=0.0)))
         self._cache[host] = (self._clock() + ttl, addresses)

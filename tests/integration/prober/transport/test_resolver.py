@@ -20,7 +20,8 @@ from services.prober.transport.egress import EgressRules
 from services.prober.transport.resolver import Resolver
 from tests.support.servers.descriptors import no_descriptor_left
 from tests.support.servers.dns_server import Answer, Asked, answering, naming, with_rcode
-from tests.support.servers.http_server import LOOPBACK, ask
+from tests.support.servers.http_server import LOOPBACK, ask, says, serving
+from tests.support.servers.name_server import name_server
 
 
 @asynccontextmanager
@@ -66,6 +67,17 @@ async def test_what_the_name_server_says_is_of_the_name(server: Answer, host: st
         result = await ask(f"http://{host}/", environment=environment)
     assert _said(result) == FAILED
     assert result.judgement.detail == f"{host} does not resolve: {said}"
+
+
+@pytest.mark.parametrize(("count", "reason"), [(64, Reason.OK), (65, Reason.RESOLVE_FAILED)])
+async def test_a_name_with_many_addresses(count: int, reason: Reason) -> None:
+    """A name may have 64 addresses; one with more fails, because its addresses are remembered."""
+    names = {"many.test": [f"127.0.0.{number}" for number in range(1, count + 1)]}
+    async with name_server(names) as (_, resolver), serving(says()) as server:
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), resolver=resolver))
+        result = await ask(server.url(host="many.test"), environment=environment)
+    assert result.judgement.reason is reason
+    assert ("more than 64 addresses" in result.judgement.detail) is (count > 64)
 
 
 async def test_a_silent_name_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,30 +15,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
-from typing import Any, TypeVar
+from dataclasses import asdict, is_dataclass, replace
+from operator import attrgetter
+from types import GenericAlias
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from services.core.canonical_json import canonical_json
-from services.core.model import (
-    Agency,
-    Announcement,
-    Endpoint,
-    Evaluation,
-    ExchangeRoute,
-    FindingPolicy,
-    FindingReview,
-    Holiday,
-    Link,
-    Maintenance,
-    Member,
-    Objection,
-    Policy,
-    Probe,
-    Register,
-    Service,
-)
+from services.core.model import Agency, Endpoint, FindingPolicy, Link, Register, Service
 from services.register.references import with_written_references
 
 E = TypeVar("E", Agency, Service, Link, Endpoint)
@@ -56,22 +41,18 @@ _IN_NEITHER = ("evaluation", "announcements", "objections", "holidays", "reviews
 _USUAL_FINDINGS = asdict(FindingPolicy())
 
 _STRICT = ConfigDict(extra="forbid")  # a key of a later version must not be ignored
-_SECTIONS: Mapping[str, TypeAdapter[Any]] = {
-    "agencies": TypeAdapter(list[Agency], config=_STRICT),
-    "services": TypeAdapter(list[Service], config=_STRICT),
-    "links": TypeAdapter(list[Link], config=_STRICT),
-    "endpoints": TypeAdapter(list[Endpoint], config=_STRICT),
-    "probes": TypeAdapter(list[Probe], config=_STRICT),
-    "members": TypeAdapter(list[Member], config=_STRICT),
-    "routes": TypeAdapter(list[ExchangeRoute], config=_STRICT),
-    "maintenance": TypeAdapter(list[Maintenance], config=_STRICT),
-    "evaluation": TypeAdapter(list[Evaluation], config=_STRICT),
-    "announcements": TypeAdapter(list[Announcement], config=_STRICT),
-    "objections": TypeAdapter(list[Objection], config=_STRICT),
-    "holidays": TypeAdapter(list[Holiday], config=_STRICT),
-    "reviews": TypeAdapter(list[FindingReview], config=_STRICT),
-    "policy": TypeAdapter(list[Policy], config=_STRICT),
-}
+
+
+def _adapter(part: Any) -> TypeAdapter[Any]:
+    """Return what reads and writes the rows of a part of a register: a mapping by id, a tuple, or at most one value."""
+    rows: Any = GenericAlias(list, next(filter(is_dataclass, (*get_args(part), part))))
+    return TypeAdapter(rows, config=_STRICT)
+
+
+_PARTS = {name: part for name, part in get_type_hints(Register).items() if not name.endswith("_version")}
+_PARTS["policy"] = _PARTS.pop("policy")  # last, as in registers that are published
+
+_SECTIONS: Mapping[str, TypeAdapter[Any]] = {name: _adapter(part) for name, part in _PARTS.items()}
 """The sections, named as the fields of Register."""
 
 
@@ -139,22 +120,16 @@ def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
         raise ValueError(f"it holds {len(values['policy'])} policies")
     if len(values["evaluation"]) > 1:
         raise ValueError(f"it holds {len(values['evaluation'])} official evaluations")
-    return Register(
-        agencies=by_id(values["agencies"]),
-        services=by_id(values["services"]),
-        links=by_id(values["links"]),
-        endpoints=by_id(values["endpoints"]),
-        probes={probe.name: probe for probe in sorted(values["probes"], key=lambda probe: probe.name)},
-        policy=values["policy"][0],
-        members=tuple(values["members"]),
-        routes=tuple(values["routes"]),
-        maintenance=tuple(values["maintenance"]),
-        evaluation=next(iter(values["evaluation"]), None),
-        announcements=tuple(values["announcements"]),
-        objections=tuple(values["objections"]),
-        holidays=tuple(values["holidays"]),
-        reviews=tuple(values["reviews"]),
-    )
+    return Register(**{section: _part(section, read) for section, read in values.items()})
+
+
+def _part(section: str, values: list[Any]) -> Any:
+    """Return the part of a register that ``_values`` would take apart into these values."""
+    kind = get_origin(_PARTS[section])
+    if kind is Mapping:
+        name = attrgetter("name" if section == "probes" else "id")
+        return {name(value): value for value in sorted(values, key=name)}
+    return tuple(values) if kind is tuple else next(iter(values), None)
 
 
 def by_id(values: Iterable[E]) -> dict[str, E]:

@@ -19,7 +19,7 @@ from services.core.model import Register
 from services.core.plural import plural
 from services.core.settings import Settings
 from services.core.watched_files import file_stamps
-from services.register.bus import publish_register, read_publications, read_register_in_force, republish_if_lost
+from services.register.bus import CURRENT_KEY, publish_register, read_publications, read_register, republish_if_lost
 from services.register.directory import load_register, read_directory
 
 _POLL_SECONDS = 0.5
@@ -99,7 +99,7 @@ async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") 
     reading = read_directory(directory)
     register = reading.register
     now = time.time()
-    before = await read_register_in_force(bus)
+    before = await read_register(bus, CURRENT_KEY)
     published = await publish_register(bus, register, now=now, by=by, why=why)
     state = "is in force" if published else "was already in force"
     typer.echo(f"register {directory} {state}: {register_summary(register)}")

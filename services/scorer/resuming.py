@@ -16,7 +16,7 @@ from services.core.log import Logger
 from services.core.model import Register, Target
 from services.core.runtime import Runtime
 from services.indicator.calendar import Calendar
-from services.register.bus import read_previous_register
+from services.register.bus import PREVIOUS_KEY, read_register
 from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import CompiledRegister, Scoring
@@ -53,7 +53,7 @@ async def resume(
     readiness.begin_phase("reading the evidence")
     store, started = Store(runtime.settings.data, calendar), time.monotonic()
     former: tuple[Target, ...] = ()
-    if store.is_new and (previous := await persistently(partial(read_previous_register, bus), log)) is not None:
+    if store.is_new and (previous := await persistently(partial(read_register, bus, PREVIOUS_KEY), log)) is not None:
         former = previous.targets
     loaded = await asyncio.to_thread(partial(store.load, compiled.arrays.targets, former=former))
     log.info(

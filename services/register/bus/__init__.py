@@ -3,26 +3,26 @@
 from services.register.bus.publish import publish_register, republish_if_lost
 from services.register.bus.read import (
     CURRENT_KEY,
+    PREVIOUS_KEY,
     UnverifiedError,
     follow_register,
     published_versions,
     read_manifest,
-    read_previous_register,
     read_publications,
-    read_register_in_force,
+    read_register,
     read_verified_register,
 )
 
 __all__ = [
     "CURRENT_KEY",
+    "PREVIOUS_KEY",
     "UnverifiedError",
     "follow_register",
     "publish_register",
     "published_versions",
     "read_manifest",
-    "read_previous_register",
     "read_publications",
-    "read_register_in_force",
+    "read_register",
     "read_verified_register",
     "republish_if_lost",
 ]

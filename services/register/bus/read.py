@@ -61,32 +61,19 @@ async def published_versions(bus: Bus) -> list[RegisterVersions]:
     return [RegisterVersions(one.register_version, one.probe_version) for one in await read_publications(bus)]
 
 
-async def read_register_in_force(bus: Bus) -> Register | None:
-    """Return the register in force; None when none can be verified. Raises BusError."""
-    return await _read_register(bus, CURRENT_KEY)
-
-
-async def read_verified_register(bus: Bus) -> Register | None:
-    """Return the register in force; None when there is none.
-
-    Raises UnverifiedError when it cannot be verified, NoStreamError when the bus has no streams, and BusError.
-    """
-    return await _read_verified(bus, CURRENT_KEY)
-
-
-async def read_previous_register(bus: Bus) -> Register | None:
-    """Return the register that was in force before; None when none can be verified. Raises BusError."""
-    return await _read_register(bus, PREVIOUS_KEY)
-
-
-async def _read_register(bus: Bus, key: str) -> Register | None:
+async def read_register(bus: Bus, key: str) -> Register | None:
+    """Return the register under CURRENT_KEY or PREVIOUS_KEY; None when none there can be verified. Raises BusError."""
     try:
-        return await _read_verified(bus, key)
+        return await read_verified_register(bus, key)
     except UnverifiedError:
         return None
 
 
-async def _read_verified(bus: Bus, key: str) -> Register | None:
+async def read_verified_register(bus: Bus, key: str = CURRENT_KEY) -> Register | None:
+    """Return the register in force, or the one under another key; None when there is none.
+
+    Raises UnverifiedError when it cannot be verified, NoStreamError when the bus has no streams, and BusError.
+    """
     try:
         payload = await bus.kv_get(REGISTER_BUCKET, key)
     except TornValueError as error:

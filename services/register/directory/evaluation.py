@@ -149,10 +149,10 @@ def _stated(given: YamlMapping) -> tuple[StatedFigure, ...]:
 
 
 def _sources(given: YamlMapping, result: EvaluationRound) -> dict[str, tuple[str, ...]]:
-    cited = given.mapping("sources", _CITED)
-    sources = {} if cited is None else {key: _texts(cited, key) for key in cited.keys}
+    cited = given.part("sources", _CITED)
+    sources = {key: _texts(cited, key) for key in cited.keys}
     for key in sources:
-        if cited is not None and not _is_stated(result, key):
+        if not _is_stated(result, key):
             cited.faults.add(cited.key_at(key), f"sources: the round does not state `{key}`")
     for key in _FIGURES:
         if _is_stated(result, key) and not sources.get(key):

@@ -137,9 +137,7 @@ def _vantages(mapping: YamlMapping) -> tuple[tuple[Vantage, ...], dict[str, Loca
 
 
 def _egress(mapping: YamlMapping) -> Egress:
-    given = mapping.mapping("egress", ("allow", "allow_loopback"))
-    if given is None:
-        return Egress()
+    given = mapping.part("egress", ("allow", "allow_loopback"))
     allow = given.read_list("allow", read_network, "")
     return Egress(tuple(sorted(allow)), given.read("allow_loopback", read_flag, _DEFAULT.egress.allow_loopback))
 
@@ -167,10 +165,8 @@ def _open_data(mapping: YamlMapping) -> OpenData | None:
 
 
 def _findings(mapping: YamlMapping) -> FindingPolicy:
-    given = mapping.mapping("findings", tuple(field.name for field in fields(FindingPolicy)))
+    given = mapping.part("findings", tuple(field.name for field in fields(FindingPolicy)))
     usual = _DEFAULT.findings
-    if given is None:
-        return usual
     return FindingPolicy(
         given.read("false_findings_per_week", _read_false_findings, usual.false_findings_per_week),
         given.read("step_seconds", _read_slot, usual.step_seconds),

@@ -139,9 +139,7 @@ def _body(mapping: YamlMapping, directory: Path) -> str:
 
 
 def _tls(mapping: YamlMapping, directory: Path) -> Tls:
-    given = mapping.mapping("tls", ("ca", "server_name", "verify", "certificate", "key", "min_version", "max_version"))
-    if given is None:
-        return Tls()
+    given = mapping.part("tls", ("ca", "server_name", "verify", "certificate", "key", "min_version", "max_version"))
 
     def reference(text: str) -> str:
         return read_file_reference(text, directory)

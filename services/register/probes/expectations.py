@@ -102,9 +102,7 @@ def _statuses(mapping: YamlMapping) -> tuple[int, ...]:
     if not mapping.is_mapping("status"):
         return tuple(_listed_statuses(mapping, "status"))
     before = len(mapping.faults)
-    given = mapping.mapping("status", ("must", "must_not"))
-    if given is None:
-        return ()
+    given = mapping.part("status", ("must", "must_not"))
     right = _listed_statuses(given, "must") if "must" in given else list(_STATUSES)
     wrong = set(_listed_statuses(given, "must_not"))
     statuses = tuple(status for status in right if status not in wrong)
@@ -146,22 +144,19 @@ def _headers(mapping: YamlMapping) -> dict[str, HeaderExpectation]:
         if not given.is_mapping(name):
             headers[name] = HeaderExpectation(must=given.need(name, read_pattern, ""))
             continue
-        item = given.mapping(name, ("must", "must_not", "optional"))
-        if item is not None:
-            headers[name] = HeaderExpectation(
-                must=item.read("must", read_pattern, ""),
-                must_not=item.read("must_not", read_pattern, ""),
-                optional=item.read("optional", read_flag, False),
-            )
-            if headers[name].optional and "must" not in item and "must_not" not in item:
-                given.fault(name, "is optional and has no pattern, so that every answer would pass")
+        item = given.part(name, ("must", "must_not", "optional"))
+        headers[name] = HeaderExpectation(
+            must=item.read("must", read_pattern, ""),
+            must_not=item.read("must_not", read_pattern, ""),
+            optional=item.read("optional", read_flag, False),
+        )
+        if headers[name].optional and "must" not in item and "must_not" not in item:
+            given.fault(name, "is optional and has no pattern, so that every answer would pass")
     return headers
 
 
 def _patterns_of(mapping: YamlMapping, key: str) -> Patterns:
-    given = mapping.mapping(key, ("must", "must_not"))
-    if given is None:
-        return Patterns()
+    given = mapping.part(key, ("must", "must_not"))
     if given.nodes and all(map(given.is_empty, given.nodes)):
         mapping.fault(key, _NOTHING)
     must, must_not = (tuple(given.read_list(name, read_pattern, "")) for name in ("must", "must_not"))
@@ -169,9 +164,7 @@ def _patterns_of(mapping: YamlMapping, key: str) -> Patterns:
 
 
 def _record_patterns(mapping: YamlMapping, key: str) -> RecordPatterns:
-    given = mapping.mapping(key, ("must", "must_not", "every", "empty"))
-    if given is None:
-        return RecordPatterns()
+    given = mapping.part(key, ("must", "must_not", "every", "empty"))
     if given.nodes and all(map(given.is_empty, given.nodes)):
         mapping.fault(key, _NOTHING)
     must, must_not, every = (tuple(given.read_list(name, read_pattern, "")) for name in ("must", "must_not", "every"))

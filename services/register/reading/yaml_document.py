@@ -135,6 +135,10 @@ class YamlMapping:
             return None
         return _mapping(self.nodes[key], self.location.file, self.faults, keys, key)
 
+    def part(self, key: str, keys: tuple[str, ...] | None) -> YamlMapping:
+        """Return the mapping under ``key``, as ``mapping`` does; an empty one when there is none."""
+        return self.mapping(key, keys) or YamlMapping(self.location, {}, {}, self.faults)
+
     def mappings(self, key: str, keys: tuple[str, ...] | None) -> list[YamlMapping]:
         """Return the mappings in the list under ``key``."""
         mappings = (_mapping(node, self.location.file, self.faults, keys, key) for node in self._list(key))
@@ -152,9 +156,8 @@ class YamlMapping:
 
     def entries(self, key: str) -> Iterator[tuple[str, YamlMapping]]:
         """Yield each key of the mapping under ``key`` with that mapping; nothing when there is none."""
-        mapping = self.mapping(key, None)
-        if mapping is not None:
-            yield from ((name, mapping) for name in mapping.nodes)
+        mapping = self.part(key, None)
+        yield from ((name, mapping) for name in mapping.nodes)
 
     def value(self, key: str) -> object:
         """Return any JSON value under ``key``; None when absent."""

@@ -22,12 +22,12 @@ from services.register.probes.request_messages import (
 )
 from services.register.reading import (
     YamlMapping,
-    holds_control,
     read_choice,
     read_client,
     read_domain,
     read_duration,
     read_flag,
+    read_header,
     read_header_name,
     read_server_name,
     read_service,
@@ -113,15 +113,8 @@ def _headers(mapping: YamlMapping, _directory: Path) -> dict[str, str]:
         elif name.lower() in {header.lower() for header in headers}:
             given.fault(name, "the header is there twice")
         else:
-            headers[name] = given.read(name, _read_header, "")
+            headers[name] = given.read(name, read_header, "")
     return headers
-
-
-def _read_header(text: str) -> str:
-    placeholders(text)
-    if holds_control(text):
-        raise ValueError("holds a control character")
-    return text.strip()
 
 
 def _body(mapping: YamlMapping, directory: Path) -> str:
@@ -265,7 +258,7 @@ _READERS: Mapping[str, Callable[[YamlMapping, Path], Any]] = {
     "soap": _plain("soap", lambda text: read_choice(text, "1.1", "1.2")),
     "client": _plain("client", read_client),
     "service": _service,
-    "user_id": _plain("user_id", _read_header),
+    "user_id": _plain("user_id", read_header),
     "call": _plain("call", read_call),
     "descriptors": lambda mapping, directory: mapping.read(
         "descriptors", lambda text: read_descriptors(text, directory), ""

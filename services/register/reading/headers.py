@@ -58,6 +58,14 @@ def unfit_for_grpc(name: str, value: str) -> str:
     return ""
 
 
+def read_header(text: str) -> str:
+    """Read the value of a header, which may hold placeholders."""
+    placeholders(text)
+    if holds_control(text):
+        raise ValueError("holds a control character")
+    return text.strip()
+
+
 def read_party(text: str) -> str:
     """Read the identifier of a member or subsystem."""
     if not _has_parts(text, 3, 4):
@@ -67,23 +75,16 @@ def read_party(text: str) -> str:
 
 def read_client(text: str) -> str:
     """Read the member or subsystem that a probe calls as; ``${name}`` may be one part or stand within one."""
-    _check(text)
-    return read_party(text.strip())
+    return read_party(read_header(text))
 
 
 def read_service(text: str) -> str:
     """Read the service that a probe calls; ``${name}`` may be one part or stand within one."""
-    _check(text)
+    text = read_header(text)
     if not _has_parts(text, 4, 5, 6):
         form = "INSTANCE/CLASS/CODE/SUBSYSTEM/service"
         raise ValueError(f"`{text}` is not {form}, with /version after it or without SUBSYSTEM")
-    return text.strip()
-
-
-def _check(text: str) -> None:
-    placeholders(text)
-    if holds_control(text):
-        raise ValueError("holds a control character")
+    return text
 
 
 def _has_parts(text: str, *numbers: int) -> bool:

@@ -89,7 +89,9 @@ def _announcement(
     )
     return Announcement(
         name,
-        given.need("kind", _read_kind, AnnouncementKind.INCIDENT),
+        given.need(
+            "kind", lambda text: AnnouncementKind(read_choice(text, *AnnouncementKind)), AnnouncementKind.INCIDENT
+        ),
         start,
         end,
         *_both(given, "title"),
@@ -128,7 +130,7 @@ def read_objections(
 def _objection(row: CsvRow, links: Container[str] | None, moment: ReadMoment) -> Objection:
     start, end = row.need("from", moment, _NEVER), row.read("to", moment, None)
     _check_order(row, start, end)
-    state = row.need("state", _read_state, ObjectionState.OPEN)
+    state = row.need("state", lambda text: ObjectionState(read_choice(text, *ObjectionState)), ObjectionState.OPEN)
     answer = row.need if state is not ObjectionState.OPEN else row.read
     return Objection(
         link=row.reference("link", links, "links.csv", required=True),
@@ -159,11 +161,3 @@ def read_maintenance(
 def _check_order(row: CsvRow, start: datetime, end: datetime | None) -> None:
     if end is not None and _NEVER not in (start, end) and end <= start:
         row.fault("to", "is not after `from`")
-
-
-def _read_kind(text: str) -> AnnouncementKind:
-    return AnnouncementKind(read_choice(text, *AnnouncementKind))
-
-
-def _read_state(text: str) -> ObjectionState:
-    return ObjectionState(read_choice(text, *ObjectionState))

@@ -29,9 +29,8 @@ def read_reviews(directory: Path, faults: FaultList) -> tuple[FindingReview, ...
         finding = row.need("finding", read_finding_id, "")
         if finding and finding in reviews:
             row.fault("finding", f"`{finding}` is there twice")
-        reviews[finding] = FindingReview(
-            finding, row.need("state", _read_state, Review.CONFIRMED), row.need("note", read_name, "")
-        )
+        state = row.need("state", lambda text: Review(read_choice(text, *_STATES)), Review.CONFIRMED)
+        reviews[finding] = FindingReview(finding, state, row.need("note", read_name, ""))
     return tuple(reviews[finding] for finding in sorted(reviews))
 
 
@@ -63,7 +62,3 @@ def read_finding_id(text: str) -> str:
             f"`{text}` is not the id of a finding: 16 hexadecimal digits, as `peyvand findings` shows them"
         )
     return folded
-
-
-def _read_state(text: str) -> Review:
-    return Review(read_choice(text, *_STATES))

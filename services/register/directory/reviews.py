@@ -5,14 +5,13 @@ It is read with the register, and written by `peyvand finding`.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from pathlib import Path
 
 from services.core.errors import InputError, StateError
 from services.core.files import replace
 from services.core.model import FindingReview, Review
+from services.core.spreadsheets import csv_text
 from services.register.reading import FaultList, fold, read_choice, read_name, read_optional_table
 
 REVIEWS = "reviews.csv"
@@ -44,12 +43,9 @@ def put_review(directory: Path, review: FindingReview) -> None:
     if faults:
         raise InputError(f"register {directory}", faults)
     kept[review.finding] = review
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows((one.finding, one.state.value, one.note) for _, one in sorted(kept.items()))
+    rows = ((one.finding, one.state.value, one.note) for _, one in sorted(kept.items()))
     try:
-        replace(directory / REVIEWS, text.getvalue().encode())
+        replace(directory / REVIEWS, csv_text([_COLUMNS, *rows]).encode())
     except OSError as error:
         raise StateError(f"the review cannot be written to {directory / REVIEWS}: {error.strerror}") from error
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import unicodedata
 from collections.abc import Container, Iterable
@@ -16,6 +14,7 @@ import yaml
 
 from services.core.errors import Fault, InputError
 from services.core.model import Link
+from services.core.spreadsheets import csv_text
 
 _LINK_COLUMNS = tuple(field.name for field in fields(Link))
 
@@ -45,10 +44,10 @@ def register_files(
 ) -> dict[str, str]:
     """Return the files that every register has, by name. No list states the law, so links.csv has only its header."""
     return {
-        "agencies.csv": to_csv(("id", "name_en", "name_fa", "sector"), agencies),
-        "services.csv": to_csv(("id", "agency", "name_en", "name_fa"), services),
-        "links.csv": to_csv(_LINK_COLUMNS, ()),
-        "endpoints.csv": to_csv(("id", "agency", "service", "probe", "target"), endpoints),
+        "agencies.csv": csv_text([("id", "name_en", "name_fa", "sector"), *agencies]),
+        "services.csv": csv_text([("id", "agency", "name_en", "name_fa"), *services]),
+        "links.csv": csv_text([_LINK_COLUMNS]),
+        "endpoints.csv": csv_text([("id", "agency", "service", "probe", "target"), *endpoints]),
         "probes.yaml": to_yaml(probes),
         "policy.yaml": to_yaml(policy),
     }
@@ -103,12 +102,3 @@ def unused_id(taken: Container[str], *names: str) -> str:
 def to_yaml(value: object) -> str:
     """Return a value as YAML, with its keys in their own order."""
     return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
-
-
-def to_csv(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Return the rows as CSV, under their header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from services.core.errors import Fault, InputError
 from services.core.model import member_of
+from services.core.spreadsheets import csv_text
 from services.register.discovery.proposal import (
     RegisterProposal,
     omission,
     proposed_policy,
     register_files,
     slug,
-    to_csv,
     to_yaml,
     unused_id,
 )
@@ -89,13 +89,15 @@ def _files(directory: XRoadDirectory, ids: dict[str, str], instance: str, epoch:
         probes={"connects": {"kind": "tcp", "timeout": "5s"}},
         policy=proposed_policy(government, epoch, [_CONTROL]),
     )
-    files["members.csv"] = to_csv(("member", "agency"), ((member, ids[member]) for member in sorted(directory.members)))
+    files["members.csv"] = csv_text(
+        [("member", "agency"), *((member, ids[member]) for member in sorted(directory.members))]
+    )
     if servers:
         sources = [{"id": names[server], "kind": "xroad", "server": server.id} for server in servers]
         files["sources.yaml"] = to_yaml({"sources": sources})
     if offers:
         rows = ((consumer, client, ids[member_of(service)], service) for consumer, client, service in offers)
-        files["xroad_services.csv"] = to_csv(("consumer", "client", "provider", "service"), rows)
+        files["xroad_services.csv"] = csv_text([("consumer", "client", "provider", "service"), *rows])
     return files
 
 

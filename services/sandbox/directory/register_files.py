@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -11,6 +9,7 @@ import orjson
 import yaml
 
 from services.core.model import ALWAYS, Link
+from services.core.spreadsheets import csv_text
 from services.sandbox.directory.evaluation_rounds import make_evaluation_rounds
 from services.sandbox.directory.notices import (
     MAINTENANCE_COLUMNS,
@@ -94,11 +93,7 @@ def sources_file(bus: DataBus, times: Timing, port: int) -> str:
 
 
 def _csv(columns: str, rows: Iterable[Iterable[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns.split())
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text([columns.split(), *rows])
 
 
 def _yaml(content: Mapping[str, object]) -> str:

@@ -10,12 +10,12 @@ from pathlib import Path
 from services.sandbox.logs.json_lines import JsonLinesFile, encode_line
 
 
-class AccessLog:
+class AccessLog(JsonLinesFile):
     """The access log; lines are buffered until ``flush``. Raises StateError when it cannot be written."""
 
     def __init__(self, path: Path, *, resumed: bool) -> None:
         """Open the log; a resumed one keeps its lines."""
-        self._file = JsonLinesFile(path, None if resumed else ())
+        super().__init__(path, None if resumed else ())
         self._lines: list[bytes] = []
 
     def add(self, link: str, slot: int, time: float, sent: str) -> None:
@@ -25,10 +25,10 @@ class AccessLog:
     def flush(self) -> None:
         """Write the buffered lines."""
         if self._lines:
-            self._file.append(self._lines)
+            self.append(self._lines)
             self._lines.clear()
 
     def close(self) -> None:
         """Write the buffered lines and close the file."""
         self.flush()
-        self._file.close()
+        super().close()

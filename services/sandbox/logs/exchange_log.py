@@ -81,7 +81,7 @@ def _add(row: dict[str, int], buckets: list[int], exchange: SimulatedExchange, s
         row["late"] += side.logged[0] - side.stamps[-1] // 1000 > seconds
 
 
-class ExchangeLog:
+class ExchangeLog(JsonLinesFile):
     """The log of a run, written ahead of the exchanges. Raises StateError when it cannot be written."""
 
     def __init__(self, path: Path, traffic: SimulatedTraffic, *, resumed: bool) -> None:
@@ -89,7 +89,7 @@ class ExchangeLog:
         self._traffic = traffic
         kept = [(row["slot"], line) for row, line in read_lines(path)] if resumed and path.exists() else []
         self._slot = max((slot for slot, _ in kept), default=traffic.first_slot - 1)
-        self._file = JsonLinesFile(path, [line for slot, line in kept if slot < self._slot])
+        super().__init__(path, [line for slot, line in kept if slot < self._slot])
 
     def advance(self, slot: int) -> None:
         """Write all exchanges up to two slots after ``slot``; call this every slot."""
@@ -97,8 +97,4 @@ class ExchangeLog:
         while self._slot <= slot + _AHEAD:
             lines += [encode_line(row) for row in exchange_rows(self._traffic, self._slot)]
             self._slot += 1
-        self._file.append(lines)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        self.append(lines)

@@ -16,17 +16,17 @@ from services.sandbox.logs.json_lines import JsonLinesFile, encode_line
 from services.sandbox.logs.run import RunHeader
 
 
-class TruthLog:
+class TruthLog(JsonLinesFile):
     """The truth log of a run, kept at least one cycle ahead. Raises StateError when it cannot be written."""
 
     def __init__(
         self, path: Path, header: RunHeader, timeline: FaultTimeline, kept: Sequence[bytes], cycle: int
     ) -> None:
         """Open the log with a header and ``kept`` lines; spans are written from ``cycle`` on."""
+        super().__init__(path, [encode_line(asdict(header)), *kept])
         self._timeline = timeline
         self._cycle = cycle
         self._slot_seconds = header.slot_seconds
-        self._file = JsonLinesFile(path, [encode_line(asdict(header)), *kept])
 
     def advance(self, slot: int) -> None:
         """Write everything up to a cycle after ``slot``, before it takes effect; call this every slot.
@@ -35,13 +35,9 @@ class TruthLog:
         """
         links = self._timeline.links
         while self._timeline.begin(self._cycle) <= slot + CYCLE:
-            self._file.append(_line(span) for span in self._timeline.spans(self._cycle) if span.target in links)
+            self.append(_line(span) for span in self._timeline.spans(self._cycle) if span.target in links)
             self._cycle += 1
-        self._file.set_modified(slot * self._slot_seconds)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        self.set_modified(slot * self._slot_seconds)
 
 
 def _line(span: FaultSpan) -> bytes:

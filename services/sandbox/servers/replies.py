@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -34,14 +34,17 @@ class ServerReply:
     response: bytes
 
 
-def inquiry_reply(served: ServedLink, span: FaultSpan | None, request: ReceivedRequest, now: float) -> ServerReply:
-    """Return the reply to an inquiry over a link in this fault (None: it works); ``now`` in epoch seconds."""
+def inquiry_reply(
+    served: ServedLink, clock: Callable[[], float], span: FaultSpan | None, request: ReceivedRequest
+) -> ServerReply:
+    """Return the reply to an inquiry over a link in this fault (None: it works); ``clock`` dates the record."""
     if span is not None and span.mode is FaultMode.HTTP_5XX:
         return _broken(span)
     matches = [_is_about(record[served.family.key].encode(), request) for record in served.records]
     if not any(matches):
         return ServerReply(NOT_FOUND, response(404, _JSON, orjson.dumps({"error": "nobody of this number is known"})))
-    number, updated = matches.index(True), now - 5
+    number, now = matches.index(True), clock()
+    updated = now - 5
     if span is not None and span.mode is FaultMode.WRONG_RECORD:
         number = 1 - number
     elif span is not None and span.mode is FaultMode.STALE:
@@ -54,15 +57,15 @@ def _is_about(key: bytes, request: ReceivedRequest) -> bool:
     return key in request.url or key in request.body
 
 
-def bus_reply(span: FaultSpan | None) -> ServerReply:
-    """Return the reply of the bus endpoint."""
+def bus_reply(span: FaultSpan | None, _request: ReceivedRequest) -> ServerReply:
+    """Return the reply of the bus endpoint, whatever is asked."""
     if span is not None and span.mode is FaultMode.HTTP_5XX:
         return _broken(span)
     return ServerReply(span.mode if span else OK, response(200, _JSON, b'{"bus":"up"}'))
 
 
-def page_reply(title: str) -> ServerReply:
-    """Return a small web page."""
+def page_reply(title: str, _span: FaultSpan | None, _request: ReceivedRequest) -> ServerReply:
+    """Return a small web page, which never fails."""
     page = f"<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
     return ServerReply(OK, response(200, "text/html; charset=utf-8", page.encode()))
 

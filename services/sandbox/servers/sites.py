@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from services.core.model import Endpoint
 from services.sandbox.exchanges import DataBus
 from services.sandbox.faults import FaultSpan
-from services.sandbox.scenario import BUS, Scenario, ServedLink
+from services.sandbox.scenario import BUS, Scenario
 from services.sandbox.servers.certificates import Authority, untrusted_contexts
 from services.sandbox.servers.replies import ReceivedRequest, ServerReply, bus_reply, inquiry_reply, page_reply
 from services.sandbox.servers.servers import Site
@@ -44,7 +44,7 @@ def make_sites(
             name=served.link,
             host=served.host,
             port=served.port,
-            reply=partial(_inquiry, served, clock),
+            reply=partial(inquiry_reply, served, clock),
             good=good[served.host] if served.tls else None,
             bad=bad if served.tls else (),
         )
@@ -56,13 +56,13 @@ def make_sites(
             name=endpoint.id,
             host=_host(endpoint),
             port=urlsplit(endpoint.target).port or 0,
-            reply=_bus if endpoint.id == BUS else partial(_page, names[endpoint.agency]),
+            reply=bus_reply if endpoint.id == BUS else partial(page_reply, names[endpoint.agency]),
             good=good.get(_host(endpoint)),
         )
         for endpoint in scenario.endpoints
     )
     control = urlsplit(scenario.control_target)
-    control_site = Site(CONTROL, control.hostname or "", control.port or 0, partial(_page, "Control target"))
+    control_site = Site(CONTROL, control.hostname or "", control.port or 0, partial(page_reply, "Control target"))
     security_servers = (
         Site(
             name=server.id,
@@ -87,17 +87,3 @@ def addresses(scenario: Scenario, bus: DataBus) -> Iterator[tuple[str, int]]:
 
 def _host(endpoint: Endpoint) -> str:
     return urlsplit(endpoint.target).hostname or ""
-
-
-def _inquiry(
-    served: ServedLink, clock: Callable[[], float], span: FaultSpan | None, request: ReceivedRequest
-) -> ServerReply:
-    return inquiry_reply(served, span, request, clock())
-
-
-def _bus(span: FaultSpan | None, request: ReceivedRequest) -> ServerReply:  # noqa: ARG001 - the reply does not depend on the request
-    return bus_reply(span)
-
-
-def _page(title: str, span: FaultSpan | None, request: ReceivedRequest) -> ServerReply:  # noqa: ARG001 - likewise
-    return page_reply(title)

@@ -16,6 +16,11 @@ from services.sandbox.timing import slot_timing
 NOW = 1_800_000_000.0
 WIRES = make_scenario("small", seed=1, base_port=7500, times=slot_timing(5)).served_links
 FAMILIES = ("person", "firm", "property")
+ANYTHING = ReceivedRequest(b"/", b"")
+
+
+def clock() -> float:
+    return NOW
 
 
 def a_wire(family: str) -> ServedLink:
@@ -59,7 +64,7 @@ def age(family: str, headers: dict[str, str], record: dict[str, object]) -> floa
 def test_records(family, mode, subject):
     """An answer has the requested record, or another when wrong. It is within the age limit unless stale."""
     served = a_wire(family)
-    reply = inquiry_reply(served, span(mode) if mode else None, asked(served, subject), NOW)
+    reply = inquiry_reply(served, clock, span(mode) if mode else None, asked(served, subject))
     status, headers, body = parse(reply.response)
     record = json.loads(body)
     assert (status, reply.sent) == (200, mode or "ok")
@@ -74,13 +79,14 @@ def test_server_errors():
     """A 5xx has four forms if the server is the cause, and has X-Road-Error only if the bus is."""
     served = WIRES[0]
     forms = [
-        parse(inquiry_reply(served, span(FaultMode.HTTP_5XX, variant=n), asked(served), NOW).response) for n in range(4)
+        parse(inquiry_reply(served, clock, span(FaultMode.HTTP_5XX, variant=n), asked(served)).response)
+        for n in range(4)
     ]
     assert [status for status, _, _ in forms] == [500, 502, 503, 504]
     assert not any("x-road-error" in headers for _, headers, _ in forms)
     for reply in (
-        inquiry_reply(served, span(FaultMode.HTTP_5XX, FaultScope.BUS), asked(served), NOW),
-        bus_reply(span(FaultMode.HTTP_5XX, FaultScope.BUS)),
+        inquiry_reply(served, clock, span(FaultMode.HTTP_5XX, FaultScope.BUS), asked(served)),
+        bus_reply(span(FaultMode.HTTP_5XX, FaultScope.BUS), ANYTHING),
     ):
         status, headers, _ = parse(reply.response)
         assert (status, reply.sent) == (500, "http_5xx")
@@ -90,14 +96,14 @@ def test_server_errors():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_unknown_number_is_not_found(family):
     """A request for another number gets 404, so that a probe with an unfilled template never passes."""
-    reply = inquiry_reply(a_wire(family), None, ReceivedRequest(b"/?x=${national_id}", b"{}"), NOW)
+    reply = inquiry_reply(a_wire(family), clock, None, ReceivedRequest(b"/?x=${national_id}", b"{}"))
     assert (parse(reply.response)[0], reply.sent) == (404, "not_found")
 
 
 def test_bus_and_pages():
     """The bus reports that it is up in JSON, and a portal has a title."""
-    assert json.loads(parse(bus_reply(None).response)[2]) == {"bus": "up"}
-    assert b"<title>Post</title>" in parse(page_reply("Post").response)[2]
+    assert json.loads(parse(bus_reply(None, ANYTHING).response)[2]) == {"bus": "up"}
+    assert b"<title>Post</title>" in parse(page_reply("Post", None, ANYTHING).response)[2]
 
 
 def test_national_ids_check():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from http.client import HTTPException
+from typing import TypeVar
 
 import typer
 
@@ -16,6 +17,8 @@ from services.core import log as logs
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError
 from services.core.settings import Settings, load_settings
+
+T = TypeVar("T")
 
 _NOTICE_SECONDS = 5.0
 _PATIENCE_SECONDS = 3.0
@@ -52,6 +55,25 @@ async def open_bus(
         finally:
             notice.cancel()
         yield bus
+
+
+def run_on_bus(
+    work: Callable[[Bus], Awaitable[T]],
+    nats: str,
+    credentials: str,
+    *,
+    role: str,
+    name: str,
+    patience: float | None = _PATIENCE_SECONDS,
+) -> T:
+    """Return the result of ``work`` on the bus that these flags name. Connects as ``open_bus`` does."""
+    settings = bus_settings(nats, credentials)
+
+    async def run() -> T:
+        async with open_bus(settings, role=role, name=name, patience=patience) as bus:
+            return await work(bus)
+
+    return asyncio.run(run())
 
 
 def fetch_local(address: str, path: str, timeout: float) -> bytes:

@@ -13,13 +13,12 @@ from services.cli.connections import open_bus
 from services.cli.render.register import epoch_note, register_summary, unmeasured_note
 from services.core import log as logs
 from services.core.bus import Bus, connect_from_settings
-from services.core.codec import RegisterPublication
 from services.core.errors import BusError, InputError
 from services.core.model import Register
 from services.core.plural import plural
 from services.core.settings import Settings
 from services.core.watched_files import file_stamps
-from services.register.bus import CURRENT_KEY, publish_register, read_publications, read_register, republish_if_lost
+from services.register.bus import CURRENT_KEY, publish_register, read_register, republish_if_lost
 from services.register.directory import load_register, read_directory
 
 _POLL_SECONDS = 0.5
@@ -109,12 +108,6 @@ async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") 
     if reading.warnings:
         typer.echo(f"{plural(len(reading.warnings), 'warning')}: see peyvand register check {directory}", err=True)
     return register
-
-
-async def read_log(settings: Settings) -> tuple[RegisterPublication, ...]:
-    """Return the publications, the newest first. Raises PeyvandError."""
-    async with open_bus(settings, role="register", name="register") as bus:
-        return await read_publications(bus)
 
 
 def _fingerprint(directory: Path) -> object:

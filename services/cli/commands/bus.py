@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,24 +40,17 @@ def init(
 
     Repeating it changes nothing.
     """
-    import asyncio
-
-    from services.cli.connections import bus_settings, open_bus
+    from services.cli.connections import run_on_bus
     from services.core.bus import initialise_streams
     from services.register.reading import read_size
 
-    settings = bus_settings(nats, credentials)
     try:
         size = read_size(storage, largest=1 << 40) if storage else None  # the most for all streams on a server
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--storage") from error
-
-    async def run() -> None:
-        async with open_bus(settings, role="admin", name="bus-init", patience=None) as bus:
-            limits = await initialise_streams(bus, replicas=replicas, storage=size)
-        typer.echo("ready: " + ", ".join(f"{name} of {limit / 2**30:.1f} GiB" for name, limit in limits.items()))
-
-    asyncio.run(run())
+    work = partial(initialise_streams, replicas=replicas, storage=size)
+    limits = run_on_bus(work, nats, credentials, role="admin", name="bus-init", patience=None)
+    typer.echo("ready: " + ", ".join(f"{name} of {limit / 2**30:.1f} GiB" for name, limit in limits.items()))
 
 
 @app.command()
@@ -70,19 +64,12 @@ def remake(
     A stream loses its leader when each server has lost what the others need. It is empty afterwards. A stream that has a
     leader stays as it is.
     """
-    import asyncio
-
-    from services.cli.connections import bus_settings, open_bus
+    from services.cli.connections import run_on_bus
     from services.core.bus import remake_stream
 
-    settings = bus_settings(nats, credentials)
-
-    async def run() -> None:
-        async with open_bus(settings, role="admin", name="bus-remake", patience=None) as bus:
-            await remake_stream(bus, stream)
-        typer.echo(f"ready: {stream}, which is empty")
-
-    asyncio.run(run())
+    work = partial(remake_stream, name=stream)
+    run_on_bus(work, nats, credentials, role="admin", name="bus-remake", patience=None)
+    typer.echo(f"ready: {stream}, which is empty")
 
 
 @app.command()
@@ -143,20 +130,15 @@ def _copy_streams(
     copy: Callable[[Bus, str], Awaitable[int]], done: str, nats: str, credentials: str, *, name: str
 ) -> None:
     """Copy stream after stream; ``copy`` returns the sequence of the last message."""
-    import asyncio
-
-    from services.cli.connections import bus_settings, open_bus
+    from services.cli.connections import run_on_bus
     from services.core.bus import stream_configs
 
-    settings = bus_settings(nats, credentials)
+    async def copy_all(bus: Bus) -> None:
+        for config in stream_configs(1):
+            last = await copy(bus, str(config.name))
+            typer.echo(f"{config.name}: {done} up to message {last}")
 
-    async def run() -> None:
-        async with open_bus(settings, role="admin", name=name) as bus:
-            for config in stream_configs(1):
-                last = await copy(bus, str(config.name))
-                typer.echo(f"{config.name}: {done} up to message {last}")
-
-    asyncio.run(run())
+    run_on_bus(copy_all, nats, credentials, role="admin", name=name)
 
 
 @app.command()

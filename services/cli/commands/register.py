@@ -72,14 +72,13 @@ def publish(
 @app.command()
 def log(nats: Nats = "", credentials: Credentials = "") -> None:
     """Show who put which register in force, when and why."""
-    import asyncio
-
-    from services.cli.connections import bus_settings
-    from services.cli.register_publisher import read_log
+    from services.cli.connections import run_on_bus
     from services.cli.render.format import new_console
     from services.cli.render.register import publication_table
+    from services.register.bus import read_publications
 
-    new_console().print(publication_table(asyncio.run(read_log(bus_settings(nats, credentials)))))
+    publications = run_on_bus(read_publications, nats, credentials, role="register", name="register")
+    new_console().print(publication_table(publications))
 
 
 @app.command()

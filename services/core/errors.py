@@ -1,21 +1,4 @@
-"""Errors that end a command or a process, in one tree. Errors that a package handles itself are defined in that package.
-
-PeyvandError                 a failure that a person can read in one sentence; exit code 1
-├── InputError               bad input from outside, refused whole: carries every fault found
-├── SettingsError            a flag, variable or settings file that cannot be used
-├── BusError                 a request to the message bus failed
-│   ├── NoStreamError        no stream takes the request: none was created, or it is gone
-│   ├── NotLastError         another message is the last on the subject
-│   ├── TornValueError       parts of a value too large for one message are missing or damaged
-│   └── GapError             messages between the last one read and the first one kept are gone
-├── StateError               a component's own state on disk cannot be trusted
-├── ListenError              an address cannot be listened on
-└── ApiError                 the api refused or did not answer
-    ├── ApiUnavailableError      there is no answer now: the same call may succeed later
-    ├── ApiNotFoundError         the register in force knows no such entity
-    ├── ApiNotApplicableError    the entity is known, but has no such answer
-    └── ApiForbiddenError        the caller's role may not see it
-"""
+"""Errors that end a command or a process, in one tree. Errors that a package handles itself are defined in that package."""
 
 from __future__ import annotations
 
@@ -40,7 +23,7 @@ class Fault:
 
 
 class PeyvandError(Exception):
-    """An error whose message is one sentence: what failed, on what, what to do."""
+    """A failure that a person can read in one sentence: what failed, on what, what to do. The exit code is 1."""
 
 
 class InputError(PeyvandError):

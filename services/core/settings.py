@@ -155,18 +155,16 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _from_file(path: str) -> dict[str, object]:
+def read_yaml(path: Path | str, what: str) -> Any:
+    """Return the content of a YAML file, None if that is empty. Raises SettingsError; ``what`` names the file there."""
     import yaml  # noqa: PLC0415  # see above
 
     try:
-        content = yaml.safe_load(Path(path).read_text("utf-8")) or {}
+        return yaml.safe_load(Path(path).read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"the settings file {path} cannot be read: {error}") from error
+        raise SettingsError(f"{what} {path} cannot be read: {error}") from error
     except RecursionError:
-        raise SettingsError(f"the settings file {path} cannot be read: it is nested too deeply") from None
-    if not isinstance(content, dict):
-        raise SettingsError(f"the settings file {path} must hold `name: value` lines")
-    return content
+        raise SettingsError(f"{what} {path} cannot be read: it is nested too deeply") from None
 
 
 def _parser(component: str) -> argparse.ArgumentParser:
@@ -187,7 +185,10 @@ def load_settings(component: str, argv: Sequence[str], environ: Mapping[str, str
     file = flags.pop("settings", environ.get(_PREFIX + "SETTINGS"))
     names = [setting.name for setting in fields(Settings)]
     variables = {name: environ[key] for name in names if (key := environment_variable(name)) in environ}
-    values = {**(_from_file(file) if file else {}), **variables, **flags}
+    from_file = (read_yaml(file, "the settings file") if file else None) or {}
+    if not isinstance(from_file, dict):
+        raise SettingsError(f"the settings file {file} must hold `name: value` lines")
+    values = {**from_file, **variables, **flags}
     try:
         settings = TypeAdapter(Settings).validate_python(values)
     except ValidationError as error:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import unquote
 
-import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 from pydantic import (
@@ -28,7 +27,7 @@ from services.api.access.revocation import Revocations
 from services.api.access.roles import PUBLIC, UNRESTRICTED, Caller, Role, parse_role
 from services.api.errors import UnauthenticatedError
 from services.core.errors import SettingsError
-from services.core.settings import Settings
+from services.core.settings import Settings, read_yaml
 
 Name = tuple[str, str]
 """One name in a certificate: its type, as clients.yaml calls it, and the name."""
@@ -94,11 +93,7 @@ def _comparable(kind: str, name: str) -> Name:
 def read_clients(path: Path) -> Mapping[Name, Caller]:
     """Return callers by the name in their certificate. Raises SettingsError that names every fault."""
     try:
-        parsed = _Clients.model_validate(yaml.safe_load(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"--clients {path} cannot be read: {error}") from error
-    except RecursionError:
-        raise SettingsError(f"--clients {path} cannot be read: it is nested too deeply") from None
+        parsed = _Clients.model_validate(read_yaml(path, "--clients"))
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
@@ -13,7 +12,7 @@ from services.core.model import Probe, Register, Target, fill_placeholders, plac
 from services.prober.assignments import Assignment, assignments
 from services.prober.scheduling import ScheduleEntry
 from services.register.probes import required_params
-from services.register.reading import read_target
+from services.register.reading import parse_json, read_target
 
 
 def choose(register: Register, ids: Sequence[str], vantage: str | None) -> list[Assignment]:
@@ -81,14 +80,10 @@ def _parse_param(text: str) -> tuple[str, object]:
     if not name or not equals:
         raise SettingsError(f"--param {name} is not NAME=VALUE")
     try:
-        parsed = json.loads(value, parse_constant=_refuse)
+        parsed = parse_json(value)
     except ValueError:
         return name, value
     return name, parsed if isinstance(parsed, str | bool | int | float) else value
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _check(definition: Probe, target: str, params: Mapping[str, object]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any, TypeVar
 
 from services.core.model import PROBE_KINDS, DnsQuery, LineStep, Probe, Step, Tls, placeholders
@@ -68,12 +68,13 @@ _QUERY_TYPES = (
 )
 
 
-def read_definition(name: str, mapping: YamlMapping, directory: Path) -> Probe:
-    """Read one definition; missing and unusable values become faults."""
-    return _read(name, mapping, directory, kinds=PROBE_KINDS, extra=())
+def read_definition(
+    name: str, mapping: YamlMapping, *, kinds: tuple[str, ...] = PROBE_KINDS, extra: tuple[str, ...] = ()
+) -> Probe:
+    """Read one definition of one of these kinds, which may have ``extra`` keys.
 
-
-def _read(name: str, mapping: YamlMapping, directory: Path, *, kinds: tuple[str, ...], extra: tuple[str, ...]) -> Probe:
+    Missing and unusable values become faults.
+    """
     kind = mapping.need("kind", lambda text: read_choice(text, *kinds), "")
     own = _KEYS.get(kind, (*_READERS, "expect"))  # with an unknown kind, all keys
     keys = ("kind", *extra, *own)
@@ -84,26 +85,22 @@ def _read(name: str, mapping: YamlMapping, directory: Path, *, kinds: tuple[str,
             mapping.faults.add(mapping.key_at(key), reason)
     for key in _NEEDED.get(kind, ()):
         mapping.require(key)
-    values = {key: _READERS[key](mapping, directory) for key in own if key in mapping and key != "expect"}
-    probe = Probe(name, kind or "http", **values, expect=read_expect(mapping, kind, directory))
+    values = {key: _READERS[key](mapping) for key in own if key in mapping and key != "expect"}
+    probe = Probe(name, kind or "http", **values, expect=read_expect(mapping, kind))
     check_message(probe, mapping)
     check_call(probe, mapping)
     return probe
 
 
-def _plain(key: str, read: Callable[[str], Any]) -> Callable[[YamlMapping, Path], Any]:
+def _plain(key: str, read: Callable[[str], Any]) -> Callable[[YamlMapping], Any]:
     """Return a reader of one text value."""
-
-    def reader(mapping: YamlMapping, _directory: Path) -> Any:
-        return mapping.read(key, read, getattr(_DEFAULT, key))
-
-    return reader
+    return lambda mapping: mapping.read(key, read, getattr(_DEFAULT, key))
 
 
 _DEFAULT = Probe(name="", kind="http")
 
 
-def _headers(mapping: YamlMapping, _directory: Path) -> dict[str, str]:
+def _headers(mapping: YamlMapping) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, given in mapping.entries("headers"):
         if not given.faults.attempt(given.at(name), name, read_header_name, name, ""):
@@ -117,26 +114,24 @@ def _headers(mapping: YamlMapping, _directory: Path) -> dict[str, str]:
     return headers
 
 
-def _body(mapping: YamlMapping, directory: Path) -> str:
+def _body(mapping: YamlMapping) -> str:
     """Read a text, or the content of ``file:PATH``."""
     scalar = mapping.scalar("body")
     if scalar is None or scalar.null:
         return ""
     body = scalar.text
     if body.startswith("file:"):
-        body = mapping.faults.attempt(scalar.location, "body", lambda text: read_text_file(text, directory), body, "")
+        read = partial(read_text_file, directory=mapping.folder)
+        body = mapping.faults.attempt(scalar.location, "body", read, body, "")
     if len(body.encode()) > _BODY_LIMIT:
         mapping.fault("body", f"is larger than {_BODY_LIMIT >> 10} KiB")
     mapping.faults.attempt(scalar.location, "body", placeholders, body, None)
     return body
 
 
-def _tls(mapping: YamlMapping, directory: Path) -> Tls:
+def _tls(mapping: YamlMapping) -> Tls:
     given = mapping.part("tls", ("ca", "server_name", "verify", "certificate", "key", "min_version", "max_version"))
-
-    def reference(text: str) -> str:
-        return read_file_reference(text, directory)
-
+    reference = partial(read_file_reference, directory=mapping.folder)
     if ("certificate" in given) != ("key" in given):
         mapping.fault("tls", "a client certificate needs both `certificate` and `key`")
     verify = given.read("verify", read_flag, True)
@@ -161,7 +156,7 @@ def _read_tls_version(text: str) -> str:
     return read_choice(text, "1.2", "1.3")
 
 
-def _lines(mapping: YamlMapping, _directory: Path) -> tuple[LineStep, ...]:
+def _lines(mapping: YamlMapping) -> tuple[LineStep, ...]:
     items = mapping.mappings("lines", ("expect", "send", "starttls", "prompt", "expect_hex", "send_hex"))
     lines = tuple(
         LineStep(
@@ -211,7 +206,7 @@ def _read_line(text: str) -> str:
     return text
 
 
-def _query(mapping: YamlMapping, _directory: Path) -> DnsQuery:
+def _query(mapping: YamlMapping) -> DnsQuery:
     given = mapping.mapping("query", ("name", "type", "transport", "recursion", "class"))
     if given is None:
         return DnsQuery()
@@ -230,19 +225,19 @@ def _read_type(text: str) -> str:
     return name
 
 
-def _service(mapping: YamlMapping, _directory: Path) -> str:
+def _service(mapping: YamlMapping) -> str:
     """Read an X-Road service, or the service name of a gRPC health check."""
     kind = mapping.scalar("kind")
     is_grpc = kind is not None and kind.text.strip() == "grpc"
     return mapping.read("service", read_template if is_grpc else read_service, "")
 
 
-def _steps(mapping: YamlMapping, directory: Path) -> tuple[Step, ...]:
+def _steps(mapping: YamlMapping) -> tuple[Step, ...]:
     kinds = tuple(kind for kind in PROBE_KINDS if kind != "journey")
-    return read_steps(mapping, lambda name, item: _read(name, item, directory, kinds=kinds, extra=EXTRA))
+    return read_steps(mapping, partial(read_definition, kinds=kinds, extra=EXTRA))
 
 
-_READERS: Mapping[str, Callable[[YamlMapping, Path], Any]] = {
+_READERS: Mapping[str, Callable[[YamlMapping], Any]] = {
     "version": _plain("version", lambda text: read_choice(text, "1.1", "2")),
     "method": _plain("method", lambda text: read_choice(text.upper(), *_METHODS)),
     "headers": _headers,
@@ -260,9 +255,7 @@ _READERS: Mapping[str, Callable[[YamlMapping, Path], Any]] = {
     "service": _service,
     "user_id": _plain("user_id", read_header),
     "call": _plain("call", read_call),
-    "descriptors": lambda mapping, directory: mapping.read(
-        "descriptors", lambda text: read_descriptors(text, directory), ""
-    ),
+    "descriptors": lambda mapping: mapping.read("descriptors", partial(read_descriptors, directory=mapping.folder), ""),
     "lines": _lines,
     "starttls": _plain("starttls", lambda text: read_choice(text, "smtp", "imap", "postgres")),
     "query": _query,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from dns.rcode import Rcode
 
@@ -54,7 +53,7 @@ _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 _RCODES = tuple(code.name for code in Rcode if code <= Rcode.NOTZONE)
 
 
-def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:
+def read_expect(probe: YamlMapping, kind: str) -> Expect:
     """Read the expectations of one probe definition."""
     mapping = probe.mapping("expect", _KEYS.get(kind, ()))
     if mapping is None:
@@ -77,7 +76,7 @@ def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:
         json=tuple(_json(check) for check in mapping.mappings("json", ("path", "equals", "type"))),
         xml=tuple(_xml(check, xpath) for check in mapping.mappings("xml", ("path", "equals"))),
         namespaces=namespaces,
-        schema=_schema(mapping, directory),
+        schema=_schema(mapping),
         record=_xml_record(mapping, xpath) if xml else _record(mapping, read_record_path),
         fresh=_fresh(mapping, ("xpath", "header") if xml else ("path", "xpath", "header"), xpath),
         tls=mapping.read("tls", read_flag, False),
@@ -207,13 +206,13 @@ def _namespaces(mapping: YamlMapping) -> dict[str, str]:
     return namespaces
 
 
-def _schema(mapping: YamlMapping, directory: Path) -> object:
+def _schema(mapping: YamlMapping) -> object:
     """Read a JSON Schema: a mapping, or ``file:PATH`` of one."""
     if "schema" not in mapping:
         return None
     scalar = mapping.scalar("schema") if not mapping.is_mapping("schema") else None
     try:
-        return check_schema(read_json_file(scalar.text, directory) if scalar else mapping.value("schema"))
+        return check_schema(read_json_file(scalar.text, mapping.folder) if scalar else mapping.value("schema"))
     except ValueError as error:
         mapping.fault("schema", str(error))
         return None

@@ -48,13 +48,13 @@ def read_probes(directory: Path, faults: FaultList) -> ProbeDefinitions:
         probes.ids[name] = location
         mapping = document.mapping(name, None)
         if mapping is not None:
-            probes.definitions[name] = _definition(name, location, mapping, directory)
+            probes.definitions[name] = _definition(name, location, mapping)
     return probes
 
 
-def _definition(name: str, location: Location, mapping: YamlMapping, directory: Path) -> ProbeDefinition:
+def _definition(name: str, location: Location, mapping: YamlMapping) -> ProbeDefinition:
     before = len(mapping.faults)
-    probe = read_definition(name, mapping, directory)
+    probe = read_definition(name, mapping)
     return ProbeDefinition(
         probe=probe,
         location=location,

@@ -90,7 +90,7 @@ def read_json_file(text: str, directory: Path) -> object:
         raise ValueError(f"{text} is not JSON: {error.msg} at line {error.lineno}") from None
 
 
-def read_auth(mapping: YamlMapping, directory: Path) -> Auth:
+def read_auth(mapping: YamlMapping) -> Auth:
     """Read how a probe authenticates: a mapping, or ``none``."""
     if not mapping.is_mapping("auth") and mapping.value("auth") == "none":
         return Auth()
@@ -108,7 +108,7 @@ def read_auth(mapping: YamlMapping, directory: Path) -> Auth:
             reason = f"key `{key}` is unknown with kind {kind}; known are {', '.join(keys)}"
             given.faults.add(given.key_at(key), reason)
     for key in _NEEDED[kind]:
-        auth[key] = given.need(key, _reader(key, directory), "")
+        auth[key] = given.need(key, _reader(key, mapping.folder), "")
     for key in optional:
         auth[key] = given.read(key, read_name, "")
     if is_exposed(auth.get("token_url", "")):
@@ -116,7 +116,7 @@ def read_auth(mapping: YamlMapping, directory: Path) -> Auth:
     return Auth(**auth)
 
 
-def read_proxy(mapping: YamlMapping, directory: Path) -> Proxy:
+def read_proxy(mapping: YamlMapping) -> Proxy:
     """Read the proxy that a probe goes through."""
     given = mapping.mapping("proxy", ("url", "username", "password"))
     if given is None:
@@ -126,7 +126,7 @@ def read_proxy(mapping: YamlMapping, directory: Path) -> Proxy:
     return Proxy(
         url=given.need("url", read_proxy_url, ""),
         username=given.read("username", read_name, ""),
-        password=given.read("password", _reader("password", directory), ""),
+        password=given.read("password", _reader("password", mapping.folder), ""),
     )
 
 

@@ -75,6 +75,11 @@ class YamlMapping:
     def __contains__(self, key: str) -> bool:
         return key in self.nodes
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the document, in which the files that it names are."""
+        return Path(self.location.file).parent
+
     def require(self, key: str) -> bool:
         """Return whether ``key`` exists; record a fault when it does not."""
         if key not in self.nodes:

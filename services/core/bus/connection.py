@@ -74,11 +74,6 @@ def _scheme(url: str) -> str:
     return parts.scheme if sound else ""
 
 
-def is_encrypted(urls: str) -> bool:
-    """Whether these URLs require TLS. The handshake then comes first, so that nobody on the path can strip it."""
-    return urls.strip().startswith("tls://")
-
-
 _NO_FILES = BusEncryption()
 
 
@@ -104,7 +99,9 @@ async def connect(
     """
     user = load_user(credentials, role)
     addresses = parse_urls(urls)
-    options = {"tls": encryption.context(), "tls_handshake_first": True} if is_encrypted(urls) else {}
+    # The handshake comes first, so that nobody on the path can strip it.
+    encrypted = addresses[0].startswith("tls://")
+    options = {"tls": encryption.context(), "tls_handshake_first": True} if encrypted else {}
     log = logger().bind(bus=urls)
 
     refusal: asyncio.Future[str] = asyncio.get_running_loop().create_future()

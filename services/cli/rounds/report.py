@@ -108,7 +108,7 @@ def _data(texts: Texts, frozen: FrozenRound, numbers: RoundNumbers, moves: Moves
         "corrects": say["corrects"].format(round=frozen.corrects, why=frozen.why) if frozen.corrects else "",
         "answer": answer.format(**values),
         "figure": values.get("point", _range(texts, values["lower"], values["upper"])),
-        "known": say["known"].format(known=percent(government.known_share)),
+        "known": say["known"].format(known=_known(texts, government.known_share)),
         "interval": ""
         if interval is None
         else say["interval"].format(low=hundred(interval.low), high=hundred(interval.high), level=percent(interval.level, 0)),
@@ -149,7 +149,14 @@ def _data(texts: Texts, frozen: FrozenRound, numbers: RoundNumbers, moves: Moves
 
 def _percent(texts: Texts, share: float, decimals: int = 1) -> str:
     """Return a share in percent, with its sign on the same side of it in a Persian line as in a column."""
-    percent = texts.plain_percent(share, decimals)
+    return _isolated(texts, texts.plain_percent(share, decimals))
+
+
+def _known(texts: Texts, share: float) -> str:
+    return _isolated(texts, texts.plain_known(share))
+
+
+def _isolated(texts: Texts, percent: str) -> str:
     return f"{_ISOLATE}{percent}{_END_ISOLATE}" if texts.language.code == "fa" else percent
 
 
@@ -205,7 +212,7 @@ def _row(texts: Texts, name: str, row: Indicator, ranks: str) -> dict[str, Any]:
         "texts": [
             _DASH if row.point is None else percent(row.point),
             _range(texts, percent(row.lower), percent(row.upper)),
-            percent(row.known_share),
+            _known(texts, row.known_share),
             ranks,
         ],
     }

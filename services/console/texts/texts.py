@@ -14,7 +14,14 @@ from markupsafe import Markup, escape
 
 from services.console.texts.catalogues import LANGUAGES, Language, translations_of
 from services.console.texts.moments import iso, local_day, write_clock, write_day, write_months
-from services.console.texts.numbers import telling_decimals, write_decimal, write_digits, write_percent
+from services.console.texts.numbers import (
+    round_down,
+    stated_decimals,
+    telling_decimals,
+    write_decimal,
+    write_digits,
+    write_percent,
+)
 from services.console.texts.words import WORDS
 from services.core.model import ENDLESS
 
@@ -71,6 +78,13 @@ class Texts:
         """Return a share of 1 as a percentage."""
         return write_percent(share, decimals, self.language.code)
 
+    def plain_known(self, share: float, decimals: int = DECIMALS) -> str:
+        """Return a known share of 1 as a percentage, rounded down.
+
+        So a share below the publish threshold is not written as the threshold, and only 1 is written as 100%.
+        """
+        return self.plain_percent(round_down(share, decimals), decimals)
+
     def plain_number(self, value: float, decimals: int = 0) -> str:
         """Return a number."""
         return write_decimal(value, decimals, self.language.code)
@@ -78,6 +92,14 @@ class Texts:
     def percent(self, share: float | None, decimals: int = DECIMALS) -> Markup:
         """Return a share of 1 as a percentage with its value; a dash for None."""
         return self._data(share, self.plain_percent(share, decimals)) if share is not None else self.none()
+
+    def known(self, share: float, decimals: int = DECIMALS) -> Markup:
+        """Return a known share of 1 as a percentage, rounded down, with its value."""
+        return self._data(share, self.plain_known(share, decimals))
+
+    def stated(self, share: float) -> Markup:
+        """Return a share of 1 that somebody stated as a percentage, with the decimals that it has."""
+        return self._data(share, self.plain_percent(share, stated_decimals(share)))
 
     def of_hundred(self, share: float | None, decimals: int = DECIMALS) -> Markup:
         """Return a share of 1 as a number out of 100."""

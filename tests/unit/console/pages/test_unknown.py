@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.cases.api.blocks import SLOTS, blocks_of
 from tests.support.console.case import Console
+from tests.support.console.words import TAGS
 
 _OK = (0, 0, 0, 0, 0, SLOTS)
 _UNSEEN = (0,) * 6
@@ -51,6 +52,7 @@ async def test_no_gain_is_stated_of_an_inquiry_that_nobody_saw(console: Console)
     [
         (_OK, 1.0, "Nothing is lost: every required inquiry was answered."),
         (_UNSEEN, 0.9, "Nothing of what was seen is lost."),
+        (_UNSEEN, 0.9997, "Nothing of what was seen is lost."),
     ],
 )
 async def test_nobody_says_that_all_was_answered_unless_all_was_seen(
@@ -61,6 +63,28 @@ async def test_nobody_says_that_all_was_answered_unless_all_was_seen(
     _take(console, counts, known_share=known, lower=known)
     await console.refresh()
     assert said in (await console.get("/en/")).text
+
+
+@pytest.mark.parametrize(
+    ("threshold", "known", "said"),
+    [(0.825, 0.8249, "82.4% of the weight was seen, and a number is published from 82.5% on"),
+     (0.8, 0.79996, "79.9% of the weight was seen, and a number is published from 80% on")],
+)  # fmt: skip
+async def test_too_little_does_not_look_like_enough(
+    make_console: Any, empty_api: Any, threshold: float, known: float, said: str
+) -> None:
+    """The share that was seen is written below the threshold that it misses, on every page and however little it lacks."""
+    register = empty_api.register
+    empty_api.take_register(replace(register, policy=replace(register.policy, publish_threshold=threshold)))
+    for key, block in blocks_of(empty_api.register).items():
+        figures = tuple(replace(one, point=None, interval=None, known_share=known) for one in block.indicators)
+        empty_api.take(key, replace(block, indicators=figures))
+    console = await make_console()
+    assert said in TAGS.sub("", (await console.get("/en/")).text)
+    enough = TAGS.sub(" ", (await console.get("/en/monitor")).text)
+    assert f"A number is published where {said.split()[-2]} or more" in " ".join(enough.split())
+    agencies = TAGS.sub("", (await console.get("/en/agencies")).text)
+    assert f"{int(100 * known)}%" in agencies
 
 
 async def test_what_was_not_measured_enough_is_not_called_unstated(console: Console) -> None:

@@ -30,6 +30,23 @@ def test_percentages(language: str, share: float, text: str) -> None:
     assert texts_of(language).plain_percent(share) == text
 
 
+@pytest.mark.parametrize(
+    ("share", "decimals", "text"),
+    [(0.79996, 1, "79.9%"), (0.79996, 0, "79%"), (0.8, 1, "80.0%"), (0.29, 1, "29.0%"), (0.9999, 1, "99.9%"), (1.0, 0, "100%")],
+)  # fmt: skip
+def test_what_is_known_is_rounded_down(share: float, decimals: int, text: str) -> None:
+    """Less than a threshold is not written as the threshold, and less than all is not written as all."""
+    assert texts_of("en").plain_known(share, decimals) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.8, "80%"), (0.825, "82.5%"), (0.9999, "99.99%"), (1.0, "100%"), (0.0, "0%")]
+)
+def test_what_somebody_stated_keeps_its_decimals(share: float, text: str) -> None:
+    """A limit is not rounded, because a number beside it would then seem to be on its other side."""
+    assert texts_of("en").stated(share).striptags() == text
+
+
 def test_thousands_are_grouped() -> None:
     """Each language has its own mark between thousands."""
     assert texts_of("en").plain_number(1234567) == "1,234,567"

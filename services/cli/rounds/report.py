@@ -219,8 +219,9 @@ def _row(texts: Texts, name: str, row: Indicator, ranks: str) -> dict[str, Any]:
 
 
 def _agencies(texts: Texts, numbers: RoundNumbers, names: _Names, kind: IndicatorKind) -> Iterator[dict[str, Any]]:
+    """Yield the agencies in one role, the highest lower bound first, as ranks go: nobody gains by not being seen."""
     bands = next((ranking.bands for ranking in numbers.rankings if ranking.kind is kind), {})
-    for row in sorted(numbers.rows(kind), key=lambda row: (-(row.point if row.point is not None else -1.0), row.id)):
+    for row in sorted(numbers.rows(kind), key=lambda row: (-row.lower, row.id)):
         band = bands.get(row.id) or row.rank_band
         ranks = _DASH if band is None else _range(texts, texts.plain_number(band.low), texts.plain_number(band.high))
         yield _row(texts, names.agency(row.id), row, ranks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from services.cli.rounds import report
 from services.cli.rounds.derived import RoundNumbers, compute_round
 from services.console.texts import texts_of
+from services.core.model import IndicatorKind
 from services.core.model.register import Register
 from services.dataset.storage import LocalStorage
 from services.scorer.archived import ArchivedEvidence
@@ -44,3 +46,17 @@ def test_an_agency_without_a_name_in_a_language_has_its_other_one(
     nothing = cast(Any, None)
     numbers = RoundNumbers(replace(register, agencies=agencies), nothing, nothing, (), None)
     assert tuple(report._Names(numbers, code).agency(next(iter(agencies))) for code in ("en", "fa")) == said
+
+
+def test_agencies_stand_in_the_order_of_their_lower_bounds(dataset: LocalStorage, register: Register) -> None:
+    """An agency may have the higher estimate because a fifth was not seen. That does not raise it (docs/method.md §5)."""
+    numbers = compute_round(ArchivedEvidence(dataset), register, as_of=START + 86_400, window_days=2)
+    one = numbers.rows(IndicatorKind.CONSUMER)[0]
+    rows = [
+        replace(one, id="a", point=1.0, lower=0.8, upper=1.0),
+        replace(one, id="b", point=0.9, lower=0.9, upper=0.9),
+        replace(one, id="c", point=None, lower=0.85, upper=1.0),
+    ]
+    shown = cast(Any, SimpleNamespace(rows=lambda _: rows, rankings=()))
+    found = report._agencies(texts_of("en"), shown, report._Names(numbers, "en"), IndicatorKind.CONSUMER)
+    assert [row["name"] for row in found] == ["b", "c", "a"]

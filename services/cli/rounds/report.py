@@ -232,7 +232,7 @@ def _gains(texts: Texts, numbers: RoundNumbers, names: _Names) -> Iterator[dict[
         yield {
             "link": one.link,
             "name": names.link(one.link),
-            "gain": f"+{texts.plain_number(100 * one.gain, 2)}",
+            "gain": str(texts.points(one.gain).striptags()),
             "fixed": texts.plain_number(100 * one.index_if_fixed, 1),
         }
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from services.cli.rounds import report
-from services.cli.rounds.derived import RoundNumbers, compute_round
+from services.cli.rounds.derived import RepairGain, RoundNumbers, compute_round
 from services.console.texts import texts_of
 from services.core.model import IndicatorKind
 from services.core.model.register import Register
@@ -60,3 +60,14 @@ def test_agencies_stand_in_the_order_of_their_lower_bounds(dataset: LocalStorage
     shown = cast(Any, SimpleNamespace(rows=lambda _: rows, rankings=()))
     found = report._agencies(texts_of("en"), shown, report._Names(numbers, "en"), IndicatorKind.CONSUMER)
     assert [row["name"] for row in found] == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize(("code", "said"), [("en", "+0.0012"), ("fa", "+۰٫۰۰۱۲")])
+def test_the_gain_of_one_link_of_many_is_not_written_as_none(
+    dataset: LocalStorage, register: Register, code: str, said: str
+) -> None:
+    """In a large register the links that would raise the index most raise it by little, which is not nothing."""
+    numbers = compute_round(ArchivedEvidence(dataset), register, as_of=START + 86_400, window_days=2)
+    shown = cast(Any, SimpleNamespace(gains=(RepairGain("deed-tax", 0.0000123, 0.78),)))
+    (row,) = report._gains(texts_of(code), shown, report._Names(numbers, code))
+    assert row["gain"] == said

@@ -113,11 +113,7 @@ def _data(texts: Texts, frozen: FrozenRound, numbers: RoundNumbers, moves: Moves
         if interval is None
         else say["interval"].format(low=hundred(interval.low), high=hundred(interval.high), level=percent(interval.level, 0)),
         "bars": bars,
-        "losses": [
-            {"name": texts.word("stage", stage), "share": share, "text": hundred(share)}
-            for stage in LOSS_STAGES
-            for share in [getattr(government.losses, stage)]
-        ],
+        "losses": list(_losses(texts, numbers)),
         "gains": list(_gains(texts, numbers, names)),
         "sectors": [_row(texts, names.sector(row.id), row, "") for row in numbers.rows(IndicatorKind.SECTOR)],
         "consumers": list(_agencies(texts, numbers, names, IndicatorKind.CONSUMER)),
@@ -225,6 +221,15 @@ def _agencies(texts: Texts, numbers: RoundNumbers, names: _Names, kind: Indicato
         band = bands.get(row.id) or row.rank_band
         ranks = _DASH if band is None else _range(texts, texts.plain_number(band.low), texts.plain_number(band.high))
         yield _row(texts, names.agency(row.id), row, ranks)
+
+
+def _losses(texts: Texts, numbers: RoundNumbers) -> Iterator[dict[str, Any]]:
+    """Yield what is lost at each stage; nothing where that is not known, which is not the same as no loss."""
+    if numbers.explanation is None or numbers.explanation.estimate is None:
+        return
+    for stage in LOSS_STAGES:
+        share = getattr(numbers.government.losses, stage)
+        yield {"name": texts.word("stage", stage), "share": share, "text": texts.plain_number(100 * share, 1)}
 
 
 def _gains(texts: Texts, numbers: RoundNumbers, names: _Names) -> Iterator[dict[str, str]]:

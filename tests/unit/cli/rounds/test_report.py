@@ -71,3 +71,12 @@ def test_the_gain_of_one_link_of_many_is_not_written_as_none(
     shown = cast(Any, SimpleNamespace(gains=(RepairGain("deed-tax", 0.0000123, 0.78),)))
     (row,) = report._gains(texts_of(code), shown, report._Names(numbers, code))
     assert row["gain"] == said
+
+
+def test_losses_that_nobody_knows_are_not_written_as_none(dataset: LocalStorage, register: Register) -> None:
+    """If nothing was seen, nothing is known to be lost. Five times 0.0 would say that all was answered."""
+    numbers = compute_round(ArchivedEvidence(dataset), register, as_of=START + 86_400, window_days=2)
+    assert len(list(report._losses(texts_of("en"), numbers))) == 5
+    assert numbers.explanation is not None
+    unseen = replace(numbers, explanation=replace(numbers.explanation, estimate=None))
+    assert list(report._losses(texts_of("en"), unseen)) == []

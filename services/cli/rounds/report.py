@@ -77,7 +77,6 @@ def _data(texts: Texts, frozen: FrozenRound, numbers: RoundNumbers, moves: Moves
     values = {"lower": hundred(government.lower), "upper": hundred(government.upper)}
     if government.point is not None:
         values["point"] = hundred(government.point)
-    interval = government.interval
     rounds = register.evaluation.rounds if register.evaluation else ()
     official = rounds[-1].dimension_percent.get(INTEGRATION) if rounds else None
     bars = [
@@ -109,9 +108,7 @@ def _data(texts: Texts, frozen: FrozenRound, numbers: RoundNumbers, moves: Moves
         "answer": answer.format(**values),
         "figure": values.get("point", _range(texts, values["lower"], values["upper"])),
         "known": say["known"].format(known=_known(texts, government.known_share)),
-        "interval": ""
-        if interval is None
-        else say["interval"].format(low=hundred(interval.low), high=hundred(interval.high), level=percent(interval.level, 0)),
+        "interval": _interval(texts, government),
         "bars": bars,
         "losses": list(_losses(texts, numbers)),
         "gains": list(_gains(texts, numbers, names)),
@@ -221,6 +218,17 @@ def _agencies(texts: Texts, numbers: RoundNumbers, names: _Names, kind: Indicato
         band = bands.get(row.id) or row.rank_band
         ranks = _DASH if band is None else _range(texts, texts.plain_number(band.low), texts.plain_number(band.high))
         yield _row(texts, names.agency(row.id), row, ranks)
+
+
+def _interval(texts: Texts, row: Indicator) -> str:
+    """Return the interval in a sentence, with a remark if it rests on too few outages (docs/method.md §6.12)."""
+    interval = row.interval
+    if interval is None:
+        return ""
+    low, high = (texts.plain_number(100 * share, 1) for share in (interval.low, interval.high))
+    said = _say(texts.language.code)["interval"].format(low=low, high=high, level=_percent(texts, interval.level, 0))
+    remark = "The interval rests on fewer than two outages: how low it reaches is mostly assumed."
+    return f"{said} {texts.message(remark)}" if interval.assumed else said
 
 
 def _losses(texts: Texts, numbers: RoundNumbers) -> Iterator[dict[str, Any]]:

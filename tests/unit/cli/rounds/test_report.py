@@ -11,7 +11,7 @@ import pytest
 from services.cli.rounds import report
 from services.cli.rounds.derived import RepairGain, RoundNumbers, compute_round
 from services.console.texts import texts_of
-from services.core.model import IndicatorKind
+from services.core.model import IndicatorKind, Interval
 from services.core.model.register import Register
 from services.dataset.storage import LocalStorage
 from services.scorer.archived import ArchivedEvidence
@@ -80,3 +80,14 @@ def test_losses_that_nobody_knows_are_not_written_as_none(dataset: LocalStorage,
     assert numbers.explanation is not None
     unseen = replace(numbers, explanation=replace(numbers.explanation, estimate=None))
     assert list(report._losses(texts_of("en"), unseen)) == []
+
+
+@pytest.mark.parametrize(("outages", "assumed"), [(0, True), (1, True), (2, False), (None, False)])
+def test_an_interval_says_when_it_rests_on_too_little(
+    dataset: LocalStorage, register: Register, outages: int | None, assumed: bool
+) -> None:
+    """The lower end then follows from what was assumed (docs/method.md §6.12), on paper as on the console."""
+    numbers = compute_round(ArchivedEvidence(dataset), register, as_of=START + 86_400, window_days=2)
+    row = replace(numbers.government, interval=Interval(0.5, 0.9, 0.95, outages))
+    for code, words in (("en", "mostly assumed"), ("fa", "فرض")):
+        assert (words in report._interval(texts_of(code), row)) is assumed

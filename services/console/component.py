@@ -13,7 +13,7 @@ import uvicorn
 
 from services.client import TlsFiles, connect
 from services.console.queries import EditionFeed, read_export
-from services.console.web import Provider, Settled, make_app
+from services.console.web import BoundedProtocol, Provider, Settled, make_app
 from services.core import metrics
 from services.core.errors import ListenError, SettingsError
 from services.core.network import is_loopback
@@ -55,6 +55,7 @@ async def main(runtime: Runtime) -> None:
             server = Server(
                 uvicorn.Config(
                     app,
+                    http=BoundedProtocol,
                     log_config=None,
                     access_log=False,
                     server_header=False,

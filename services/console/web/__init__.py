@@ -2,6 +2,7 @@
 
 from services.console.web.answers import Settled
 from services.console.web.app import make_app
+from services.console.web.connections import BoundedProtocol
 from services.console.web.sign_in import Provider
 
-__all__ = ["Provider", "Settled", "make_app"]
+__all__ = ["BoundedProtocol", "Provider", "Settled", "make_app"]

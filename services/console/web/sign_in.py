@@ -72,6 +72,8 @@ def sign_in_routes(
 
     async def done(request: Request) -> Response:
         back = str(request.session.get("back", "/"))
+        # authlib keeps the provider's keys for ever, and so would trust one that was withdrawn and refuse its successor.
+        oauth.provider.server_metadata.pop("jwks", None)
         try:
             token = await oauth.provider.authorize_access_token(request)
         except _REFUSALS as error:

@@ -121,6 +121,16 @@ async def test_a_token_that_is_wrong_signs_nobody_in(
     assert (await signed.get("/en/link/deed-tax")).status_code == 401
 
 
+async def test_the_keys_of_the_provider_are_read_at_each_sign_in(signed: Console, issuer: str) -> None:
+    """A provider may replace its key by another one, also of the same name: the former is trusted no more."""
+    await _sign_in(signed, issuer, sub="amina", role="auditor")
+    async with httpx.AsyncClient(trust_env=False) as provider:
+        await provider.get(f"{issuer}/another-key")
+    done = await _sign_in(signed, issuer, sub="amina", role="auditor")
+    assert done.status_code == 303
+    assert (await signed.get("/en/link/deed-tax")).status_code == 200
+
+
 async def test_a_provider_that_does_not_say_where_to_sign_in_is_not_asked(
     api: Any, make_console: Any, issuer: str
 ) -> None:

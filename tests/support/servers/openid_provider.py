@@ -2,6 +2,7 @@
 
 It has no form: `/as?sub=…&role=…` says who signs in from then on. It checks what a provider must: the client and its
 secret, PKCE, and that a code is used once. Other parameters of `/as` replace the provider's own claims in the token.
+`/another-key` replaces its key by another one of the same name.
 Below `/bare` is a provider that publishes nothing about itself but its name.
 """
 
@@ -12,6 +13,7 @@ import hashlib
 import secrets
 import sys
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qs, urlencode
 
 import uvicorn
@@ -27,30 +29,40 @@ __all__ = ["CLIENT"]
 CLIENT = "peyvand"
 
 
+def _new_key() -> RSAKey:
+    return RSAKey.generate_key(2048, parameters={"kid": "one", "use": "sig", "alg": "RS256"})
+
+
+def _described(description: Mapping[str, object]) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_: Request) -> Response:
+        return JSONResponse(description)
+
+    return answer
+
+
 def _app(issuer: str, secret: str) -> Starlette:
-    key = RSAKey.generate_key(2048, parameters={"kid": "one", "use": "sig", "alg": "RS256"})
+    key = _new_key()
     next_person: dict[str, object] = {"sub": "somebody", "role": "auditor"}
     codes: dict[str, dict[str, object]] = {}
 
-    async def discovery(_: Request) -> Response:
-        return JSONResponse(
-            {
-                "issuer": issuer,
-                "authorization_endpoint": f"{issuer}/authorize",
-                "token_endpoint": f"{issuer}/token",
-                "jwks_uri": f"{issuer}/keys",
-                "response_types_supported": ["code"],
-                "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": ["RS256"],
-                "code_challenge_methods_supported": ["S256"],
-            }
-        )
-
-    async def bare(_: Request) -> Response:
-        return JSONResponse({"issuer": f"{issuer}/bare"})
+    description = {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "jwks_uri": f"{issuer}/keys",
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "code_challenge_methods_supported": ["S256"],
+    }
 
     async def keys(_: Request) -> Response:
         return JSONResponse({"keys": [key.as_dict(private=False)]})
+
+    async def another_key(_: Request) -> Response:
+        nonlocal key
+        key = _new_key()
+        return PlainTextResponse("ok")
 
     async def sign_in_as(request: Request) -> Response:
         next_person.clear()
@@ -87,9 +99,10 @@ def _app(issuer: str, secret: str) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/.well-known/openid-configuration", discovery),
-            Route("/bare/.well-known/openid-configuration", bare),
+            Route("/.well-known/openid-configuration", _described(description)),
+            Route("/bare/.well-known/openid-configuration", _described({"issuer": f"{issuer}/bare"})),
             Route("/keys", keys),
+            Route("/another-key", another_key),
             Route("/as", sign_in_as),
             Route("/authorize", authorize),
             Route("/token", token, methods=["POST"]),

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -137,6 +138,7 @@ def run_component(component: str, main: Callable[[Runtime], Awaitable[None]], ar
             # Before /health answers: a reader of it may send a signal at once.
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, runtime.stop.set)
+            metrics.gauge("peyvand_start_timestamp_seconds", registry).set(time.time())
             metrics.gauge("peyvand_serving", registry).set_function(lambda: runtime.health.is_serving)
             with _serving_pages(settings.metrics, registry, runtime.health):
                 await _main(runtime, main)

@@ -64,6 +64,7 @@ _ROWS = (
     *_rows_of(
         EVERY,
         _gauge("peyvand_serving", "1 while /health is SERVING, 0 while it is NOT_SERVING", unit="flag"),
+        _gauge("peyvand_start_timestamp_seconds", "Time at which the process started"),
         _gauge(
             "peyvand_bus_connected",
             "1 while the message bus answers; absent before its first answer, and in the console, which does not use the bus",

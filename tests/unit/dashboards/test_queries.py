@@ -102,6 +102,7 @@ NOT_SHOWN = {
     "peyvand_exchange_source_failures_total",  # a source that fails is shown as failing; its log says how
     "peyvand_exchange_health_requests",  # of security servers that share health data
     "peyvand_exchange_health_duration_seconds",
+    "peyvand_start_timestamp_seconds",  # a date; an alert counts its changes
     "peyvand_slot_seconds",  # set by the policy; alerts use it
     "peyvand_stream_lost_messages_total",  # zero unless attacked; an alert watches it
     "peyvand_bus_unsafe",  # a state; an alert watches it

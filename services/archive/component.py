@@ -111,6 +111,8 @@ class _Archive:
                 if isinstance(error, DamagedSegmentError):
                     for archiver in self.archivers:
                         archiver.doubt()
+                if sealer is not None:
+                    await self._show_over(sealer)
             else:
                 self._fail("sealing", "")
             await asyncio.sleep(_SEAL_SECONDS)
@@ -121,6 +123,12 @@ class _Archive:
             with suppress(StateError):
                 if self._days is not None:
                     await archiver.write(self._days)
+
+    async def _show_over(self, sealer: Sealer) -> None:
+        """Show how many days are over although none can be sealed, which may have been so since the start."""
+        if complete := min(archiver.complete_up_to for archiver in self.archivers):
+            with suppress(StateError):
+                self._metrics.due(len(await run_in_thread(partial(sealer.over, complete))))
 
     async def _show_accounts(self, sealer: Sealer) -> None:
         latest = await run_in_thread(sealer.latest)

@@ -89,10 +89,17 @@ class Sealer:
 
         A day without a row is not sealed.
         """
-        open_days = {segment.day for kind in STREAM_KINDS for segment in list_segments(self._storage, kind)}
+        open_days = self._open_days()
         if again := open_days.intersection(one.day for one in self.sealed_days()):
             self._remove_segments(again)  # of messages that were read again, for a segment of another day
-        return [day for day in sorted(open_days - again) if self._days.closes(day) < stored_up_to]
+        return self._over(open_days - again, stored_up_to)
+
+    def over(self, stored_up_to: float) -> list[str]:
+        """Do as ``due``, but without the log, which may be what prevents sealing: days that it has may be among them."""
+        return self._over(self._open_days(), stored_up_to)
+
+    def _over(self, days: Collection[str], stored_up_to: float) -> list[str]:
+        return [day for day in sorted(days) if self._days.closes(day) < stored_up_to]
 
     def seal(self, day: str, context: SealingContext) -> Checkpoint:
         """Seal a day; the same rows make the same bytes. Raises StateError.
@@ -167,6 +174,9 @@ class Sealer:
                 yield Path(folder)
         except OSError as error:
             raise StateError(f"{self._scratch} cannot be used to sort a day: {error.strerror}") from error
+
+    def _open_days(self) -> set[str]:
+        return {segment.day for kind in STREAM_KINDS for segment in list_segments(self._storage, kind)}
 
     def _manifests(self) -> list[Manifest]:
         return [manifest for _, manifest in self._log.manifests()]

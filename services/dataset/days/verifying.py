@@ -159,6 +159,8 @@ def _sealed_rows(storage: Storage, file: SealedFile, names: Sequence[str] = ()) 
     """Do as ``read_sealed``, but raise ValueError for wrong content."""
     if file.kind not in KINDS:
         raise ValueError(f"its kind {file.kind!r} is not known to this version")
+    if file.path.startswith("/") or ".." in file.path.split("/"):
+        raise ValueError("it does not lie in the dataset")
     data = storage.read(file.path)
     if (len(data), sha256(data).hexdigest()) != (file.size, file.sha256):
         raise ValueError("its bytes are not those that were sealed")

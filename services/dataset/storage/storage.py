@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import Final, Protocol
 
 from services.core.errors import StateError
@@ -57,9 +58,15 @@ class LocalStorage:
         return sorted(self._names(self._folder / folder))
 
     def read(self, name: str) -> bytes:
-        """Return a file's content. Raises BadSectorError when the disk cannot read it."""
+        """Return a file's content. Raises BadSectorError when the disk cannot read it.
+
+        A pipe or a device in a folder of somebody else would keep a reader waiting, or fill the memory. It is refused.
+        """
+        path = self._folder / name
         try:
-            return (self._folder / name).read_bytes()
+            if not S_ISREG(path.stat().st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file")  # noqa: TRY301  # told with the file, like the others
+            return path.read_bytes()
         except OSError as error:
             failed = self._failed("read", name, error)
             raise (BadSectorError(str(failed)) if error.errno == errno.EIO else failed) from error

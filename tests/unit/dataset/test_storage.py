@@ -53,3 +53,17 @@ def test_a_folder_that_is_not_there_has_no_files(monkeypatch: pytest.MonkeyPatch
     storage.write("open/measurement/one", b"")
     _refuse(monkeypatch, tmp_path / "open" / "measurement", ENOENT)
     assert storage.names("open") == []
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    """A pipe, whose reader would wait, and a device without an end are refused, also through a link."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    writer = os.open(tmp_path / "pipe", os.O_RDWR | os.O_NONBLOCK)  # so that no reader waits for one
+    try:
+        with pytest.raises(StateError, match=f"pipe in {tmp_path} cannot be read: it is no regular file"):
+            LocalStorage(tmp_path).read("pipe")
+    finally:
+        os.close(writer)
+    with pytest.raises(StateError, match=f"zero in {tmp_path} cannot be read: it is no regular file"):
+        LocalStorage(tmp_path).read("zero")

@@ -65,3 +65,17 @@ def test_a_day_has_one_leaf(dataset: LocalStorage, key: SigningKey) -> None:
     assert ("log/entries/000001.json", "its day is not after that of the leaf before") in {
         (fault.file, fault.reason) for fault in verify(dataset, key.public)
     }
+
+
+@pytest.mark.parametrize("elsewhere", ["sealed/../../elsewhere.parquet", "{folder}/elsewhere.parquet"])
+def test_evidence_lies_in_the_dataset(dataset: LocalStorage, key: SigningKey, tmp_path: Path, elsewhere: str) -> None:
+    """A manifest that names a file outside the dataset is a fault, also where that file is as it says."""
+    (leaf,) = LogFiles(dataset).leaves()
+    name = dataset.names("sealed")[0]
+    (tmp_path / "elsewhere.parquet").write_bytes(dataset.read(name))
+    dataset.remove(name)
+    path = elsewhere.format(folder=tmp_path)
+    forge(dataset, [leaf.replace(name.encode(), path.encode())], key)
+    assert [(fault.file, fault.reason) for fault in verify(dataset, key.public)] == [
+        (path, "it does not lie in the dataset")
+    ]

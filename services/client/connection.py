@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from typing import cast
 
 import grpc
 import grpc.aio
 
 from services.client.calls import Calls, random_pause
+from services.client.certificates import RenewedChannel, TlsFiles
 from services.client.client import Client
 from services.core.errors import SettingsError
 from services.core.settings import parse_address
@@ -32,15 +32,6 @@ OPTIONS = (
 """Options of every channel."""
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files: certificate authorities to trust instead of the system's, and a client certificate with its key."""
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-
 @asynccontextmanager
 async def connect(
     address: str,
@@ -48,10 +39,12 @@ async def connect(
     timeout: float = TIMEOUT_SECONDS,
     tls: TlsFiles | None = None,
     pause: Callable[[], float] = random_pause,
+    not_renewed: Callable[[Exception], None] = lambda _: None,
 ) -> AsyncIterator[Client]:
     """Yield a client of the api at HOST:PORT or tls://HOST:PORT, whose calls may take ``timeout`` seconds each.
 
-    ``pause`` returns the seconds to wait before an interrupted watch is restarted.
+    ``pause`` returns the seconds to wait before an interrupted watch is restarted. Files of ``tls`` are read again when they
+    change; ``not_renewed`` is called, once a second, while changed ones cannot be used.
 
     The client connects at its first call, and reconnects when needed. Raises SettingsError when ``address`` is not
     valid or a file cannot be used.
@@ -61,22 +54,14 @@ async def connect(
         parse_address(target)
     except SettingsError as error:
         raise SettingsError(f"the api cannot be asked: {error}") from error
-    if address.startswith(_TLS):
-        channel = grpc.aio.secure_channel(target, _credentials(tls or TlsFiles()), OPTIONS)
+    channel: grpc.aio.Channel | RenewedChannel
+    if address.startswith(_TLS) and tls is not None and tls.paths:
+        channel = RenewedChannel(tls, lambda shown: grpc.aio.secure_channel(target, shown, OPTIONS), not_renewed)
+    elif address.startswith(_TLS):
+        channel = grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), OPTIONS)
     else:
         channel = grpc.aio.insecure_channel(target, OPTIONS)
-    async with channel:
-        yield Client(channel, Calls(address, timeout, pause=pause))
-
-
-def _credentials(files: TlsFiles) -> grpc.ChannelCredentials:
-    if (files.certificate is None) != (files.key is None):
-        raise SettingsError("a certificate to show to the api needs its key: name both files")
-    return grpc.ssl_channel_credentials(_read(files.ca), _read(files.key), _read(files.certificate))
-
-
-def _read(path: Path | None) -> bytes | None:
     try:
-        return None if path is None else path.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{path}, which the connection to the api needs, cannot be read: {error}") from error
+        yield Client(cast(grpc.aio.Channel, channel), Calls(address, timeout, pause=pause))
+    finally:
+        await channel.close()

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -45,7 +46,8 @@ async def main(runtime: Runtime) -> None:
     files = TlsFiles(
         *(Path(name) if name else None for name in (settings.api_ca, settings.api_certificate, settings.api_key))
     )
-    async with connect(settings.api, tls=files) as api:
+    not_renewed = partial(runtime.log.error, "certificate_not_renewed")
+    async with connect(settings.api, tls=files, not_renewed=lambda error: not_renewed(reason=str(error))) as api:
         # Pages name services only to readers who may see them; the api decides who may.
         naming = api.on_behalf_of("auditor") if settings.audience == "signed" else api
         feed = EditionFeed(api, naming, runtime.log, time.monotonic)

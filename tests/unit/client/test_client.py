@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +151,39 @@ async def test_over_tls_a_certificate_is_shown(secured):
     files = TlsFiles(authority, certificate, key)
     async with connect(f"tls://127.0.0.1:{secured.port}", timeout=DEADLINE, tls=files) as client:
         assert [one.id async for one in client.services()] == ["tax-clearance"]
+
+
+async def test_a_renewed_certificate_is_shown_without_a_restart(secured, tmp_path):
+    """Calls go on with what the files hold, while a watch that began before goes on too; halves of a renewal change nothing."""
+    refused: list[Exception] = []
+    certificate, key = tmp_path / "shown.pem", tmp_path / "shown.key"
+    files = TlsFiles(Path(secured.authority.reference.removeprefix("file:")), certificate, key)
+    for given, shown in zip(secured.authority.client(name="tax.example"), (certificate, key), strict=True):
+        shown.write_bytes(given.read_bytes())
+    other = secured.authority.client(name="audit.example")
+    address = f"tls://127.0.0.1:{secured.port}"
+    async with connect(address, timeout=DEADLINE, tls=files, not_renewed=refused.append) as client:
+
+        async def services() -> list[str]:
+            return [one.id async for one in client.services()]
+
+        assert await services() == ["tax-clearance"]
+        watch = client.watch(IndicatorKind.GOVERNMENT)
+        await anext(watch)
+        certificate.write_bytes(other[0].read_bytes())
+        async with asyncio.timeout(DEADLINE):
+            while not refused:
+                assert await services() == ["tax-clearance"]
+        assert "cannot be shown to the api" in str(refused[0])
+        key.write_bytes(other[1].read_bytes())
+        async with asyncio.timeout(DEADLINE):
+            while await services() == ["tax-clearance"]:
+                pass
+        assert len(await services()) > 1
+        next_change = asyncio.ensure_future(anext(watch))
+        await services()
+        assert not next_change.done()
+        next_change.cancel()
 
 
 async def test_a_refused_connection_says_what_it_lacks(secured, api):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -76,6 +78,9 @@ def _scheme(url: str) -> str:
 
 _NO_FILES = BusEncryption()
 
+_REPEAT_SECONDS = 60.0
+"""How often a reason is logged again. A connection is tried several times a second, for as long as the bus is away."""
+
 
 def connect_from_settings(settings: Settings, *, role: str, name: str) -> AbstractAsyncContextManager[Bus]:
     """Connect as ``role`` to the bus that the settings name; see `connect`."""
@@ -104,6 +109,7 @@ async def connect(
     options = {"tls": encryption.context(), "tls_handshake_first": True} if encrypted else {}
     log = logger().bind(bus=urls)
 
+    tell = _each_minute(lambda reason: log.warning("bus_error", reason=reason))
     refusal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     untrusted = 0
 
@@ -117,7 +123,7 @@ async def connect(
                 refusal.set_result(
                     f"no certificate of {urls} can be trusted: {error}; name their authority with --nats-ca"
                 )
-        log.warning("bus_error", reason=error_text(error))
+        tell(error_text(error))
         client.abort_handshake()
 
     async def on_disconnected() -> None:
@@ -165,6 +171,19 @@ async def connect(
     finally:
         closing = True
         await client.leave()
+
+
+def _each_minute(log: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a function that logs a reason unless it was logged within the last minute. Reasons are few."""
+    said: dict[str, float] = {}
+
+    def tell(reason: str) -> None:
+        now = time.monotonic()
+        if now - said.get(reason, -inf) >= _REPEAT_SECONDS:
+            said[reason] = now
+            log(reason)
+
+    return tell
 
 
 def _check_version(client: PatchedNatsClient, urls: str) -> None:

@@ -72,6 +72,28 @@ async def test_a_failed_reconnection_is_hung_up(nats) -> None:
             await asyncio.sleep(0.05)
 
 
+async def test_an_outage_does_not_fill_the_log(nats, capsys: pytest.CaptureFixture[str]) -> None:
+    """However often a connection fails for a reason, the log says so once."""
+    tried = 0
+    often = asyncio.Event()
+
+    async def end_at_once(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tried
+        tried += 1
+        if tried == 8:
+            often.set()
+        writer.close()
+
+    async with asyncio.timeout(DEADLINE), nats.connect("api"):
+        nats.kill()
+        capsys.readouterr()
+        async with await asyncio.start_server(end_at_once, "127.0.0.1", nats.port):
+            await often.wait()
+    reasons = re.findall(r"bus_error.*?reason=(.*)", capsys.readouterr().out)
+    assert reasons
+    assert len(reasons) == len(set(reasons))
+
+
 async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None:
     """With more unsent data than a stopped server accepts, the client switches to the other server and publishes there."""
     other = Nats(tmp_path / "other", free_port())

@@ -126,7 +126,9 @@ def _add(parent: ET.Element, name: str, text: str | None = None, /, **attributes
 
 def _speakable(text: str) -> str:
     """Return a text without the characters that XML cannot hold."""
-    return "".join(character for character in text if character in "\t\n" or character >= " ")
+    return "".join(
+        character for character in text if character in "\t\n" or (character >= " " and character not in "\ufffe\uffff")
+    )
 
 
 def _basic(moment: int) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree as ET
 
@@ -14,7 +15,9 @@ import pytest
 from services.console.pages import Content, Stream
 from services.console.pages.data import as_csv
 from services.console.pages.datasets import DATASETS
+from services.register.directory import load_register
 from tests.support.console.case import Console
+from tests.support.registers import ANNOUNCEMENTS, write_register
 
 
 async def _whole(made: Content | Stream) -> str:
@@ -84,6 +87,19 @@ async def test_feeds_are_well_formed_and_say_the_same(console: Console) -> None:
         assert all(len(line.encode()) <= 75 for line in calendar.split("\r\n"))
         unfolded = calendar.replace("\r\n ", "")
         assert f"SUMMARY:{title}\r\n" in unfolded
+
+
+async def test_a_feed_is_well_formed_whatever_a_title_holds(empty_api: Any, make_console: Any, tmp_path: Path) -> None:
+    """Characters that XML cannot hold, which a text that was pasted may bring, are left out."""
+    title = '"Late\\uFFFE ans\\uFFFFw\\x0Bers"'
+    hostile = ANNOUNCEMENTS.replace("title_en: Late answers", f"title_en: {title}")
+    empty_api.take_register(load_register(write_register(tmp_path / "register", announcements_yaml=hostile)))
+    empty_api.take_blocks()
+    console = await make_console()
+    atom = ET.fromstring((await console.get("/feeds/en.atom")).content)
+    titles = [one.findtext("a:title", namespaces=_ATOM) for one in atom.findall("a:entry", _ATOM)]
+    assert "Late answers" in titles
+    assert "SUMMARY:Late answers\r\n" in (await console.get("/feeds/en.ics")).text
 
 
 async def test_badges_show_index_and_bounds_and_may_be_framed(console: Console) -> None:

@@ -24,7 +24,7 @@ from services.core.runtime import ENDING, Runtime
 from services.core.tasks import cancel_and_wait, run_in_thread
 from services.dataset.days import DamagedSegmentError, EvidenceDays, SealedDay, Sealer, SealingContext, run_faults
 from services.dataset.log import SigningKey
-from services.dataset.storage import Storage, open_storage
+from services.dataset.storage import Storage, open_storage, sole_writer
 from services.indicator.calendar import Calendar
 from services.indicator.method_version import METHOD_VERSION
 from services.register.bus import follow_register
@@ -207,11 +207,12 @@ async def main(runtime: Runtime) -> None:
             "the archive signs what it seals: make a key with `peyvand archive key`, and name it by --archive-key"
         )
     key = SigningKey.read(Path(settings.archive_key))
-    storage = open_storage(settings.archive or str(settings.data / "dataset"))
+    address = settings.archive or str(settings.data / "dataset")
+    storage = open_storage(address)
     runtime.health.not_serving("waiting for the bus")
     async with connect_from_settings(settings, role="archive", name="archive") as bus:
         runtime.watch_bus(lambda: bus.connected)
-        with owned(settings.data, "archive"):
+        with owned(settings.data, "archive"), sole_writer(address, create=True):
             registers = follow_register(bus)
             archive = _Archive(runtime, bus, storage, key)
             register = await anext(registers)

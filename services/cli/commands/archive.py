@@ -5,15 +5,13 @@ Without a command it runs the component.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.commands.options import command_group
-from services.core.errors import InputError, SettingsError, StateError
+from services.core.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
     from services.dataset.log import VerifierKey
@@ -72,33 +70,14 @@ def change_key(
     """
     from services.dataset.days import LogFiles
     from services.dataset.log import SigningKey
-    from services.dataset.storage import open_storage
+    from services.dataset.storage import open_storage, sole_writer
 
     log, signing, following = LogFiles(open_storage(dataset)), SigningKey.read(former), SigningKey.read(new)
-    with _stopped_archive(dataset):
+    with sole_writer(dataset):
         changed = log.change_key(signing, following)
     typer.echo(
         f"leaf {changed.size - 1} of the log names this key; publish it beside the former one:\n{following.public}"
     )
-
-
-@contextmanager
-def _stopped_archive(dataset: str) -> Iterator[None]:
-    """Lock the folder of state that a dataset is in, if it is in one. Raises StateError while an archive runs on it."""
-    from services.core.files import lock
-
-    file = Path(dataset).resolve().parent / "lock"
-    if "://" in dataset or not file.exists():
-        yield
-        return
-    try:
-        held = lock(file)
-    except BlockingIOError as error:
-        raise StateError(f"an archive runs on {dataset}: stop it first") from error
-    except OSError as error:
-        raise StateError(f"{file} cannot be locked: {error.strerror}") from error
-    with held:
-        yield
 
 
 @app.command()

@@ -65,10 +65,16 @@ class LogFiles:
         """Add a leaf and sign all of them. The leaf is written before the checkpoint that covers it.
 
         Signing is refused if the leaves do not begin with those of the existing checkpoint, if the key has not signed it, or
-        if it is no longer the key of the log.
+        if it is no longer the key of the log. A day that is not after the last sealed one is refused.
         """
         self.sign(key)
         leaves = self.leaves()
+        added, sealed = read_leaf(leaf), max((manifest.day for _, manifest in self.manifests(leaves)), default="")
+        if isinstance(added, Manifest) and added.day <= sealed:
+            raise StateError(
+                f"the log in {self._storage.address} has a leaf of {sealed}, and none of {added.day} may follow it: another "
+                "archive may write there; end one of the two"
+            )
         self._storage.write(leaf_name(len(leaves)), leaf)
         return self._sign([*leaves, leaf], key)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 from typing import Final, Protocol
@@ -44,6 +46,32 @@ def open_storage(address: str) -> Storage:
     from services.dataset.storage.remote import RemoteStorage  # noqa: PLC0415  # fsspec is slow to import
 
     return RemoteStorage(address)
+
+
+@contextmanager
+def sole_writer(address: str, *, create: bool = False) -> Iterator[None]:
+    """Lock a dataset in a folder of this host, so that no second archive writes it. Raises StateError while one does.
+
+    The folder itself is locked, and no file is left in it. An object store locks nothing, nor do some network file systems
+    and a folder that cannot be created at the moment.
+    """
+    if create and "://" not in address:
+        with suppress(OSError):
+            Path(address).mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    if "://" in address or not Path(address).is_dir():
+        yield
+        return
+    descriptor = os.open(Path(address), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StateError(f"an archive runs on {address}: stop it first") from error
+        except OSError:
+            pass  # a file system that locks no folders
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class LocalStorage:

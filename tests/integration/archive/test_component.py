@@ -117,6 +117,18 @@ async def test_what_was_taken_in_stays_when_a_stream_begins_again(archive: Archi
     assert gap.startswith("messages from 5 on of stream MEASUREMENTS, stored from ")
 
 
+async def test_a_dataset_has_one_archive(archive: Archive) -> None:
+    """A second archive on the same folder is refused, also with a state folder of its own."""
+    archive.start()
+    serving = archive.components.metrics["archive"]
+    await archive.components.until(lambda: page(serving, "/health")[0] == 200, "the archive served")
+    settings = ("--archive", archive.address, "--archive-key", archive.key_file)
+    archive.components.start("second", *settings, module="services.archive")
+    second = archive.components.running.pop("second")
+    assert await asyncio.to_thread(second.wait, DEADLINE) == 1
+    assert f"an archive runs on {archive.address}: stop it first" in archive.components.logs()
+
+
 def _position(archive: Archive) -> int:
     found = read_position(archive.storage, MEASUREMENT)
     return found.sequence if found else 0

@@ -11,10 +11,9 @@ from typer.testing import CliRunner
 
 from services.cli.command_line import app
 from services.core.errors import InputError, PeyvandError, SettingsError, StateError
-from services.core.files import owned
 from services.dataset.days import EvidenceDays, KeyChange, LogFiles, Manifest, key_in_force, read_leaf
 from services.dataset.log import Checkpoint, LogProof, SigningKey, VerifierKey
-from services.dataset.storage import LocalStorage
+from services.dataset.storage import LocalStorage, sole_writer
 from tests.support.cases.datasets.rows import START, seal_a_day
 from tests.support.console.pages import block
 
@@ -206,7 +205,7 @@ def test_a_change_of_the_key_is_refused(dataset: Path, key_file: Path, new_key: 
     ):
         with pytest.raises(PeyvandError, match=said):
             run("change-key", dataset, "--sign", former, "--new-key", new)
-    with owned(dataset.parent, "archive"), pytest.raises(StateError, match="an archive runs on"):
+    with sole_writer(str(dataset)), pytest.raises(StateError, match="an archive runs on"):
         run("change-key", dataset, "--sign", key_file, "--new-key", new_key)
     assert {path: path.read_bytes() for path in (dataset / "log").rglob("*") if path.is_file()} == before
     with pytest.raises(StateError, match="/nowhere holds no sealed day"):

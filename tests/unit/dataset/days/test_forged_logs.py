@@ -54,6 +54,15 @@ def test_the_archive_signs_no_history_of_another(dataset: LocalStorage, key: Sig
     assert "log/checkpoint" not in dataset.names()
 
 
+def test_no_archive_adds_a_day_again(dataset: LocalStorage, key: SigningKey) -> None:
+    """A second archive that has sealed the same day at the same time is refused: the log would be faulty for good."""
+    log = LogFiles(dataset)
+    (leaf,) = log.leaves()
+    with pytest.raises(StateError, match="another archive may write there; end one of the two"):
+        log.append(leaf, key)
+    assert verify(dataset, key.public) == []
+
+
 def test_a_day_has_one_leaf(dataset: LocalStorage, key: SigningKey) -> None:
     """A second manifest would replace the first one of its day. It is neither signed nor verified."""
     log = LogFiles(dataset)

@@ -67,13 +67,13 @@ def parse_urls(urls: str) -> list[str]:
 
 
 def _scheme(url: str) -> str:
-    """Return the scheme of a URL that names a host and no impossible port; otherwise an empty string."""
+    """Return the scheme of a URL, as written, if it names a host and no impossible port; otherwise an empty string."""
     try:
         parts = urlsplit(url)
         sound = parts.hostname and parts.port != 0
     except ValueError:
         return ""
-    return parts.scheme if sound else ""
+    return url.partition(":")[0] if sound else ""  # nats-py knows no TLS://
 
 
 _NO_FILES = BusEncryption()

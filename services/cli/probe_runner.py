@@ -24,8 +24,6 @@ from services.prober.kinds import ProbeEnvironment
 from services.prober.publishing import measured
 
 _CONCURRENCY = 50  # enough to be quick, too few for one probe to slow another
-_NARROW = 72
-"""Columns of a terminal below which a line omits its latency."""
 
 
 def run(
@@ -107,7 +105,7 @@ def _json_printer(register: Register, vantage: str) -> Callable[[Assignment, Pro
 def _printer(chosen: Sequence[Assignment], *, at_length: bool) -> Callable[[Assignment, ProbeResult], None]:
     console = new_console()
     width = max((len(assignment.target.id) for assignment in chosen), default=0)
-    cut = console.is_terminal  # a terminal gets one line per target, a pipe gets all of it
+    columns = console.width if console.is_terminal else None
 
     def show(assignment: Assignment, result: ProbeResult) -> None:
         probe_run = ProbeRun(assignment, result, time())
@@ -116,8 +114,7 @@ def _printer(chosen: Sequence[Assignment], *, at_length: bool) -> Callable[[Assi
             if len(chosen) > 1:
                 console.rule(style="dim")
         else:
-            line = run_line(probe_run, width, narrow=cut and console.width < _NARROW)
-            console.print(line, no_wrap=cut, overflow="ellipsis" if cut else None, soft_wrap=not cut)
+            console.print(run_line(probe_run, width, columns), soft_wrap=columns is None)
 
     return show
 

@@ -29,6 +29,7 @@ _MARKS: Final = {
 }
 _COLOURS: Final = {"resolve": "magenta", "connect": "blue", "tls": "cyan", "processing": "green", "transfer": "yellow"}
 _MAX_NAMES: Final = 8
+_OUTCOME_COLUMNS: Final = max(map(len, Outcome.__members__))
 _DAY: Final = 86_400
 
 
@@ -47,20 +48,26 @@ class ProbeRun:
         return "endpoint" if item.target.endpoint else f"{item.consumer} asks {item.provider}"
 
 
-def run_line(run: ProbeRun, width: int, *, narrow: bool = False) -> Text:
+def run_line(run: ProbeRun, width: int, columns: int | None = None) -> Text:
     """Return a run in one line: id in ``width`` columns, outcome, latency, reason, detail, parties.
 
-    A ``narrow`` line omits the latency.
+    Where a terminal of ``columns`` has no room for all of it, the parties go first, and then the latency; the reason takes
+    a line of its own, so that it is never cut.
     """
     judgement, latency = run.result.judgement, run.result.observation.latency
-    took = "-" if latency is None else _milliseconds(latency)
-    line = Text(f"{run.assignment.target.id:<{width}}  ")
-    line.append(f"{judgement.outcome.name:<13}", style=_STYLES.get(judgement.outcome, "red"))
+    name = Text(f"{run.assignment.target.id:<{width}}")
+    outcome = Text(f"{judgement.outcome.name:<{_OUTCOME_COLUMNS}}")
+    outcome.stylize(_STYLES.get(judgement.outcome, "red"))
+    took = Text(f"{'-' if latency is None else _milliseconds(latency):>10}")
     detail = f": {judgement.detail}" if judgement.detail else ""
-    reason = "" if judgement.outcome is Outcome.OK else f"{judgement.reason.name}{detail}  "
-    line.append(f"  {reason}" if narrow else f"  {took:>10}  {reason}")
-    line.append(run.parties, style="dim")
-    return line
+    reason = [] if judgement.outcome is Outcome.OK else [Text(f"{judgement.reason.name}{detail}")]
+    gap = Text("  ")
+    line = gap.join([name, outcome, took, *reason, Text(run.parties, style="dim")])
+    if columns is None or line.cell_len <= columns:
+        return line
+    shorter = gap.join([name, outcome, took]), gap.join([name, outcome])
+    first = next((one for one in shorter if one.cell_len <= columns), Text("\n  ").join([name, outcome]))
+    return Text("\n  ").join([first, *reason])
 
 
 def run_report(run: ProbeRun, width: int) -> RenderableType:

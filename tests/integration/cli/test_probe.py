@@ -156,7 +156,7 @@ async def test_bad_input_is_one_sentence(tmp_path: Path, arguments: list[str], s
 
 @pytest.mark.parametrize("columns", [40, 80, 160])
 async def test_in_a_terminal(tmp_path: Path, columns: int) -> None:
-    """In a terminal there are colours, each target takes one line, and no line is wider than the terminal."""
+    """In a terminal there are colours, no line is wider than it, and a reason without room has a line of its own."""
     async with serving(_government) as server:
         probes = PROBES.replace("page:\n  kind: http", "page:\n  kind: http\n  expect: {status: [299]}")
         folder = write_register(tmp_path / "r", base=server.url(""), probes_yaml=probes)
@@ -164,7 +164,8 @@ async def test_in_a_terminal(tmp_path: Path, columns: int) -> None:
         alone = await in_terminal(columns, "probe", str(folder), "--link", "bus")
     assert "\x1b[31m" in listed
     plain = [_without_colours(row) for row in listed.splitlines()]
-    assert len(plain) == 10
+    assert len(plain) == (10 if columns == 160 else 14)
+    assert sum("STATUS: status 200 instead of 299" in row for row in plain) == 4
     assert all(len(row) <= columns for row in plain[:-1])
     rows = [_without_colours(row) for row in alone.splitlines()]
     assert max(map(len, rows)) <= columns

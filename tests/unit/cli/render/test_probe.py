@@ -192,10 +192,23 @@ def test_what_was_never_begun_has_no_checks() -> None:
     assert picture(probed(Observation(NOW, 0.0), judgement=crash)).count("\n") == 3
 
 
-@pytest.mark.parametrize(("narrow", "latency"), [(False, True), (True, False)])
-def test_one_line(narrow: bool, latency: bool) -> None:
-    """A line has id, outcome, reason, detail and who asks whom, and the latency where there is room."""
-    text = run_line(probed(GOOD), 12, narrow=narrow).plain
-    assert text.split()[:2] == ["deed-civil", "INVALID"]
-    assert text.endswith("JSON: $.id differs from what is expected  land asks civil")
-    assert ("81.0 ms" in text) == latency
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (None, ["deed-civil    INVALID           81.0 ms  JSON: $.id differs from what is expected  land asks civil"]),
+        (120, ["deed-civil    INVALID           81.0 ms  JSON: $.id differs from what is expected  land asks civil"]),
+        (80, ["deed-civil    INVALID           81.0 ms", "  JSON: $.id differs from what is expected"]),
+        (30, ["deed-civil    INVALID", "  JSON: $.id differs from what is expected"]),
+        (20, ["deed-civil", "  INVALID", "  JSON: $.id differs from what is expected"]),
+    ],
+)
+def test_one_line(columns: int | None, lines: list[str]) -> None:
+    """A line has id, outcome, latency, reason, detail and who asks whom; a terminal without room for all has the reason."""
+    text = run_line(probed(GOOD), 12, columns)
+    assert [line.rstrip() for line in text.plain.splitlines()] == lines
+
+
+def test_a_good_answer_takes_one_line() -> None:
+    """Where who asks whom has no room, the line of a good answer goes without it."""
+    good = probed(GOOD, Expect(status=(200,)))
+    assert run_line(good, 12, 45).plain == "deed-civil    OK                81.0 ms"

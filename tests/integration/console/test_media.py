@@ -20,3 +20,31 @@ async def test_keys_and_hashes_tell_l_from_i(console: Console, browser: Browser,
         used = await page.locator("main code").evaluate_all(fonts)
     assert used
     assert {font.split(",")[0] for font in used} == {"ui-monospace"}
+
+
+@pytest.mark.parametrize("path", ["/", "/matrix", "/agencies", "/monitor", "/rounds"])
+async def test_paper_cuts_nothing_off(console: Console, browser: Browser, path: str) -> None:
+    """A printed table has all of its columns, and the chosen window is legible without backgrounds."""
+    async with serving(console) as base:
+        page = await browser.new_page(viewport={"width": 700, "height": 1000})  # A4 without its margins
+        await page.goto(f"{base}/fa{path}")
+        await page.emulate_media(media="print")
+        hidden = "elements => elements.filter(one => getComputedStyle(one).overflowX !== 'visible').length"
+        assert await page.locator(".scroll").evaluate_all(hidden) == 0
+        colours = (
+            "elements => elements.map(one => [getComputedStyle(one).color, getComputedStyle(one).backgroundColor])"
+        )
+        ink = await page.evaluate("getComputedStyle(document.body).color")
+        for colour, background in await page.locator(".choices a[aria-current]").evaluate_all(colours):
+            assert (colour, background) == (ink, "rgba(0, 0, 0, 0)")
+        await page.close()
+
+
+async def test_a_section_may_go_on_on_the_next_sheet(console: Console, browser: Browser) -> None:
+    """The page of an agency prints its figures below its name, not on another sheet."""
+    async with serving(console) as base:
+        page = await browser.new_page()
+        await page.goto(f"{base}/en/agency/land")
+        await page.emulate_media(media="print")
+        inside = "elements => elements.map(one => getComputedStyle(one).breakInside)"
+        assert set(await page.locator("main section").evaluate_all(inside)) == {"auto"}

@@ -48,3 +48,21 @@ async def test_a_section_may_go_on_on_the_next_sheet(console: Console, browser: 
         await page.emulate_media(media="print")
         inside = "elements => elements.map(one => getComputedStyle(one).breakInside)"
         assert set(await page.locator("main section").evaluate_all(inside)) == {"auto"}
+
+
+async def test_colours_of_the_reader_leave_what_is_chosen_visible(console: Console, browser: Browser) -> None:
+    """With forced colours the page shown, the chosen window and the shades of the matrix still differ from the others."""
+    async with serving(console) as base:
+        context = await browser.new_context(forced_colors="active")
+        page = await context.new_page()
+        await page.goto(f"{base}/en/matrix")
+        for part, what in ((".menu a", "borderBlockEndColor"), (".choices a", "backgroundColor")):
+            seen = f"elements => elements.map(one => getComputedStyle(one).{what})"
+            chosen = await page.locator(f"{part}[aria-current]").evaluate_all(seen)
+            others = await page.locator(f"{part}:not([aria-current])").evaluate_all(seen)
+            assert chosen
+            assert others
+            assert set(chosen).isdisjoint(others), part
+        shades = "elements => elements.map(one => getComputedStyle(one).backgroundColor)"
+        assert len(set(await page.locator(".key .swatch.cell").evaluate_all(shades))) > 2
+        await context.close()

@@ -66,3 +66,14 @@ async def test_colours_of_the_reader_leave_what_is_chosen_visible(console: Conso
         shades = "elements => elements.map(one => getComputedStyle(one).backgroundColor)"
         assert len(set(await page.locator(".key .swatch.cell").evaluate_all(shades))) > 2
         await context.close()
+
+
+async def test_a_telephone_shows_that_a_table_goes_on(console: Console, browser: Browser) -> None:
+    """A table that is wider than the screen has a shadow at its edge, and its rows are not tall for what is out of sight."""
+    async with serving(console) as base:
+        page = await browser.new_page(viewport={"width": 390, "height": 844})
+        await page.goto(f"{base}/fa/monitor")
+        edge = "one => [one.scrollWidth > one.clientWidth, getComputedStyle(one).backgroundImage.includes('gradient')]"
+        assert await page.locator(".scroll").nth(1).evaluate(edge) == [True, True]
+        row = page.locator("[data-part=known] tbody tr").first
+        assert await row.evaluate("one => one.clientHeight / parseFloat(getComputedStyle(one).lineHeight)") < 2

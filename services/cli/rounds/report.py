@@ -263,10 +263,9 @@ def _structure(texts: Texts, numbers: RoundNumbers, names: _Names) -> Iterator[s
     )
     isolates = [names.agency(name) for name in structure.isolates]
     yield say["isolates"].format(names=str(texts.message(", ").join(isolates))) if isolates else say["no_isolates"]
-    if structure.resilience is not None and structure.weakest:
-        yield say["resilience"].format(
-            weakest=names.agency(structure.weakest), share=_percent(texts, structure.resilience)
-        )
+    if structure.resilience is not None:
+        said = say["resilience" if structure.weakest else "resilience_bus"]  # no agency weighs more than the bus
+        yield said.format(weakest=names.agency(structure.weakest), share=_percent(texts, structure.resilience))
 
 
 def _changes(texts: Texts, names: _Names, moves: Moves | None) -> Mapping[str, Any] | None:

@@ -91,3 +91,18 @@ def test_an_interval_says_when_it_rests_on_too_little(
     row = replace(numbers.government, interval=Interval(0.5, 0.9, 0.95, outages))
     for code, words in (("en", "mostly assumed"), ("fa", "فرض")):
         assert (words in report._interval(texts_of(code), row)) is assumed
+
+
+@pytest.mark.parametrize(
+    ("weakest", "resilience", "said"),
+    [("civil", 0.25, "answered nobody, 25.0%"), ("", 0.25, "If the data bus failed, 25.0%"), ("", None, "")],
+)
+def test_a_report_says_what_one_failure_would_cost(
+    dataset: LocalStorage, register: Register, weakest: str, resilience: float | None, said: str
+) -> None:
+    """The node on which most depends is an agency or the data bus; without anything that works there is none."""
+    numbers = compute_round(ArchivedEvidence(dataset), register, as_of=START + 86_400, window_days=2)
+    structure = replace(numbers.structure, weakest=weakest, resilience=resilience)
+    lines = list(report._structure(texts_of("en"), replace(numbers, structure=structure), report._Names(numbers, "en")))
+    assert said in lines[-1]
+    assert any("would remain" in line for line in lines) == bool(said)

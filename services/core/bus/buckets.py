@@ -28,6 +28,7 @@ from services.core.bus.messages import (
     PARTS_PATTERN,
     StoredMessage,
     ValueParts,
+    error_text,
     join_parts,
     key_of,
     key_of_part,
@@ -38,7 +39,7 @@ from services.core.bus.messages import (
     status_of,
 )
 from services.core.bus.names import kv_stream, kv_subject
-from services.core.bus.streams import RETRY_SECONDS, Streams, error_text
+from services.core.bus.streams import RETRY_SECONDS, Streams
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
 from services.core.tasks import propagate_cancellation

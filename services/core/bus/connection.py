@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 from services.core.bus.buckets import Bus
 from services.core.bus.client import PatchedNatsClient, ReplyInbox
+from services.core.bus.messages import error_text
 from services.core.bus.roles import inbox_prefix, load_user
 from services.core.bus.server import too_old
-from services.core.bus.streams import RETRY_SECONDS, error_text
+from services.core.bus.streams import RETRY_SECONDS
 from services.core.errors import BusError, SettingsError
 from services.core.log import logger
 from services.core.network import trusting

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
+import nats.errors
 from nats.aio.msg import Msg
 from nats.js.api import RawStreamMsg
 
@@ -32,6 +33,7 @@ LAST_HEADER = "Nats-Expected-Last-Subject-Sequence"
 """The header of a message that is stored only if the last one on its subject has this sequence, 0 for none."""
 
 _NOT_LAST = 10071, 10164  # codes of "wrong last sequence" (nats-server, server/errors.json)
+_STREAM_FULL = 10077
 _LAST = re.compile(r"wrong last sequence: ([0-9]+)")
 _SEQUENCE = "Nats-Sequence"
 _HEADER = re.compile(r"([0-9]{1,4})-([0-9]{1,12})-([0-9a-f]{64})", re.ASCII)
@@ -145,6 +147,20 @@ def not_last(error: BusError) -> NotLastError | None:
         return None
     found = _LAST.search(str(error.__cause__))
     return NotLastError(str(error), None if found is None else int(found[1]))
+
+
+def error_text(error: BaseException) -> str:
+    """Describe an error in words: nats-py raises some errors without a text, and those of the server in its own terms."""
+    if isinstance(error, nats.errors.NoRespondersError):
+        return "no stream listens there; has `peyvand bus init` run?"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if getattr(error, "err_code", None) == _STREAM_FULL:
+        return (
+            "its stream is full (maximum bytes exceeded); make room on the disk of the bus, then restart `peyvand up` or "
+            "raise the limit with `peyvand bus init --storage`"
+        )
+    return str(error) or type(error).__name__
 
 
 def moment_of(text: str) -> float:

@@ -23,6 +23,7 @@ from services.core.bus.messages import (
     LAST_HEADER,
     StoredMessage,
     StreamState,
+    error_text,
     message_of,
     moment_of,
     not_last,
@@ -289,12 +290,3 @@ class Streams:
             raise NoStreamError(f"{what} failed: {error_text(error)}") from error
         except _TRANSIENT as error:
             raise BusError(f"{what} failed: {error_text(error)}") from error
-
-
-def error_text(error: BaseException) -> str:
-    """Describe an error in words: nats-py raises some errors without a text."""
-    if isinstance(error, nats.errors.NoRespondersError):
-        return "no stream listens there; has `peyvand bus init` run?"
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return str(error) or type(error).__name__

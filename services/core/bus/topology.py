@@ -13,7 +13,7 @@ from nats.js.api import DiscardPolicy, RePublish, RetentionPolicy, StorageType, 
 
 from services.core.bus import names
 from services.core.bus.buckets import Bus
-from services.core.bus.streams import error_text
+from services.core.bus.messages import error_text
 from services.core.errors import BusError
 
 _DAY = 86_400.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import nats.errors
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nats.js.errors import ServiceUnavailableError
 
 from services.core.bus import messages as parts
-from services.core.bus.messages import MAX_VALUE_BYTES, ValueParts, join_parts, key_of_part, split_value
+from services.core.bus.messages import MAX_VALUE_BYTES, ValueParts, error_text, join_parts, key_of_part, split_value
 
 SIZES = (0, 1, MAX_VALUE_BYTES - 1, MAX_VALUE_BYTES, MAX_VALUE_BYTES + 1, 3 * MAX_VALUE_BYTES)
 
@@ -48,3 +50,23 @@ def test_parts_tell_whose_they_are() -> None:
     one, other = ValueParts.of(b"1").keys("consumer.a"), ValueParts.of(b"2").keys("consumer.a")
     assert {key_of_part(part) for part in one + other} == {"consumer.a"}
     assert not {*one} & {*other}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (nats.errors.NoRespondersError(), "no stream listens there; has `peyvand bus init` run?"),
+        (TimeoutError(), "no answer in time"),
+        (nats.errors.ConnectionClosedError(), "nats: connection closed"),
+        (
+            ServiceUnavailableError(code=503, err_code=10077, description="maximum bytes exceeded"),
+            (
+                "its stream is full (maximum bytes exceeded); make room on the disk of the bus, then restart `peyvand up` or "
+                "raise the limit with `peyvand bus init --storage`"
+            ),
+        ),
+    ],
+)
+def test_errors_of_the_bus_are_said_in_words(error: BaseException, said: str) -> None:
+    """An error says what failed and, where a person can help, what to do."""
+    assert error_text(error) == said

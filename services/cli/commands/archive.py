@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.commands.options import command_group
+from services.cli.commands.options import command_group, read_day_option
 from services.core.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def prove(
     from services.dataset.days import LogFiles, key_changes
     from services.dataset.storage import open_storage
 
+    day = read_day_option("DAY", day).isoformat()
     log = LogFiles(open_storage(dataset))
     leaves, checkpoint = log.read()
     places = [number for number, manifest in log.manifests(leaves) if manifest.day == day]

@@ -88,6 +88,17 @@ def test_a_day_is_proven(dataset: Path, key_file: Path, tmp_path: Path) -> None:
         run("prove", "2020-01-01", dataset)
 
 
+@pytest.mark.parametrize(
+    ("day", "why"),
+    [("1405-09-09", "write Gregorian years"), ("2026-13-01", "does not exist"), ("x", "write YYYY-MM-DD")],
+)
+def test_what_is_no_day_is_not_called_unsealed(dataset: Path, day: str, why: str) -> None:
+    """A day that cannot be in any log is refused for what it is."""
+    done = CliRunner().invoke(app, ["archive", "prove", day, str(dataset)])
+    assert done.exit_code == 2
+    assert why in " ".join(done.stderr.split())
+
+
 def test_a_leaf_that_cannot_be_read_is_named(dataset: Path, tmp_path: Path) -> None:
     """Proving a day from a damaged log ends with one sentence."""
     (dataset / "log" / "entries" / "000000.json").write_bytes(b"{}")

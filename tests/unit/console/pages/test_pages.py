@@ -10,11 +10,13 @@ import pytest
 
 from services.api.model import RegisterView
 from services.client import ApiUnavailableError, Client
+from services.console.pages import PAGES, Page
 from services.console.texts import LANGUAGES
 from tests.support.cases.api.blocks import blocks_of
 from tests.support.console.case import NAMED_PAGES, Console
 from tests.support.console.words import TAGS, text_of
 from tests.support.messages import messages
+from tests.support.paths import ROOT
 
 _WORDS = re.compile(r"[A-Za-z]{3}")
 
@@ -22,6 +24,21 @@ _WORDS = re.compile(r"[A-Za-z]{3}")
 def _text(page: str) -> str:
     attributes = re.findall(r'(?:aria-label|alt|placeholder|title)="([^"]*)"', page)
     return " ".join([TAGS.sub("\n", page), *attributes])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_page_is_visited(page: Page) -> None:
+    """Tests of languages, audiences and accessibility take their pages from NAMED_PAGES. A page that is not there has none."""
+    address = re.compile(re.sub(r"\{[^}]*\}", "[^/]+", page.path))
+    assert any(address.fullmatch(path.split("?")[0]) for path in NAMED_PAGES)
+
+
+async def test_readers_are_told_of_every_page_in_the_menu(console: Console) -> None:
+    """docs/console.md has a row for each."""
+    menu = re.search(r'<nav class="menu".*?</nav>', (await console.get("/en/")).text, re.DOTALL)
+    assert menu is not None
+    told = re.findall(r"^\| ([A-Z][^|]*) \|", (ROOT / "docs" / "console.md").read_text("utf-8"), re.MULTILINE)
+    assert [name for name in re.findall(r">([^<>]+)</a>", menu[0]) if name not in told] == []
 
 
 @pytest.mark.parametrize("path", NAMED_PAGES)

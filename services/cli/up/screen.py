@@ -208,6 +208,8 @@ def _table(title: str, *columns: Column) -> Table:
 def _rate(probes_per_second: float | None) -> str:
     if probes_per_second is None:
         return "- probes/s"
+    if probes_per_second < 1:  # a small register in slots of minutes is still measured
+        return f"{probes_per_second:.2g} probes/s"
     return f"{probes_per_second:.0f} probes/s" if probes_per_second >= 10 else f"{probes_per_second:.1f} probes/s"
 
 

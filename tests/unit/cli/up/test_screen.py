@@ -175,7 +175,9 @@ def test_what_the_data_bus_carried_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("losses", "rate", "end"),
     [
-        ({}, 0.05, "nothing lost  0.1 probes/s"),
+        ({}, 0.0033, "nothing lost  0.0033 probes/s"),
+        ({}, 0.0499, "nothing lost  0.05 probes/s"),
+        ({}, 0.0, "nothing lost  0 probes/s"),
         ({"late": 0.02, "not_connected": 0.1}, 62.4, "most lost: not connected 10.0 %  62 probes/s"),
         ({"stale": 0.3}, None, "most lost: stale 30.0 %  - probes/s"),
     ],

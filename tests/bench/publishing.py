@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from prometheus_client import CollectorRegistry
 
 from services.core.bus import SLOTS_PER_BLOCK
 from services.core.bus.buckets import Bus
@@ -36,6 +37,7 @@ from services.register.versions.rows import with_versions
 from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.members import agency_members
 from services.scorer.index.results import CompiledRegister, IndexResult, PendingUpdate
+from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing.encode import BlockEncoder
 from services.scorer.publishing.publisher import IndexPublisher
 from services.scorer.publishing.recent import recent_blocks
@@ -146,8 +148,20 @@ async def _published(register: Register) -> list[str]:
         lines.append(point("publishing", links, median.own))
         sizes = await _sizes(bus)
         lines.append(point("publishing_bytes", links, sum(size for _, size in sizes.values())))
+        series = _series(state)
+        lines += [f"  {series:,} series on the scorer's page of metrics", point("scorer_series", links, series)]
         lines += [f"  {name}: {count:,} values, {size / 2**20:,.1f} MiB" for name, (count, size) in sizes.items()]
     return lines
+
+
+def _series(state: State) -> int:
+    """Return how many series the scorer exposes, without those of exchanges."""
+    registry, compiled, end = CollectorRegistry(), state.result.compiled, state.due.end_slot
+    metrics = ScorerMetrics(registry)
+    metrics.index(state.result)
+    metrics.burns(compiled.arrays, state.burns)
+    metrics.links(compiled, state.evidence.detail(compiled.arrays, range(end - 1, end)))
+    return sum(len(family.samples) for family in registry.collect())
 
 
 async def _register_published(register: Register) -> list[str]:

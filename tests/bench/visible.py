@@ -36,7 +36,6 @@ from tests.bench.component import Component, component
 from tests.bench.growth.points import point
 from tests.bench.loads.synthetic import register_of
 from tests.bench.meters.process import cpu_seconds, machine
-from tests.bench.meters.scrape import scrape
 from tests.support.nats import running_nats
 from tests.support.ports import free_port
 
@@ -109,7 +108,6 @@ async def _measured(links: int, folder: Path) -> list[str]:
                 group.create_task(_follow(system, link, slot, seen))
                 await asyncio.sleep(chance.uniform(0.5, 1.5) * max(PAUSE_SECONDS, system.slot / FOLLOWED))
         took = time.monotonic() - started
-        series = len(scrape(system.scorer.page))
         shares = [f"{(now - then) / took:.0%}" for now, then in zip(_spent(system), cpu, strict=True)]
         for task in others:
             task.cancel()
@@ -123,11 +121,9 @@ async def _measured(links: int, folder: Path) -> list[str]:
     settled = [point("settled", links, _quantile(seen.settled, 0.5))] if seen.settled else []
     return [
         *settled,
-        point("scorer_series", links, series),
         f"  the first, right after the first index: {waited:.2f} s",
         found,
         f"  {len(seen.settled)} slots, from when they are settled until their index is answered: {_spread(seen.settled)}",
-        f"  {series:,} series on the page of the scorer",
         f"  meanwhile {links / system.slot:,.0f} measurements/s in slots of {system.slot} s; of a core the scorer took"
         " {}, the api {}".format(*shares),
     ]

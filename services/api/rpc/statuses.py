@@ -24,6 +24,11 @@ from services.api.errors import (
 DOMAIN = "peyvand"
 """``ErrorInfo.domain`` of every status."""
 
+# A status repeats texts of the request, in trailers. Clients take 8 KiB of trailers and answer a longer status with
+# RESOURCE_EXHAUSTED. gRPC sends the sentence twice, with three bytes for each byte that is not ASCII.
+_SENTENCE_BYTES = 1000
+_METADATA_BYTES = 200
+
 _CODES = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownEntityError: grpc.StatusCode.NOT_FOUND,
@@ -43,6 +48,17 @@ def code_of(error: RequestError) -> grpc.StatusCode:
 async def abort(error: RequestError, context: grpc.aio.ServicerContext[Any, Any]) -> Never:
     """End the call with the status of this error. Raises the exception that ends it."""
     detail = any_pb2.Any()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
-    status = rpc_status.to_status(status_pb2.Status(code=code_of(error).value[0], message=str(error), details=[detail]))
+    metadata = {name: _shortened(value, _METADATA_BYTES) for name, value in error.metadata.items()}
+    detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
+    sentence = _shortened(str(error), _SENTENCE_BYTES)
+    status = rpc_status.to_status(status_pb2.Status(code=code_of(error).value[0], message=sentence, details=[detail]))
     await context.abort(status.code, status.details, status.trailing_metadata)
+
+
+def _shortened(text: str, most: int) -> str:
+    """Return a text without its middle if it has more bytes than ``most``: what to do is at the end of a sentence."""
+    content = text.encode()
+    if len(content) <= most:
+        return text
+    half = most // 2
+    return f"{content[:half].decode(errors='ignore')} … {content[-half:].decode(errors='ignore')}"

@@ -124,6 +124,18 @@ async def test_a_watch_has_a_thousand_ids_at_most(api, refusal):
     assert _held(api) == (0, 0)
 
 
+@pytest.mark.parametrize("letter", ["x", "پ", "𐎱", "%"])
+@pytest.mark.parametrize("length", [100, 2000, 4000, 15_000])
+async def test_a_refusal_of_a_long_id_reaches_the_caller(api, refusal, letter, length):
+    """However long an unknown id is, the caller gets the code, the reason, and the beginning and end of the sentence."""
+    request = messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id=letter * length)
+    code, info, sentence = await refusal(api.indicators.GetHistory(request, timeout=DEADLINE))
+    assert (code, info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "HISTORY_IN_ARCHIVE")
+    assert sentence.startswith(f"no history is kept of link `{letter * 80}")
+    assert sentence.endswith("for its last failures, or GetLink for its slots of the last 48 hours")
+    assert info.metadata["id"].startswith(letter * 20)
+
+
 def _connection(port: int) -> grpc.aio.Channel:
     """Return a channel with its own connection: on a shared one, gRPC holds back calls beyond the limit."""
     return grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)])

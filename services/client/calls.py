@@ -81,6 +81,14 @@ def _why_unavailable(details: str) -> str:
     return "does not answer: start it, or ask another"
 
 
+def _status_of(error: grpc.aio.AioRpcError) -> Any:
+    """Return the status that the api sent; None if there is none, or if gRPC replaced its code by one of its own."""
+    try:
+        return rpc_status.from_call(cast(grpc.Call, error))
+    except ValueError:
+        return None
+
+
 class _Page(Protocol):
     @property
     def next_page_token(self) -> str: ...
@@ -151,7 +159,7 @@ class Calls:
         return ((ROLE_KEY, self.role),) if self.role else ()
 
     def _translated(self, error: grpc.aio.AioRpcError) -> ApiError:
-        code, status = error.code(), rpc_status.from_call(cast(grpc.Call, error))
+        code, status = error.code(), _status_of(error)
         kind = _ERRORS.get(code, ApiError)
         if status is not None:
             info = error_details_pb2.ErrorInfo()

@@ -17,6 +17,7 @@ from services.api import server
 from services.api.access.roles import Caller, Role
 from services.api.component import ServerState
 from services.api.model.register_view import RegisterView
+from services.api.rpc import statuses
 from services.api.server import SHARES
 from services.client import Client, IndicatorKind, connect
 from services.client.calls import MAX_REQUEST_BYTES, Calls
@@ -81,6 +82,13 @@ async def test_an_api_that_is_not_there_is_told_apart(port):
         with pytest.raises(ApiError, match=r"is no api of ours \(UNIMPLEMENTED\): ask another$") as refused:
             await client.register()
     assert type(refused.value) is ApiError
+
+
+async def test_a_status_that_grpc_replaced_is_an_error_of_ours(client, monkeypatch):
+    """An api of an earlier version sends longer statuses. gRPC may replace the code of such a status, and keep the rest."""
+    monkeypatch.setattr(statuses, "_SENTENCE_BYTES", 10_000)
+    with pytest.raises(ApiUnavailableError, match=r"takes no more calls at the moment: try again later$"):
+        await client.indicator(IndicatorKind.PROVIDER, "پ" * 2_000)
 
 
 async def test_a_list_ends_with_the_error_of_its_page(client):

@@ -49,6 +49,7 @@ class LinkAnswers:
         days = view.window(request.window_days)
         has_finding = self._reconciliations.filter(request.finding, days)
         links = view.links(consumer=request.consumer, provider=request.provider, service=request.service)
+        links = caller.visible(IndicatorKind.LINK, links, view)
         wanted = frozenset(request.links)
         page = page_of(
             [link for link in links if link in wanted] if wanted else links,
@@ -58,9 +59,7 @@ class LinkAnswers:
             ),
             size=request.page_size,
             token=request.page_token,
-            visible=lambda link: (
-                (has_finding is None or has_finding(link)) and caller.sees(IndicatorKind.LINK, link, view.register)
-            ),
+            visible=has_finding,
         )
         statuses, next_token = page.bounded(self._statuses(view, page.ids, days))
         return messages.ListLinksResponse(links=statuses, next_page_token=next_token)
@@ -72,7 +71,7 @@ class LinkAnswers:
         """
         view, caller = self._model.view, current_caller()
         filters = {"consumer": agency} if kind is IndicatorKind.CONSUMER else {"provider": agency}
-        found = [link for link in view.links(**filters) if caller.sees(IndicatorKind.LINK, link, view.register)]
+        found = caller.visible(IndicatorKind.LINK, view.links(**filters), view)
         expiring = [link for link in found if self._expires(view, link)] if kind is IndicatorKind.PROVIDER else []
         lower = {link: self._lower(link, window_days) for link in _by_consumer(view, found)} if most else {}
         worst = sorted(lower, key=lambda link: (lower[link], link))[:most]

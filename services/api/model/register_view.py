@@ -141,6 +141,20 @@ class RegisterView:
             self._ids[key] = tuple(sorted(entities))
         return self._ids[key]
 
+    def own(self, kind: IndicatorKind, agency: str) -> frozenset[str]:
+        """Return the services or endpoints of an agency, or the links in which it is consumer or provider."""
+        match kind:
+            case IndicatorKind.SERVICE:
+                return frozenset(self.services_of.get(agency, ()))
+            case IndicatorKind.LINK:
+                return frozenset(
+                    link for role in ("consumer", "provider") for link in self.links_by[role].get(agency, ())
+                )
+            case IndicatorKind.ENDPOINT:
+                return frozenset(one.id for one in self.register.endpoints.values() if one.agency == agency)
+            case _:
+                return frozenset()
+
     def _entities(self, kind: IndicatorKind) -> Collection[str]:
         register = self.register
         match kind:

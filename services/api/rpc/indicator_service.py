@@ -88,13 +88,11 @@ class IndicatorServicer:
         if not self._model.complete:
             raise UnavailableError("INDICATOR_UNPUBLISHED", "no index is published yet: retry later")
         page = page_of(
-            ids,
+            caller.visible(kind, ids, view),  # first: looking for an indicator may parse a whole block
             ("ListIndicators", kind.label, request.sector, request.agency, str(days)),
             size=request.page_size,
             token=request.page_token,
-            visible=lambda entity: (
-                self._model.find(kind, entity, days) is not None and caller.sees(kind, entity, view.register)
-            ),
+            visible=lambda entity: self._model.find(kind, entity, days) is not None,
         )
         indicators, next_token = page.bounded(self._model.get(kind, entity, days).message for entity in page.ids)
         return messages.ListIndicatorsResponse(indicators=indicators, next_page_token=next_token)
@@ -130,7 +128,7 @@ class IndicatorServicer:
         ids = list(dict.fromkeys(intern(view.entity(kind, entity)) for entity in request.ids))
         of_register = not ids and not caller.sees_everything and kind not in PUBLIC_KINDS
         if of_register:
-            ids = [entity for entity in view.ids(kind) if caller.sees(kind, entity, view.register)]
+            ids = list(caller.visible(kind, view.ids(kind), view))
             if not ids:
                 raise not_visible(caller)
         with self._hub.watch(kind, days, ids, of_register=of_register) as watch:

@@ -77,14 +77,11 @@ class RegisterServicer:
             view.entity(IndicatorKind.CONSUMER, request.agency)
         services = view.register.services
         page = page_of(
-            view.ids(IndicatorKind.SERVICE),
+            caller.visible(IndicatorKind.SERVICE, view.ids(IndicatorKind.SERVICE), view),
             ("ListServices", request.agency),
             size=request.page_size,
             token=request.page_token,
-            visible=lambda service: (
-                (not request.agency or services[service].agency == request.agency)
-                and caller.sees(IndicatorKind.SERVICE, service, view.register)
-            ),
+            visible=lambda service: request.agency in ("", services[service].agency),
         )
         listed, next_token = page.bounded(map(self._service, page.ids))
         return messages.ListServicesResponse(services=listed, next_page_token=next_token)

@@ -13,6 +13,7 @@ from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import register_service_pb2 as register_messages
 from services.api.access.roles import PUBLIC, RULES, UNRESTRICTED, Caller, Role
+from services.api.model.register_view import RegisterView
 from services.core.model.indicator import IndicatorKind
 from tests.support.cases.api.looking import Stubs, looking_always
 from tests.support.cases.api.secured import OF_TAX
@@ -107,6 +108,23 @@ async def test_an_agency_sees_its_own_besides(secured):
         seen = [cast(messages.WatchIndicatorsResponse, await watch.read()) for _ in OF_TAX]
         assert {one.indicator.id for one in seen} == OF_TAX
         watch.cancel()
+
+
+async def test_only_what_an_agency_sees_is_looked_up(api, secured):
+    """A list reads no indicator that its caller may not see: among a million links that would take minutes."""
+    async with secured.channel("tax.example") as channel:
+        request = messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK)
+        assert len((await Stubs(channel).indicators.ListIndicators(request)).indicators) == len(OF_TAX)
+    assert {entity for _, entity, _ in api.state.model._requested} == OF_TAX
+
+
+def test_entities_are_visible_together_as_each_is(register):
+    """Of many entities, a caller sees those that it sees by themselves, in the same order."""
+    view = RegisterView(register)
+    for caller in (PUBLIC, UNRESTRICTED, *(Caller(Role.AGENCY, agency) for agency in (*register.agencies, "nobody"))):
+        for kind in IndicatorKind:
+            ids = view.ids(kind)
+            assert list(caller.visible(kind, ids, view)) == [one for one in ids if caller.sees(kind, one, register)]
 
 
 async def test_an_agency_does_not_learn_which_services_of_others_exist(secured):

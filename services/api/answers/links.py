@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import nsmallest
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -73,17 +74,25 @@ class LinkAnswers:
         filters = {"consumer": agency} if kind is IndicatorKind.CONSUMER else {"provider": agency}
         found = caller.visible(IndicatorKind.LINK, view.links(**filters), view)
         expiring = [link for link in found if self._expires(view, link)] if kind is IndicatorKind.PROVIDER else []
-        lower = {link: self._lower(link, window_days) for link in _by_consumer(view, found)} if most else {}
-        worst = sorted(lower, key=lambda link: (lower[link], link))[:most]
+        worst = self._lowest(view, found, window_days, most) if most else []
         return messages.AgencyRole(
             links=self._statuses(view, worst, window_days),
             link_count=len(found),
             expiring=self._statuses(view, expiring[:MAX_SIZE], window_days),
         )
 
-    def _lower(self, link: str, days: int) -> float:
-        published = self._model.find(IndicatorKind.LINK, link, days)
-        return 0.0 if published is None else published.message.lower
+    def _lowest(self, view: RegisterView, links: Sequence[str], days: int, most: int) -> list[str]:
+        """Return the links with the lowest lower bounds, 0 where none is published.
+
+        Bounds are read by column: a registry that a third of all links ask would take seconds by indicator.
+        """
+        lower, links_of, consumer = dict.fromkeys(links, 0.0), view.register.links, view.register.consumer
+        for key in {consumer_key(consumer(links_of[link])) for link in links}:
+            block = self._model.blocks.get(key)
+            if block is not None:
+                bounds = zip(*block.column("lower", IndicatorKind.LINK, days), strict=True)
+                lower.update((link, bound) for link, bound in bounds if link in lower)
+        return nsmallest(most, links, key=lambda link: (lower[link], link))
 
     def _expires(self, view: RegisterView, link: str) -> bool:
         block = self._model.blocks.get(consumer_key(view.register.consumer(view.register.links[link])))

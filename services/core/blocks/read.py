@@ -107,7 +107,7 @@ class BlockReader:
         return None
 
     def column(self, name: str, kind: IndicatorKind, window_days: int) -> tuple[list[str], list[float]]:
-        """Return ids and values of a column, point or level, for one kind and window; omit rows without a value."""
+        """Return ids and values of a column, point, lower or level, for one kind and window; omit rows without a value."""
         message = self._message
         values = np.array(getattr(message, name), dtype=np.float64)
         chosen = np.array(message.kind) == kind

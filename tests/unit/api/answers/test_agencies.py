@@ -10,6 +10,7 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.model import read_model
 from services.core.blocks import read
 from services.core.blocks.compression import parse_block
+from services.core.model import IndicatorKind
 from services.register.directory.load import load_register
 from tests.support.cases.api.blocks import blocks_of
 from tests.support.cases.api.secured import OF_TAX
@@ -79,6 +80,16 @@ async def test_a_block_is_parsed_once_for_many_links(empty_api, tmp_path, monkey
     role = (await api.indicators.GetAgency(messages.GetAgencyRequest(agency="tax-office", links=9))).provider
     assert (len(role.links), role.link_count) == (9, 60)
     assert 0 < len(parsed) < 60
+
+
+async def test_only_the_links_in_the_answer_are_read_one_by_one(api):
+    """The worst links are found by a column of each block; only theirs are read and kept as indicators."""
+    whole = await api.indicators.GetAgency(messages.GetAgencyRequest(agency="tax-office", links=1))
+    (consumer,), (provider,) = whole.consumer.links, whole.provider.links
+    read_links = {entity for kind, entity, _ in api.state.model._requested if kind == IndicatorKind.LINK}
+    assert read_links == {consumer.link.id, provider.link.id}
+    every = (await api.indicators.ListLinks(messages.ListLinksRequest(provider="tax-office"))).links
+    assert provider.link.id == min(every, key=lambda one: (one.indicator.lower, one.link.id)).link.id
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from services.api.errors import InvalidRequestError, NotApplicableError, RequestError, UnavailableError
@@ -109,6 +110,17 @@ class ReadModel:
             block = self._view.block_key(kind, entity)
             indicator = None if block is None else self._published(block, key)
         return indicator
+
+    def find_all(self, kind: int, entities: Sequence[str], window_days: int) -> Iterator[PublishedIndicator]:
+        """Yield the published indicators of some entities, those of one block together.
+
+        A block that does not stay parsed is then parsed once, and not again for each entity.
+        """
+        view = self.view
+        for entity in sorted(entities, key=lambda entity: view.block_key(kind, entity) or ""):
+            published = self.find(kind, entity, window_days)
+            if published is not None:
+                yield published
 
     def get(self, kind: int, entity: str, window_days: int) -> PublishedIndicator:
         """Return an indicator; an empty id is the government's, window 0 the policy's default.

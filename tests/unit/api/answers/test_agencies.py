@@ -80,6 +80,14 @@ async def test_a_block_is_parsed_once_for_many_links(empty_api, tmp_path, monkey
     role = (await api.indicators.GetAgency(messages.GetAgencyRequest(agency="tax-office", links=9))).provider
     assert (len(role.links), role.link_count) == (9, 60)
     assert 0 < len(parsed) < 60
+    parsed.clear()
+    api.take_register(register)
+    watch = api.indicators.WatchIndicators(
+        messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK), timeout=DEADLINE
+    )
+    assert {(await watch.read()).indicator.id for _ in register.links} == set(register.links)
+    assert 0 < len(parsed) <= len(services)
+    watch.cancel()
 
 
 async def test_only_the_links_in_the_answer_are_read_one_by_one(api):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import replace
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -11,11 +13,13 @@ from prometheus_client import Gauge
 
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.api.access.roles import ROLE_KEY
+from services.api.access.roles import ROLE_KEY, UNRESTRICTED
+from services.api.component import api_services
 from services.api.model import read_model
 from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
 from services.api.model.watch import PublishedIndicator, WatchHub
+from services.api.rpc import indicator_service
 from services.core.blocks.read import BlockReader
 from services.core.model.indicator import IndicatorKind
 from tests.support.cases.api.blocks import AS_OF, blocks_of
@@ -53,6 +57,27 @@ async def test_current_ones_come_at_once_and_then_what_changes(api):
     assert {one.as_of.seconds for one in await take(stream, 4)} == {AS_OF + 300}
     stream.cancel()
     await until(lambda: watchers(api) == 0)
+
+
+async def test_a_watch_of_many_leaves_time_to_others(api, monkeypatch):
+    """Other work is done while a new watch takes what is published, and what is replaced meanwhile is sent as it became."""
+    monkeypatch.setattr(indicator_service, "_OFFERED_AT_ONCE", 1)
+    monkeypatch.setattr(indicator_service, "current_caller", lambda: UNRESTRICTED)
+    servicer = next(
+        one
+        for one in api_services(api.state, clock=lambda: AS_OF).values()
+        if isinstance(one, indicator_service.IndicatorServicer)
+    )
+    request = messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK)
+    async with aclosing(servicer.watch_indicators(request, cast(Any, None))) as watch:
+        first = asyncio.ensure_future(anext(watch))
+        await asyncio.sleep(0)
+        assert not first.done()
+        api.take_blocks(as_of=AS_OF + 300)
+        payloads = [await first, *[await anext(watch) for _ in range(len(api.register.links) - 1)]]
+        sent = [messages.WatchIndicatorsResponse.FromString(one).indicator for one in payloads]
+        assert sorted(one.id for one in sent) == sorted(api.register.links)
+        assert {one.as_of.seconds for one in sent} == {AS_OF + 300}
 
 
 async def test_a_watch_of_named_entities_hears_of_no_other(api):

@@ -61,14 +61,14 @@ class HistoryReader:
         stepped = (str(request.step_seconds),) if request.step_seconds else ()
         query = ("GetHistory", kind.label, entity, str(days), str(start), str(end), *stepped)
         if kind in _ALTERNATIVES:
-            return await self._of_target(request, query, kind, entity, days, start=start, end=end)
+            return await self._of_target(request, query, kind, entity, days, start=start, end=end, seconds=seconds)
         size, step = page_size(request.page_size), request.step_seconds or 1
         since, newest = max(0.0, start - _SKEW_SECONDS), start
         if request.page_token:
             since, newest = _position(token_position(query, request.page_token))
         page = indicator_service_pb2.GetHistoryResponse()
         try:
-            async with asyncio.timeout(min(_READ_SECONDS, inf if seconds is None else _DEADLINE_SHARE * seconds)):
+            async with _time_to_read(seconds):
                 subject = indicator_subject(kind.label, entity, days)
                 indicators = self._published(subject, since, newest, min(size + 1, _MAX_MESSAGES))
                 async for stored, indicator in indicators:
@@ -100,14 +100,21 @@ class HistoryReader:
         *,
         start: float,
         end: float,
+        seconds: float | None,
     ) -> indicator_service_pb2.GetHistoryResponse:
-        """Return one page of a link or an endpoint from the archive's dataset."""
+        """Return one page of a link or an endpoint from the archive's dataset.
+
+        Days that were read remain read when the time is over, so that a later call gets further.
+        """
         assert self._sealed is not None
         if request.page_token:
             start = max(start, _position(token_position(query, request.page_token))[1])
         size = page_size(request.page_size)
         try:
-            rows = await self._sealed.read(self._model.view, kind, entity, days, start=start, end=end)
+            async with _time_to_read(seconds):
+                rows = await self._sealed.read(self._model.view, kind, entity, days, start=start, end=end)
+        except TimeoutError as error:
+            raise _unreachable(kind, entity, " yet, as sealed days are being read: retry") from error
         except StateError as error:
             raise _unreachable(kind, entity, f": {error}") from error
         step = request.step_seconds or 1
@@ -151,6 +158,11 @@ class HistoryReader:
                     newest = indicator.as_of.seconds + 1
                     yield message.time, indicator
             sequence = messages[-1].sequence
+
+
+def _time_to_read(seconds: float | None) -> asyncio.Timeout:
+    """Return a timeout for reading, when ``seconds`` are left to the caller's deadline."""
+    return asyncio.timeout(min(_READ_SECONDS, inf if seconds is None else _DEADLINE_SHARE * seconds))
 
 
 def _unreachable(kind: IndicatorKind, entity: str, why: str) -> UnavailableError:

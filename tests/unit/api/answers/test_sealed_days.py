@@ -158,8 +158,8 @@ async def test_other_calls_are_answered_while_days_are_read(api: Api, monkeypatc
     sealed, threads = SealedDays("unused"), 2
     reader = HistoryReader(api.state.model, cast(ReadStream, None), sealed)
 
-    async def history(link: str) -> messages.GetHistoryResponse:
-        return await reader.answer(messages.GetHistoryRequest(kind=IndicatorKind.LINK, id=link), None)  # type: ignore[arg-type]
+    async def history(link: str, seconds: float | None = None) -> messages.GetHistoryResponse:
+        return await reader.answer(messages.GetHistoryRequest(kind=IndicatorKind.LINK, id=link), seconds)  # type: ignore[arg-type]
 
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads))
     try:
@@ -172,6 +172,9 @@ async def test_other_calls_are_answered_while_days_are_read(api: Api, monkeypatc
             messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT), timeout=DEADLINE
         )
         assert explained.indicator.id == "country"
+        with pytest.raises(UnavailableError, match=r"cannot be read yet, as sealed days are being read: retry$"):
+            async with asyncio.timeout(DEADLINE):
+                await history("deed-tax", 0.01)
     finally:
         released.set()
     await history("birth-tax")

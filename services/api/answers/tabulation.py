@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.link_shares import WindowEvidence, WindowEvidenceCache
 from services.api.errors import InvalidRequestError
+from services.core.blocks import BlockReader
 from services.core.codec import set_index_to_message, to_timestamp
 from services.core.model import Agency, IndicatorKind, Service
+from services.core.tasks import SharedResult
 from services.indicator.index import ServiceGroup, quantile_bands, tabulate_links
 
 _Attribute = messages.TabulatedAttribute
@@ -30,10 +32,12 @@ _NUMBERS: Mapping[int, Callable[[Agency], float | None]] = {
 
 
 class Tabulator:
-    """Groups the services of the newest blocks that were published together."""
+    """Groups the services of the newest blocks that were published together; each table is made once per refresh."""
 
     def __init__(self, windows: WindowEvidenceCache) -> None:
         self._windows = windows
+        self._blocks: Mapping[str, BlockReader] = {}
+        self._tables: dict[tuple[int, int], SharedResult[messages.TabulateIndicatorsResponse]] = {}
 
     async def answer(self, attribute: int, window_days: int) -> messages.TabulateIndicatorsResponse:
         """Tabulate a window of the policy. Raises RequestError for an unknown attribute, or before publication."""
@@ -44,17 +48,27 @@ class Tabulator:
             )
         window = await self._windows.of_window(window_days)
         government = self._windows.government(window, window_days)
-        headings, group = _groups(window, attribute)
-        rows, total = await asyncio.to_thread(_tabulate, window, group, len(headings), window_days)
-        return messages.TabulateIndicatorsResponse(
-            attribute=_Attribute.ValueType(attribute),
-            window_days=window_days,
-            as_of=to_timestamp(government.as_of),
-            register_version=government.register_version,
-            method_version=government.method_version,
-            groups=[_message(heading, row) for heading, row in zip(headings, rows, strict=True) if row.services],
-            total=_message(_Heading(), total),
-        )
+        if self._blocks is not window.blocks:
+            # Tables of an earlier refresh would keep its blocks in memory.
+            self._blocks, self._tables = window.blocks, {}
+        table = self._tables.setdefault((attribute, window_days), SharedResult())
+        return await table.get(window, partial(_table, window, government, attribute, window_days))
+
+
+def _table(
+    window: WindowEvidence, government: BlockReader, attribute: int, window_days: int
+) -> messages.TabulateIndicatorsResponse:
+    headings, group = _groups(window, attribute)
+    rows, total = _tabulate(window, group, len(headings), window_days)
+    return messages.TabulateIndicatorsResponse(
+        attribute=_Attribute.ValueType(attribute),
+        window_days=window_days,
+        as_of=to_timestamp(government.as_of),
+        register_version=government.register_version,
+        method_version=government.method_version,
+        groups=[_message(heading, row) for heading, row in zip(headings, rows, strict=True) if row.services],
+        total=_message(_Heading(), total),
+    )
 
 
 def _tabulate(

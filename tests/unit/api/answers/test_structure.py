@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import replace
 
@@ -10,7 +11,9 @@ import pytest
 
 from peyvand.v1 import indicator_pb2, register_service_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.answers import tabulation
 from services.core.model.indicator import IndicatorKind
+from services.indicator.index import tabulate_links
 from services.register.directory.load import load_register
 from tests.support.cases.api.blocks import AS_OF, blocks_of, structure_of
 from tests.support.registers import EVALUATION, KNOWN_ROUNDS, write_register
@@ -143,6 +146,29 @@ async def test_every_table_has_the_government_as_its_total(api, attribute):
     for name in ("services", "services_with_links", "links_absent"):
         assert sum(getattr(one, name) for one in answer.groups) == getattr(total, name)
     assert sum(one.index.links for one in answer.groups) == total.index.links == government.links_required
+
+
+async def test_a_table_is_made_once_for_all_who_ask_between_two_refreshes(api, monkeypatch):
+    """However often everybody asks for a table, it is made once for each attribute and refresh."""
+    made: list[object] = []
+
+    def counted(*given):
+        made.append(given)
+        return tabulate_links(*given)
+
+    monkeypatch.setattr(tabulation, "tabulate_links", counted)
+    by_channel = messages.TabulateIndicatorsRequest(attribute=_Attribute.TABULATED_ATTRIBUTE_CHANNEL)
+    by_sector = messages.TabulateIndicatorsRequest(attribute=_Attribute.TABULATED_ATTRIBUTE_SECTOR)
+    ask = api.indicators.TabulateIndicators
+    first, *others = await asyncio.gather(*(ask(by_channel) for _ in range(5)))
+    assert all(other == first for other in others)
+    once = len(made)
+    assert await ask(by_sector) != first
+    assert len(made) == 2 * once
+    api.take_blocks(as_of=AS_OF + 300)
+    assert (await ask(by_channel)).as_of.seconds == AS_OF + 300
+    assert len(made) == 3 * once
+    assert once == len(("the groups", "all services as one group"))
 
 
 async def test_the_index_is_tabulated_by_what_agencies_are_like(api):

@@ -96,11 +96,8 @@ class FindingWatch:
         self._next = 0
         self._left_out = 0
         self._found: dict[str, Finding] = {}
-        self._probes_of_over: dict[str, ProbeView] = {}
-        """What probes said about ended findings, by id.
-
-        It no longer changes, and slots in detail are dropped after two days.
-        """
+        self._probes_of_over: dict[str, tuple[tuple[bytes, frozenset[str]], ProbeView]] = {}
+        """What probes said about findings that ended on closed days, by id, and the verdicts and links that said it."""
 
     async def look(self, scoring: Scoring, end_slot: int) -> tuple[Finding, ...]:
         """Judge what came in up to a slot; return findings that are ongoing or ended lately, the newest first.
@@ -135,8 +132,12 @@ class FindingWatch:
         newest = sorted(kept, key=lambda one: (-one.since, one.id))
         reviews = {review.finding: review for review in register.reviews}
         self._probes_of_over = {key: view for key, view in self._probes_of_over.items() if key in self._found}
+        judging = await asyncio.to_thread(scoring.arrays.judging_digest) if newest else b""
         return tuple(
-            [_reviewed(replace(one, probes=await self._beside_probes(scoring, one, now)), reviews) for one in newest]
+            [
+                _reviewed(replace(one, probes=await self._beside_probes(scoring, one, now, judging)), reviews)
+                for one in newest
+            ]
         )
 
     def _watchable(self, flows: list[int], firsts: Mapping[int, int]) -> list[int]:
@@ -187,19 +188,25 @@ class FindingWatch:
             self._detector.advance(step).apply_to(self._found)
             self._next += 1
 
-    async def _beside_probes(self, scoring: Scoring, finding: Finding, now: int) -> ProbeView:
-        """Return what the probes of a finding's links have said since it began."""
-        if finding.id in self._probes_of_over:
-            return self._probes_of_over[finding.id]
+    async def _beside_probes(self, scoring: Scoring, finding: Finding, now: int, judging: bytes) -> ProbeView:
+        """Return what the probes of a finding's links have said since it began.
+
+        ``judging`` is the digest of what verdicts depend on.
+        """
         until = now if finding.ended_at is None else finding.ended_at
         calendar = scoring.calendar
         slots = range(calendar.slot_of(max(finding.since, until - _PROBED_SECONDS)), calendar.slot_of(until))
-        links = {link for flow in finding.flows for link in _links(scoring, flow)}
+        links = frozenset(link for flow in finding.flows for link in _links(scoring, flow))
         if not links or not slots:
             return ProbeView.NONE
+        said_by = judging, links
+        before, view = self._probes_of_over.get(finding.id, (None, ProbeView.NONE))
+        if before == said_by:
+            return view
         view = await self._evidence_lock.run(partial(_probes, scoring, links, slots))
-        if finding.ended_at is not None:
-            self._probes_of_over[finding.id] = view
+        # Until its days are closed, measurements may still come.
+        if finding.ended_at is not None and slots.stop <= scoring.evidence.closed_before:
+            self._probes_of_over[finding.id] = said_by, view
         return view
 
 

@@ -50,6 +50,42 @@ async def test_a_flow_that_stops_is_found(tmp_path: Path) -> None:
     exchanges.close()
 
 
+async def test_probes_beside_an_ended_finding_are_those_that_count(tmp_path: Path) -> None:
+    """Measurements that come after the end of a finding count, and so does another register, as after a restart."""
+    scoring, exchanges = made(tmp_path)
+    watch, slot = FindingWatch(exchanges, EvidenceLock()), scoring.calendar.slot_of
+    over = STOPPED + 30 * HOUR
+    take(exchanges, scoring, range(EPOCH // HOUR, over // HOUR))
+    ((client, service), *_) = FLOWS.items()
+    for start in range(STOPPED + 10 * HOUR, over, HOUR):
+        row = ExchangeSummary(client, service, start, 2, count=20, ok=20)
+        exchanges.take([(start + HOUR, "xroad", [row])], calendar=scoring.calendar)
+    seen = []
+
+    async def look() -> None:
+        for one in (watch, FindingWatch(exchanges, EvidenceLock())):
+            (found,) = await one.look(scoring, slot(over + LATE_SECONDS))
+            assert found.ended_at is not None
+            seen.append(found.probes)
+
+    await look()
+    rows = [
+        Measurement(Target("clearance-customs"), "north", at, at + 1.0, OUTCOME_OF[Reason.OK], Reason.OK)
+        for at in range(STOPPED, over, 300)
+    ]
+    scoring.evidence.take(decode_columns(encode_measurements(rows)))
+    await look()
+    for _ in scoring.evidence.closing(slot(over + 48 * HOUR)):
+        pass
+    await look()
+    link = replace(scoring.register.links["clearance-customs"], vantages=("south",))
+    links = {**scoring.register.links, link.id: link}
+    scoring.adopt(CompiledRegister.of(replace(scoring.register, links=links)))
+    await look()
+    assert seen == [view for view in (ProbeView.NONE, ProbeView.PASS, ProbeView.PASS, ProbeView.NONE) for _ in "12"]
+    exchanges.close()
+
+
 def departing(client: str, start: int, count: int) -> dict[str, Any]:
     """Return details of exchanges. Those of two clients depart when the third's stop."""
     departs = start >= STOPPED

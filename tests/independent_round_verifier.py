@@ -5,6 +5,7 @@ Usage: python independent_round_verifier.py FOLDER KEY
 KEY is a public key that the log had up to the round, as its owner publishes it, name+id+key, or a file with it. It checks that the folder
 holds what SHA256SUMS names and nothing else, who signed that, that a log has the manifest of each day and none between them, and that the
 evidence is what the manifests describe. What is wrong is printed, a line each, and the exit code is 1; it is 2 where FOLDER is no round or KEY no key.
+Text is read as it is: another line end, a sign before a number or a stray character would be a second form of the same round.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
@@ -24,6 +26,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 DASH = "\N{EM DASH}"
 SUMS, NOTE = "SHA256SUMS", "SHA256SUMS.note"
+NUMBER = "0|[1-9][0-9]{0,17}"
+UNUSABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)  # for JSON of another form
 
 
 class Key:
@@ -52,14 +56,22 @@ class Key:
         """Return the text of a note that this key signed. Raises ValueError."""
         text, _, signatures = note.rpartition("\n\n")
         text += "\n"
-        for line in signatures.splitlines():
+        for line in signatures.split("\n"):
             parts = line.split(" ")
-            if parts[:2] == [DASH, self.name]:
+            if parts[:2] == [DASH, self.name] and len(parts) == 3:
                 value = base64.b64decode(parts[2], validate=True)
                 if value[:4].hex() == self.id:
                     self._public.verify(value[4:], text.encode())
                     return text
         raise ValueError(f"{self.name} has not signed it")
+
+
+def canonical(content: bytes) -> Any:
+    """Return the value of canonical JSON: keys sorted, no white space, UTF-8. Raises ValueError."""
+    value = json.loads(content)
+    if json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() != content:
+        raise ValueError("it is not canonical JSON")
+    return value
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -90,7 +102,7 @@ def root_of(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
 def changes_of_key(folder: Path) -> dict[int, Path]:
     """Return the files of the changes of the log's key, by their places in the log."""
     files = sorted((folder / "evidence" / "keys").glob("*.json"))
-    return {int(path.stem): path for path in files if path.stem.isdecimal()}
+    return {int(path.stem): path for path in files if re.fullmatch("[0-9]{6}|[1-9][0-9]{6,17}", path.stem)}
 
 
 def signer_of(folder: Path, key: Key) -> Key:
@@ -99,7 +111,7 @@ def signer_of(folder: Path, key: Key) -> Key:
     Each change must have the consent of the key before. That of the first one is unknown if the key came later. Raises
     ValueError for a change that does not count.
     """
-    changes = {index: json.loads(path.read_bytes()) for index, path in sorted(changes_of_key(folder).items())}
+    changes = {index: canonical(path.read_bytes()) for index, path in sorted(changes_of_key(folder).items())}
     former = None if any(change.get("key") == key.text for change in changes.values()) else key
     for index, change in changes.items():
         if change["type"] != "key":
@@ -118,7 +130,7 @@ def faults_of_changes(folder: Path, key: Key, *, named: set[str], places: set[tu
         proof = path.with_suffix(".tlog-proof")
         named |= {str(file.relative_to(folder)) for file in (path, proof)}
         try:
-            place = place_in_log(path.read_bytes(), proof.read_text("utf-8"), key)
+            place = place_in_log(path.read_bytes(), proof.read_bytes().decode(), key)
             if place[0] != index:
                 raise ValueError(f"it is not of the leaf at {index}")  # noqa: TRY301  # told with the file, like the others
             places.add(place)
@@ -126,16 +138,21 @@ def faults_of_changes(folder: Path, key: Key, *, named: set[str], places: set[tu
             yield f"{proof.relative_to(folder)}: {str(error) or 'the signature is wrong'}"
 
 
+def files_in(folder: Path) -> set[str]:
+    """Return the names of all files of a round."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
 def faults_of_sums(folder: Path, key: Key) -> Iterator[str]:
     """Yield what differs from the signed sums."""
-    sums = (folder / SUMS).read_text("utf-8")
+    sums, note = ((folder / name).read_bytes().decode(errors="surrogateescape") for name in (SUMS, NOTE))
     try:
-        if key.signed((folder / NOTE).read_text("utf-8")) != sums:
-            yield f"{NOTE}: it signs another {SUMS}"
+        if key.signed(note) != sums or not re.fullmatch(r"\n[^\n]+\n", note.removeprefix(sums)):
+            yield f"{NOTE}: it is not {SUMS} with one signature"
     except (InvalidSignature, ValueError) as error:
         yield f"{NOTE}: {str(error) or 'the signature is wrong'}"
-    said = {line[66:]: line[:64] for line in sums.splitlines()}
-    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {SUMS, NOTE}
+    said = {line[66:]: line[:64] for line in sums.split("\n") if line[64:66] == "  "}
+    there = files_in(folder) - {SUMS, NOTE}
     for name in sorted(there ^ said.keys()):
         yield f"{name}: {'not named' if name in there else 'missing'}"
     for name in sorted(there & said.keys()):
@@ -149,14 +166,15 @@ def place_in_log(leaf: bytes, text: str, key: Key) -> tuple[int, str]:
     Raises ValueError or InvalidSignature where the proof does not show that the key's log has the leaf.
     """
     head, _, note = text.partition("\n\n")
-    magic, index, *path = head.splitlines()
-    if magic != "c2sp.org/tlog-proof@v1":
+    magic, place, *path = (line for line in head.split("\n") if not line.startswith("extra "))
+    _, size, root, _ = key.signed(note).split("\n")
+    index = place.removeprefix("index ")
+    if magic != "c2sp.org/tlog-proof@v1" or not re.fullmatch(f"index ({NUMBER})\n({NUMBER})", f"{place}\n{size}"):
         raise ValueError("not a proof")
-    _, size, root = key.signed(note).splitlines()
-    found = root_of(leaf, int(index.removeprefix("index ")), int(size), [base64.b64decode(one) for one in path])
+    found = root_of(leaf, int(index), int(size), [base64.b64decode(one, validate=True) for one in path])
     if base64.b64encode(found).decode() != root:
         raise ValueError("it does not lead to the root of the log")
-    return int(index.removeprefix("index ")), f"{size} {root}"
+    return int(index), f"{size} {root}"
 
 
 def faults_of_day(
@@ -166,22 +184,23 @@ def faults_of_day(
 
     Add the files that belong to it to ``named``, and its place in the log to ``places``.
     """
-    days = folder / "evidence" / "days"
-    named |= {f"evidence/days/{day}.json", f"evidence/days/{day}.tlog-proof"}
-    leaf = (days / f"{day}.json").read_bytes()
+    names = f"evidence/days/{day}.json", f"evidence/days/{day}.tlog-proof"
+    named.update(names)
+    leaf, proof = ((folder / name).read_bytes() for name in names)
     try:
-        places[day] = place_in_log(leaf, (days / f"{day}.tlog-proof").read_text("utf-8"), key)
+        places[day] = place_in_log(leaf, proof.decode(), key)
     except (InvalidSignature, ValueError) as error:
-        yield f"evidence/days/{day}.tlog-proof: {str(error) or 'the signature is wrong'}"
+        yield f"{names[1]}: {str(error) or 'the signature is wrong'}"
         return  # nothing that the manifest says counts
-    manifest = json.loads(leaf)
-    if manifest["day"] != day:
-        yield f"evidence/days/{day}.json: the manifest of {manifest['day']}"
-    for file in manifest["files"] if files else ():
-        named.add(f"evidence/{file['path']}")
-        path_of_file = folder / "evidence" / file["path"]
-        if not path_of_file.is_file() or hashlib.sha256(path_of_file.read_bytes()).hexdigest() != file["sha256"]:
-            yield f"evidence/{file['path']}: not what was sealed"
+    manifest = canonical(leaf)
+    if manifest.get("day") != day:
+        yield f"{names[0]}: not the manifest of {day}"
+    for file in manifest.get("files", ()) if files else ():
+        name = f"evidence/{file['path']}"
+        named.add(name)
+        path = folder / name  # which may lead anywhere
+        if ".." in path.parts or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != file["sha256"]:
+            yield f"{name}: not what was sealed"
 
 
 def faults_of_log(
@@ -199,7 +218,10 @@ def faults_of_log(
             logs += 1
             if not (provisional and logs == 2 and next_index == 0):
                 yield f"evidence/days/{later}.tlog-proof: it does not follow {former} in one log"
-    final = (date.fromisoformat(described["end"]) - timedelta(days=1)).isoformat()
+    end = date.fromisoformat(described["end"])
+    final = (end - timedelta(days=1)).isoformat()
+    if described["record"] > (end - timedelta(days=described["window_days"])).isoformat():
+        yield "round.json: its record begins after its window"
     index, log = places[days[0]]
     if days[0] > described["record"] and not only_changes(range(index), log, changes):
         yield f"round.json: nothing shows that the log has no day from {described['record']} to {days[0]}"
@@ -216,14 +238,32 @@ def only_changes(between: range, log: str, changes: set[tuple[int, str]]) -> boo
     return all((index, log) in changes for index in between)
 
 
+def description(folder: Path) -> Any:
+    """Return what round.json says. Raises ValueError where it does not describe a round."""
+    try:
+        found = canonical((folder / "round.json").read_bytes())
+        listed = (*found["days"], *found["around"], found["record"], found["end"])
+        if [*map(date.isoformat, map(date.fromisoformat, listed))] != [*listed] or found["format"] != 1:
+            raise ValueError("it is of another format")  # told with the file, like the others
+        timedelta(days=found["window_days"])
+    except UNUSABLE as error:
+        raise ValueError(f"round.json does not describe a round: {error}") from error
+    return found
+
+
 def faults(folder: Path, key: Key) -> Iterator[str]:
     """Yield everything that is wrong with a round."""
+    strays = [path for path in folder.rglob("*") if path.is_symlink() or not (path.is_file() or path.is_dir())]
+    if strays:  # nothing is read through a link
+        return (yield from (f"{path.relative_to(folder)}: a link, or no file" for path in strays))
     try:
         key = signer_of(folder, key)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # the first three for JSON of another form
+    except UNUSABLE as error:
         yield f"evidence/keys: {error}"
     yield from faults_of_sums(folder, key)
-    described = json.loads((folder / "round.json").read_bytes())
+    described = description(folder)
+    if described["key"] != key.text:
+        yield "round.json: its key is not the one that signed it"
     named: set[str] = set()
     places: dict[str, tuple[int, str]] = {}
     changes: set[tuple[int, str]] = set()
@@ -237,19 +277,22 @@ def faults(folder: Path, key: Key) -> Iterator[str]:
     yield from of_days or ([] if places else ["round.json: it names no day with evidence"])
     if places and not of_days:
         yield from faults_of_log(described, places, changes)
-        evidence = {str(path.relative_to(folder)) for path in (folder / "evidence").rglob("*") if path.is_file()}
-        yield from (f"{name}: no manifest of a day of the round names it" for name in sorted(evidence - named))
+        unnamed = sorted({name for name in files_in(folder) if name.startswith("evidence/")} - named)
+        yield from (f"{name}: no manifest of a day of the round names it" for name in unnamed)
 
 
 def main(arguments: list[str]) -> int:
     """Print what is wrong, and return the exit code."""
+    found: list[str] = []  # those before an error count
     try:
         folder, key = arguments
-        found = list(faults(Path(folder), Key(Path(key).read_text("utf-8") if Path(key).is_file() else key)))
-    except (OSError, ValueError, KeyError) as error:
-        print(error if len(arguments) == 2 else __doc__, file=sys.stderr)  # noqa: T201  # FOLDER and KEY
-        return 2
-    print("\n".join(found) if found else f"{folder} is whole")  # noqa: T201  # it is a command
+        found += faults(Path(folder), Key(Path(key).read_text("utf-8") if Path(key).is_file() else key))
+    except (OSError, *UNUSABLE) as error:
+        if not found:
+            print(error if len(arguments) == 2 else __doc__, file=sys.stderr)  # noqa: T201  # FOLDER and KEY
+            return 2
+        found.append(f"nothing more can be checked: {error}")
+    print("\n".join(found).encode(errors="backslashreplace").decode() if found else f"{folder} is whole")  # noqa: T201  # it is a command
     return 1 if found else 0
 
 

@@ -70,10 +70,12 @@ def signer_of(storage: Storage, key: VerifierKey, faults: list[Fault]) -> Verifi
 def read_manifests(storage: Storage, frozen: FrozenRound, key: VerifierKey, faults: list[Fault]) -> list[Manifest]:
     """Return the manifests of a round's days that are proven.
 
-    Add to ``faults`` what is wrong with manifests, with changes of the log's key, with proofs by this key, which signed
+    Add to ``faults`` a description with another key, and what is wrong with manifests, with changes of the log's key, with proofs by this key, which signed
     the round, or with the files of proven days. So is a day that was left out, and evidence that no manifest names: rows of
     a day that looks as if it were not sealed would count.
     """
+    if frozen.key != str(key):
+        faults.append(Fault(ROUND_FILE, 0, 0, f"its key is not the one that signed it, which has id {key.id.hex()}"))
     wanted = sorted({*frozen.days, *frozen.around})
     proven = [one for day in wanted for one in _proven_day(storage, day, key, faults)]
     changes = [one for index in _changes(storage) for one in _proven_change(storage, index, key, faults)]

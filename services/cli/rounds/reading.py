@@ -21,7 +21,7 @@ def round_in(storage: Storage) -> FrozenRound:
     try:
         return read_round(storage.read(ROUND_FILE))
     except ValueError as error:
-        raise StateError(f"{ROUND_FILE} in {storage.address} is damaged: {error}") from error
+        raise StateError(f"{ROUND_FILE} in {storage.address} cannot be used: {error}") from error
 
 
 def register_in(storage: Storage, frozen: FrozenRound) -> Register:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Final
@@ -18,6 +19,7 @@ ROUND_ID: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 """The form of the name of a round, and of its folder."""
 
 FORMAT: Final = 1
+"""The format of rounds. Another column, key or file of a round is another format, which older programs refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,23 @@ _ADAPTER: Final = TypeAdapter(FrozenRound)
 
 
 def read_round(content: bytes) -> FrozenRound:
-    """Parse round.json. Raises ValueError when it does not describe a round, or is not canonical."""
+    """Parse round.json. Raises ValueError when it does not describe a round of this format, or is not canonical."""
+    _check_format(content)
     try:
         found = _ADAPTER.validate_python(orjson.loads(content))
-        canonical = all(date.fromisoformat(day).isoformat() == day for day in (found.record, found.end))
+        days = (*found.days, *found.around, found.record, found.end)
+        canonical = all(date.fromisoformat(day).isoformat() == day for day in days)
     except ValueError as error:  # those of orjson, pydantic and dates
         raise ValueError("it does not describe a round") from error
     if not canonical or found.content() != content:
         raise ValueError("it is not canonical JSON")
     return found
+
+
+def _check_format(content: bytes) -> None:
+    """Raise ValueError for a round of another format, which may have other fields and files."""
+    with suppress(orjson.JSONDecodeError):
+        fields = orjson.loads(content)
+        if isinstance(fields, dict) and (said := fields.get("format", FORMAT)) != FORMAT:
+            release = fields.get("software")
+            raise ValueError(f"it is of format {said!r}, not {FORMAT}: use the release that froze it, {release!r}")

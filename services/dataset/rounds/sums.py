@@ -54,10 +54,10 @@ def wrong_sums(storage: Storage, key: VerifierKey) -> Iterator[Fault]:
 
 def is_signed(note: str, sums: str, key: VerifierKey) -> bool:
     """Return whether a note is these sums, signed by this key."""
-    if not note.startswith(f"{sums}\n"):
+    if not note.startswith(f"{sums}\n") or not note.endswith("\n"):
         return False
     try:
-        signature = Signature.parse(note.removeprefix(f"{sums}\n").removesuffix("\n"))
+        signature = Signature.parse(note[len(sums) + 1 : -1])
     except ValueError:
         return False
     return signature.is_of(key) and key.verify(sums.encode(), signature.value)

@@ -23,7 +23,7 @@ from services.core.model import Policy, Register
 from services.core.runtime import ENDING, Runtime
 from services.core.tasks import cancel_and_wait, run_in_thread
 from services.dataset.days import DamagedSegmentError, EvidenceDays, SealedDay, Sealer, SealingContext, run_faults
-from services.dataset.log import SigningKey
+from services.dataset.log import LOG, SigningKey
 from services.dataset.storage import Storage, open_storage, sole_writer
 from services.indicator.calendar import Calendar
 from services.indicator.method_version import METHOD_VERSION
@@ -206,7 +206,7 @@ async def main(runtime: Runtime) -> None:
         raise SettingsError(
             "the archive signs what it seals: make a key with `peyvand archive key`, and name it by --archive-key"
         )
-    key = SigningKey.read(Path(settings.archive_key))
+    key = SigningKey.read(Path(settings.archive_key), LOG)
     address = settings.archive or str(settings.data / "dataset")
     storage = open_storage(address)
     runtime.health.not_serving("waiting for the bus")

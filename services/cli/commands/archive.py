@@ -69,10 +69,10 @@ def change_key(
     again.
     """
     from services.dataset.days import LogFiles
-    from services.dataset.log import SigningKey
+    from services.dataset.log import LOG, SigningKey
     from services.dataset.storage import open_storage, sole_writer
 
-    log, signing, following = LogFiles(open_storage(dataset)), SigningKey.read(former), SigningKey.read(new)
+    log, signing, following = LogFiles(open_storage(dataset)), SigningKey.read(former, LOG), SigningKey.read(new, LOG)
     with sole_writer(dataset):
         changed = log.change_key(signing, following)
     typer.echo(
@@ -164,10 +164,10 @@ def witness(
     from services.core.errors import Fault
     from services.core.files import replace, sync
     from services.dataset.days import LogFiles, witness_faults
-    from services.dataset.log import Checkpoint, SigningKey
+    from services.dataset.log import WITNESS, Checkpoint, SigningKey
     from services.dataset.storage import open_storage
 
-    log, signing = LogFiles(open_storage(dataset)), SigningKey.read(own_key)
+    log, signing = LogFiles(open_storage(dataset)), SigningKey.read(own_key, WITNESS)
     checkpoint = log.checkpoint()
     if checkpoint is None:
         raise SettingsError(f"{dataset} has no log yet")

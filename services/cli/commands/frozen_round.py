@@ -48,7 +48,7 @@ def freeze(
     never changed.
     """
     from services.cli.rounds.freeze import RoundRequest, freeze, newest_day
-    from services.dataset.log import SigningKey
+    from services.dataset.log import LOG, SigningKey
 
     check_lines({"--title-en": title_en, "--title-fa": title_fa, "--why": why})
     if provisional and not (first or last):
@@ -69,7 +69,7 @@ def freeze(
         why=why,
         previous=previous,
     )
-    folder = freeze(archive, out, SigningKey.read(key), request)
+    folder = freeze(archive, out, SigningKey.read(key, LOG), request)
     typer.echo(f"{folder} is frozen; `peyvand round verify {folder}` verifies it")
 
 

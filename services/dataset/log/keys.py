@@ -70,8 +70,11 @@ class SigningKey:
         return cls(name, kind, Ed25519PrivateKey.generate())
 
     @classmethod
-    def read(cls, file: Path) -> SigningKey:
-        """Read a key from a file that holds its ``text``. Raises SettingsError."""
+    def read(cls, file: Path, kind: int | None = None) -> SigningKey:
+        """Read a key from a file that holds its ``text``. Raises SettingsError, also if it is not of this ``kind``.
+
+        What a key of the other kind signs could not be verified, and could not be signed again.
+        """
         try:
             text = file.read_text("utf-8").strip()
             if not text.startswith(_PREFIX + "+"):
@@ -84,6 +87,9 @@ class SigningKey:
             raise SettingsError(f"the key {file} cannot be read: {error.strerror}") from error
         except ValueError as error:
             raise SettingsError(f"{file} holds no key: {error}; make one with `peyvand archive key`") from error
+        if kind not in (None, key.kind):
+            told = {LOG: "a log", WITNESS: "a witness"}
+            raise SettingsError(f"{file} holds the key of {told[key.kind]}: name a file with the key of {told[kind]}")
         return key
 
     @property

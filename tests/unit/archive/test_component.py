@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from services.archive.component import _work
+import pytest
+
+from services.archive.component import _work, main
+from services.core.errors import SettingsError
 from services.core.model.register import Register
 from services.core.runtime import Health
 from services.core.tasks import run_in_thread
+from services.dataset.log import WITNESS, SigningKey
 from tests.support.cases.scoring import register
 from tests.support.waiting import HeldCalls, eventually
 
@@ -43,3 +48,14 @@ async def test_a_thread_that_seals_is_waited_for(register: Register) -> None:
         ended = working.done()
     await asyncio.wait({working})
     assert (ended, working.cancelled()) == (False, True)
+
+
+async def test_no_archive_seals_with_the_key_of_a_witness(tmp_path: Path) -> None:
+    """Nobody could verify what it signs, and the archive itself would refuse its log from the second day on."""
+    key = tmp_path / "witness.key"
+    key.write_text(SigningKey.generate("archive.example", WITNESS).text(), "utf-8")
+    runtime: Any = SimpleNamespace(settings=SimpleNamespace(archive_key=str(key), archive="", data=tmp_path))
+    with pytest.raises(
+        SettingsError, match=r"witness\.key holds the key of a witness: name a file with the key of a log"
+    ):
+        await main(runtime)

@@ -136,6 +136,21 @@ def test_a_witness_refuses_a_rewritten_day(dataset: Path, key_file: Path, tmp_pa
     assert Checkpoint.parse((tmp_path / "seen").read_text("utf-8")) == seen
 
 
+def test_keys_of_a_log_and_of_a_witness_are_told_apart(dataset: Path, key_file: Path, tmp_path: Path) -> None:
+    """A log signed by the key of a witness could never go on, and a witness could not read what the key of a log cosigned."""
+    run("key", "--witness", "archive.example", tmp_path / "witness.key")
+    seen = ("witness", dataset, "--key", public(key_file), "--seen", tmp_path / "seen", "--sign")
+    with pytest.raises(
+        SettingsError, match=r"archive\.key holds the key of a log: name a file with the key of a witness"
+    ):
+        run(*seen, key_file)
+    assert not (tmp_path / "seen").exists()
+    with pytest.raises(
+        SettingsError, match=r"witness\.key holds the key of a witness: name a file with the key of a log"
+    ):
+        run("change-key", dataset, "--sign", tmp_path / "witness.key", "--new-key", key_file)
+
+
 def test_what_a_witness_cosigned_is_on_disk(
     dataset: Path, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,7 +225,7 @@ def test_a_change_of_the_key_is_refused(dataset: Path, key_file: Path, new_key: 
     for former, new, said in (
         (key_file, key_file, "the new key must be another key of a log of the name archive.example"),
         (key_file, tmp_path / "other.key", "the new key must be another key"),
-        (key_file, tmp_path / "witness.key", "the new key must be another key"),
+        (key_file, tmp_path / "witness.key", "witness.key holds the key of a witness"),
         (new_key, key_file, "is not signed by this key"),
         (key_file, tmp_path / "none.key", "cannot be read"),
     ):

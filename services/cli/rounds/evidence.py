@@ -81,9 +81,12 @@ def _around(
 def newest_sealed_day(source: Storage) -> str:
     """Return the newest day that is sealed, "" before the first.
 
-    Days are sealed in order: an earlier day without a manifest has no rows, and never will.
+    Days are sealed in order: an earlier day without a manifest has no rows, and never will. A leaf without a checkpoint,
+    as a crash leaves it, cannot prove that yet.
     """
-    return max((manifest.day for _, manifest in LogFiles(source).manifests()), default="")
+    log = LogFiles(source)
+    leaves, checkpoint = log.read()
+    return max((one.day for _, one in log.manifests(leaves[: checkpoint.size if checkpoint else 0])), default="")
 
 
 def open_days(source: Storage, days: Sequence[str]) -> list[str]:

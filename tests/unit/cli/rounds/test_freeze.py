@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from services.cli.rounds.freeze import RoundRequest, freeze
+from services.cli.rounds.verify import verify_round
 from services.core.errors import SettingsError, StateError
+from services.dataset.days import LogFiles, Manifest
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from tests.support.cases.datasets.round_folders import SPAN, dataset, directory, key
@@ -37,6 +40,23 @@ def test_no_round_is_frozen_that_could_never_be_verified(
     with pytest.raises(StateError, match=f"{file.relative_to(rotten)} in .* not those that were sealed"):
         freeze(str(rotten), out, key, request)
     assert not list(out.glob("*"))
+
+
+def test_a_leaf_without_a_checkpoint_shows_no_end(
+    dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
+) -> None:
+    """A day that the archive was about to sign when it was killed cannot show that the last days of a round are empty."""
+    copied = LocalStorage(shutil.copytree(dataset.address, tmp_path / "dataset"))
+    shutil.rmtree(tmp_path / "dataset/open")
+    checkpoint = copied.read("log/checkpoint")
+    later = Manifest((SPAN[1] + timedelta(days=5)).isoformat(), "Asia/Tehran", 0, 0, ()).leaf()
+    LogFiles(copied).append(later, key)
+    copied.write("log/checkpoint", checkpoint)
+    request = RoundRequest("empty", SPAN[0], SPAN[1] + timedelta(days=3), register=directory)
+    with pytest.raises(SettingsError, match=f"is sealed up to {SPAN[1] - timedelta(days=1)}, and the last day of"):
+        freeze(copied.address, tmp_path / "rounds", key, request)
+    LogFiles(copied).sign(key)
+    assert verify_round(freeze(copied.address, tmp_path / "rounds", key, request), key.public).faults == ()
 
 
 def test_a_round_that_gets_no_name_is_not_frozen(

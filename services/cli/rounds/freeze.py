@@ -35,6 +35,7 @@ from services.dataset.rounds import (
     SUMS,
     FrozenRound,
     sign_sums,
+    summarise,
     sums_of,
 )
 from services.dataset.storage import LocalStorage, open_storage
@@ -114,8 +115,7 @@ def _write(
     around: tuple[str, ...],
 ) -> None:
     """Write everything that follows from the evidence of a round, which is in its folder already, and sign it."""
-    former = LocalStorage(request.previous) if request.previous else None
-    previous = round_in(former).id if former else ""  # a folder without a round is refused before numbers are computed
+    previous, rows_before = _previous(request.previous) if request.previous else ("", b"")
     policy = register.policy
     window_days = (request.last - request.first).days
     evidence = ArchivedEvidence(EvidenceFolder(target), sealed)
@@ -144,8 +144,8 @@ def _write(
         previous=previous,
         tools=tools(),
     )
-    if former:
-        target.write(PREVIOUS_FILE, former.read(INDICATORS_FILE))
+    if previous:
+        target.write(PREVIOUS_FILE, rows_before)
     moves = moves_since(target, frozen, numbers)
     for name, content in {**derived_files(frozen, numbers), **report_files(frozen, numbers, moves)}.items():
         target.write(name, content)
@@ -154,6 +154,17 @@ def _write(
     sums = sums_of(target)
     target.write(SUMS, sums.encode())
     target.write(SIGNED_SUMS, sign_sums(sums, key).encode())
+
+
+def _previous(folder: Path) -> tuple[str, bytes]:
+    """Return the previous round's id and file of indicators. Raises StateError if they are not as they were frozen."""
+    storage = LocalStorage(folder)
+    frozen = round_in(storage)
+    try:
+        summarise(storage)
+    except ValueError as error:
+        raise StateError(f"the round in {folder} cannot be used as the previous one: {error}") from error
+    return frozen.id, storage.read(INDICATORS_FILE)
 
 
 def _name(begun: Path, folder: Path) -> None:

@@ -64,10 +64,7 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
     unchecked = [] if by_this_method else [_of_another_method(frozen)]
     if computed:
         not_set, only_rows = why_not_set(frozen), why_only_rows(frozen)
-        if not_set:
-            unchecked.append(f"its reports were not set again, and only their hashes were checked: {not_set}")
-        if only_rows:
-            unchecked.append(only_rows)
+        unchecked += _taken_as_it_is(frozen, not_set, only_rows)
         try:
             register = register_in(storage, frozen)
             archive = ArchivedEvidence(EvidenceFolder(storage), manifests)
@@ -150,6 +147,19 @@ class _SummedFiles(LocalStorage):
         if name not in self._readable:
             raise StateError(f"{name} in {self.address} is no file that {SUMS} names")
         return super().read(name)
+
+
+def _taken_as_it_is(frozen: FrozenRound, not_set: str, only_rows: str) -> Iterator[str]:
+    """Yield a sentence for each part of a round of this method that is not made again to the last bit."""
+    if not_set:
+        yield f"its reports were not set again, and only their hashes were checked: {not_set}"
+    if only_rows:
+        yield only_rows
+    if frozen.previous:
+        yield (
+            f"{PREVIOUS_FILE} was taken as it is, and the reports say by it what changed: compare its hash with that of "
+            f"{INDICATORS_FILE} in the round {frozen.previous!r}"
+        )
 
 
 def _of_another_method(frozen: FrozenRound) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -57,6 +58,22 @@ def test_a_leaf_without_a_checkpoint_shows_no_end(
         freeze(copied.address, tmp_path / "rounds", key, request)
     LogFiles(copied).sign(key)
     assert verify_round(freeze(copied.address, tmp_path / "rounds", key, request), key.public).faults == ()
+
+
+def test_a_previous_round_is_as_it_was_frozen(
+    dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
+) -> None:
+    """Changes are told from a previous round whose own key signed its numbers. A verification says what it took as it is."""
+    first = freeze(dataset.address, tmp_path, key, RoundRequest("first", *SPAN, register=directory))
+    request = RoundRequest("second", *SPAN, register=directory, previous=first)
+    verified = verify_round(freeze(dataset.address, tmp_path, key, request), key.public)
+    assert verified.faults == ()
+    assert [sentence.startswith("previous.parquet was taken as it is") for sentence in verified.unchecked] == [True]
+    rows = (first / "indicators.parquet").read_bytes()
+    (first / "indicators.parquet").write_bytes(rows[:-1] + bytes([rows[-1] ^ 1]))
+    with pytest.raises(StateError, match=r"indicators\.parquet in .*/first is not the file that was frozen"):
+        freeze(dataset.address, tmp_path, key, replace(request, id="third"))
+    assert not list(tmp_path.glob("*third*"))
 
 
 def test_a_round_that_gets_no_name_is_not_frozen(

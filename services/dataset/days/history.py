@@ -115,10 +115,14 @@ class LogFiles:
         return self._sign(leaves, key)
 
     def prove(self, leaves: Sequence[bytes], checkpoint: Checkpoint | None, index: int) -> LogProof:
-        """Return the proof of one of the ``leaves``, as ``read`` returns them. Raises StateError when the checkpoint has it not."""
+        """Return the proof of one of the ``leaves``, as ``read`` returns them.
+
+        Raises StateError when the checkpoint has it not, or is over other leaves: such a proof would lead to no root.
+        """
         if checkpoint is None or index >= checkpoint.size:
             raise StateError(f"no checkpoint in {self._storage.address} has leaf {index}")
         hashes = [leaf_hash(leaf) for leaf in leaves[: checkpoint.size]]
+        self._check_leaves(hashes, checkpoint)
         return LogProof(index, tuple(inclusion_proof(hashes, index)), checkpoint)
 
     def require_key(self, leaves: Sequence[bytes], key: VerifierKey) -> None:
@@ -141,17 +145,21 @@ class LogFiles:
         if checkpoint:
             self.require_key(leaves[:signed], key)
             self._check_signature(checkpoint, key)
-            if signed > len(leaves) or root([leaf_hash(leaf) for leaf in leaves[:signed]]) != checkpoint.root:
-                raise StateError(
-                    f"{where} does not begin with the {signed} leaves of its checkpoint: it was changed or restored from "
-                    "an older copy; restore all of it"
-                )
+            self._check_leaves([leaf_hash(leaf) for leaf in leaves[:signed]], checkpoint)
         if signed + 1 < len(leaves):
             raise StateError(
                 f"{where} has {len(leaves) - signed} leaves after its checkpoint of {signed}, and a crash leaves one: "
                 "restore all of it"
             )
         return signed
+
+    def _check_leaves(self, hashes: Sequence[bytes], checkpoint: Checkpoint) -> None:
+        """Refuse the hashes of other leaves than those of a checkpoint."""
+        if len(hashes) != checkpoint.size or root(hashes) != checkpoint.root:
+            raise StateError(
+                f"the log in {self._storage.address} does not begin with the {checkpoint.size} leaves of its checkpoint: it was "
+                "changed or restored from an older copy; restore all of it"
+            )
 
     def _check_signature(self, checkpoint: Checkpoint, key: VerifierKey) -> None:
         where = f"{_CHECKPOINT} in {self._storage.address}"

@@ -99,6 +99,15 @@ def test_what_is_no_day_is_not_called_unsealed(dataset: Path, day: str, why: str
     assert why in " ".join(done.stderr.split())
 
 
+def test_nothing_of_a_changed_log_is_proven(dataset: Path, key_file: Path, tmp_path: Path) -> None:
+    """A proof that leads to no root is not written, even if the leaf of the day itself is as it was."""
+    LogFiles(LocalStorage(dataset)).append(EMPTY_DAY, SigningKey.read(key_file))
+    (dataset / "log/entries/000001.json").write_bytes(EMPTY_DAY.replace(b"2030", b"2031"))
+    with pytest.raises(StateError, match="does not begin with the 2 leaves of its checkpoint"):
+        run("prove", DAY, dataset, "--out", tmp_path)
+    assert not list(tmp_path.glob("*.tlog-proof"))
+
+
 def test_a_leaf_that_cannot_be_read_is_named(dataset: Path, tmp_path: Path) -> None:
     """Proving a day from a damaged log ends with one sentence."""
     (dataset / "log" / "entries" / "000000.json").write_bytes(b"{}")

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import orjson
 from pydantic import TypeAdapter
@@ -70,7 +71,8 @@ def read_round(content: bytes) -> FrozenRound:
         found = _ADAPTER.validate_python(orjson.loads(content))
         days = (*found.days, *found.around, found.record, found.end)
         canonical = all(date.fromisoformat(day).isoformat() == day for day in days)
-    except ValueError as error:  # those of orjson, pydantic and dates
+        datetime.fromtimestamp(found.as_of, ZoneInfo(found.timezone))  # which lists of rounds show
+    except (ValueError, KeyError, OverflowError, OSError) as error:  # KeyError: no timezone has that name
         raise ValueError("it does not describe a round") from error
     if not canonical or found.content() != content:
         raise ValueError("it is not canonical JSON")

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from services.cli.command_line import app
 from services.cli.rounds.verify import verify_round
 from services.core.canonical_json import canonical_json
 from services.core.errors import StateError
@@ -107,6 +109,15 @@ def test_both_refuse_a_forged_round(
     if name in BY_THE_OWNER:
         sign_again(folder, key)
     assert all(both(folder, key, capsys))
+
+
+@pytest.mark.parametrize("fields", [{"timezone": "Asia/Nowhere"}, {"timezone": "../zone"}, {"as_of": 1 << 60}])
+def test_a_moment_that_nobody_can_show_is_one_sentence(frozen: Path, tmp_path: Path, fields: dict[str, Any]) -> None:
+    """A list of rounds names the description that it cannot use."""
+    described(**fields)(shutil.copytree(frozen, tmp_path / "forged"))
+    run = CliRunner().invoke(app, ["round", "list", str(tmp_path)])
+    assert isinstance(run.exception, StateError)
+    assert str(run.exception) == f"round.json in {tmp_path}/forged cannot be used: it does not describe a round"
 
 
 def test_both_take_a_proof_with_an_extra_line(

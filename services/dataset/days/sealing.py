@@ -129,6 +129,7 @@ class Sealer:
                     created = context.streams.get(kind.stream, "")
                     spans.append(StreamSpan(kind.stream, created, min(sequences), max(sequences)))
             files += [self._write(table, LINK_DAY, day, shard, late=False) for shard, table in counted.take()]
+        self._remove_leftovers(day, {file.path for file in files})
         span = self._days.span(day)
         runs, more_runs = account_of_day(self._storage, self._days, day, [*self._earlier, *self._manifests()])
         manifest = Manifest(
@@ -158,10 +159,18 @@ class Sealer:
         return shards.take()
 
     def _write(self, table: pa.Table, kind: Kind, day: str, shard: int, *, late: bool) -> SealedFile:
-        path = f"sealed/{'late/' * late}kind={kind.name}/day={day}/shard={shard:02}.parquet"
+        path = f"{_folder(kind, day, late=late)}/shard={shard:02}.parquet"
         data = write(table, kind)
         self._storage.write(path, data)
         return SealedFile.of(path, kind.name, data, table.num_rows, content_hash(table, kind))
+
+    def _remove_leftovers(self, day: str, sealed: Collection[str]) -> None:
+        """Remove files of an attempt to seal a day that had more shards: segments that were lost since gave rows to it."""
+        for kind in (*STREAM_KINDS, LINK_DAY):
+            for late in (False, True):
+                for name in self._storage.names(_folder(kind, day, late=late)):
+                    if name not in sealed:
+                        self._storage.remove(name)
 
     @contextmanager
     def _scratch_folder(self) -> Iterator[Path]:
@@ -187,6 +196,10 @@ class Sealer:
                 if segment.day in days:
                     self._storage.remove(segment.name)
         drop_batches_before(self._storage, max(days, default=""))
+
+
+def _folder(kind: Kind, day: str, *, late: bool) -> str:
+    return f"sealed/{'late/' * late}kind={kind.name}/day={day}"
 
 
 def _pairs(table: pa.Table, *names: str) -> dict[tuple[str, str], int]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Final
 
 from services.archive.metrics import ArchiveMetrics
@@ -93,7 +94,7 @@ class StreamArchiver:
             saved, whole, damaged = await run_in_thread(read)
             former = StreamPosition(whole.stream, whole.created, whole.sequence) if whole else None
             anew = await cursor.begun_anew(former) if former else None
-            at = anew[0] if anew else await cursor.resume(former)
+            at = anew[0] if anew else await cursor.resume(former, stored=(whole and whole.stored) or inf)
             taken = whole.sequence if whole else 0
             again = anew is not None or at.sequence < taken
             missing = again or at.sequence > taken

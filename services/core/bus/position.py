@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 
 from services.core.errors import GapError
 from services.core.model import StreamPosition
 
+_TIME_ERROR = 1e-3  # seconds; more than a stored time loses as a float
 _REMEDY = "start once with --accept-gap yes to go on without them: what is gone stays unknown"
 
 
@@ -36,11 +38,18 @@ class StreamBounds:
 
 
 def resume(
-    stream: str, position: StreamPosition | None, bounds: StreamBounds, *, needed_from: float, accept: bool
+    stream: str,
+    position: StreamPosition | None,
+    bounds: StreamBounds,
+    *,
+    needed_from: float,
+    accept: bool,
+    stored: float = inf,
 ) -> StreamPosition:
     """Return the position to resume from. Raises GapError.
 
-    Without a position nothing has been read, and every message from sequence 1 on counts. Missing messages are harmless
+    No message up to the position was stored after ``stored`` (epoch seconds; inf if unknown). Without a position nothing
+    has been read, and every message from sequence 1 on counts. Missing messages are harmless
     in one case only: they were stored before ``needed_from`` (epoch seconds), so they can name only slots before the
     policy's epoch, which no window holds. Restoring a stream from a backup recreates it; it is the same stream up to
     the position if it holds the message there. With ``accept`` any gap is accepted. Reading messages again changes
@@ -62,11 +71,30 @@ def resume(
             f"stream {stream} ends at message {bounds.last}, but messages up to {taken} were taken in: the bus "
             f"has lost its latest messages and numbers new ones like them: {_REMEDY}"
         )
+    try:
+        check_message(stream, taken, bounds.taken, stored)
+    except GapError:
+        if accept:
+            return start
+        raise
     if bounds.first <= taken + 1:
         return StreamPosition(stream, bounds.created, taken)
     if accept or (bounds.oldest is not None and bounds.oldest <= needed_from):
         return start
     raise missing_messages(stream, taken, bounds.first)
+
+
+def check_message(stream: str, sequence: int, stored: float | None, taken: float) -> None:
+    """Raise GapError when the message of a sequence, stored at ``stored``, is not the one taken in, but a later one.
+
+    A stream that was restored from a backup and has grown since gives numbers again. ``taken`` is when the newest message
+    taken in was stored.
+    """
+    if stored is not None and stored > taken + _TIME_ERROR:
+        raise GapError(
+            f"stream {stream} has another message {sequence} than the one taken in: the bus has lost its latest messages "
+            f"and numbers new ones like them: {_REMEDY}"
+        )
 
 
 def missing_messages(stream: str, taken: int, following: int) -> GapError:

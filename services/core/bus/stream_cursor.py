@@ -8,7 +8,7 @@ from math import inf
 
 from services.core.bus.buckets import Bus
 from services.core.bus.messages import StoredMessage, StreamState, moment_of
-from services.core.bus.position import StreamBounds, missing_messages, resume
+from services.core.bus.position import StreamBounds, check_message, missing_messages, resume
 from services.core.errors import BusError
 from services.core.log import logger
 from services.core.model import StreamPosition
@@ -31,14 +31,18 @@ class StreamCursor:
     pass_deleted: int = 0
     gaps_accepted: int = field(default=0, init=False)
     _checked: float = field(default=0.0, init=False)
+    _newest: tuple[int, float] = field(default=(0, inf), init=False)  # the last message read, and when it was stored
 
-    async def resume(self, position: StreamPosition | None, *, accept: bool = False) -> StreamPosition:
+    async def resume(
+        self, position: StreamPosition | None, *, stored: float = inf, accept: bool = False
+    ) -> StreamPosition:
         """Return the position to resume from; ``accept`` any gap.
 
-        Raises GapError, and BusError when the bus does not answer.
+        No message up to the position was stored after ``stored`` (epoch seconds; inf if unknown). Raises GapError, and
+        BusError when the bus does not answer.
         """
         bounds = await self._bounds(position.sequence if position else 0)
-        return self._resume(position, bounds, accept=accept or self.accept)
+        return self._resume(position, bounds, accept=accept or self.accept, stored=stored)
 
     async def begun_anew(self, position: StreamPosition) -> tuple[StreamPosition, float] | None:
         """Return where the stream begins, and when it was created (epoch seconds), if that was after the position.
@@ -51,8 +55,10 @@ class StreamCursor:
             return None
         return self._resume(position, bounds, accept=self.accept), moment_of(bounds.created)
 
-    def _resume(self, position: StreamPosition | None, bounds: StreamBounds, *, accept: bool) -> StreamPosition:
-        start = resume(self.stream, position, bounds, needed_from=self.needed_from, accept=accept)
+    def _resume(
+        self, position: StreamPosition | None, bounds: StreamBounds, *, accept: bool, stored: float = inf
+    ) -> StreamPosition:
+        start = resume(self.stream, position, bounds, needed_from=self.needed_from, accept=accept, stored=stored)
         # The messages of a recreated stream may be gone up to the same number.
         replaced = position is not None and bounds.replaces(position)
         if replaced or start.sequence != (position.sequence if position else 0):
@@ -80,13 +86,10 @@ class StreamCursor:
 
         Raises GapError, and BusError when the bus does not answer.
         """
-        if now - self._checked >= CHECK_SECONDS:
-            state = await self.bus.stream_state(self.stream)
-            # If it is the same stream with more to read, the sequences below show missing messages.
-            if state.created != position.created or state.last < position.sequence:
-                resume(self.stream, position, await self._bounds(), needed_from=self.needed_from, accept=False)
-            self._checked = now
         try:
+            if now - self._checked >= CHECK_SECONDS:
+                await self._check(position)
+                self._checked = now
             messages = await self.bus.read(self.stream, position.sequence + 1, limit=limit)
         except BusError:
             self._checked = -inf
@@ -98,6 +101,7 @@ class StreamCursor:
                     raise missing_messages(self.stream, expected - 1, message.sequence)
                 self.gaps_accepted += self.accept
             expected = message.sequence + 1
+            self._newest = message.sequence, message.time
         return messages
 
     async def end(self, position: StreamPosition) -> tuple[StreamPosition, float] | None:
@@ -129,6 +133,17 @@ class StreamCursor:
     async def behind(self, position: StreamPosition) -> int:
         """Return how many messages are still to be read."""
         return max(0, (await self.bus.stream_state(self.stream)).last - position.sequence)
+
+    async def _check(self, position: StreamPosition) -> None:
+        """Raise GapError when the stream is no longer the one that was read, and BusError when there is no answer."""
+        state = await self.bus.stream_state(self.stream)
+        # If it is the same stream with more to read, sequences show missing messages.
+        if state.created != position.created or state.last < position.sequence:
+            resume(self.stream, position, await self._bounds(), needed_from=self.needed_from, accept=False)
+        sequence, stored = self._newest
+        # While the bus was away, a backup may have been restored that has grown since.
+        if self._checked == -inf and sequence == position.sequence:
+            check_message(self.stream, sequence, await self._stored(state, sequence), stored)
 
     async def _were_deleted(self, first: int, last: int) -> bool:
         return last - first < self.pass_deleted and await self.bus.were_deleted(self.stream, first, last)

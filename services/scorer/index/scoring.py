@@ -74,8 +74,7 @@ class Scoring:
         """Ingest the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds)."""
         # A stream's clock may step back. Decisions made by its latest time hold.
         moment = max(stored, self.manifest.time)
-        self.manifest = replace(self.manifest, time=moment)
-        self.skip(sequence)
+        self.skip(sequence, moment)
         policy = self.register.policy
         admitted = admit(columns, stored=moment, policy=policy)
         # Only targets of the present or an earlier register have columns, so no prober can make the tables grow.
@@ -121,9 +120,10 @@ class Scoring:
             (self.evidence.columns.find(columns.targets) < 0).any()
         )
 
-    def skip(self, sequence: int) -> None:
-        """Move the position in the stream to ``sequence``."""
-        self.manifest = replace(self.manifest, position=replace(self.manifest.position, sequence=sequence))
+    def skip(self, sequence: int, stored: float) -> None:
+        """Move the position in the stream to ``sequence``, which was stored at ``stored`` (epoch seconds)."""
+        position = replace(self.manifest.position, sequence=sequence)
+        self.manifest = replace(self.manifest, position=position, time=max(stored, self.manifest.time))
 
     def settled(self, now: float) -> int:
         """Return S, the first slot that is not settled at ``now`` (docs/design.md §6).

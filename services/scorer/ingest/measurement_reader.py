@@ -114,7 +114,7 @@ class MeasurementReader:
         try:
             return columns_of(message)
         except ValueError as error:
-            self._scoring.skip(message.sequence)
+            self._scoring.skip(message.sequence, message.time)
             self._metrics.rejected()
             self._log.error("batch_rejected", sequence=message.sequence, subject=message.subject, reason=str(error))
             return None

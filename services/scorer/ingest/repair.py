@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 
 from services.core.bus import StreamCursor
 from services.core.errors import GapError, StateError
@@ -59,7 +60,10 @@ async def start_position(
     if anew is not None:
         again.starts.append(anew)
     elif loaded.manifest is not None or not again.starts:
-        again.starts.append(await cursor.resume(None if loaded.manifest is None else loaded.manifest.position))
+        taken = loaded.manifest
+        again.starts.append(
+            await (cursor.resume(taken.position, stored=taken.time or inf) if taken else cursor.resume(None))
+        )
     return loaded, min(again.starts, key=lambda position: position.sequence)
 
 

@@ -15,7 +15,7 @@ class StateManifest:
     """It is written last, so that everything it includes is on disk.
 
     ``position`` is the last message of MEASUREMENTS ingested. ``time`` is the latest storing time (epoch seconds) of a
-    readable one. ``register_version`` is the register in force. ``end_slot`` is the end of the last published index.
+    message up to it, 0 for none. ``register_version`` is the register in force. ``end_slot`` is the end of the last published index.
     ``hour`` and ``day`` are those of the last indicators sent to INDICATORS. These three are None before the first.
     ``begun`` is when the stream was recreated (epoch seconds), if that was accepted: what was stored before cannot be
     read again.

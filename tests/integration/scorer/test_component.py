@@ -182,7 +182,7 @@ async def test_late_and_repeated_measurements(nats: Nats, scorer: Scorer, tmp_pa
 
 
 async def test_batches_that_cannot_be_trusted_are_refused(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """Garbage, and a batch that claims another vantage than its sender's, are counted and skipped."""
+    """Garbage, and a batch that claims another vantage than its sender's, are counted and skipped, also by a restart."""
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
     async with nats.connect("prober") as prober, nats.connect("api") as api:
@@ -192,8 +192,15 @@ async def test_batches_that_cannot_be_trusted_are_refused(nats: Nats, scorer: Sc
         await government(api, sequence)
         evidence = (await blocks(api))["consumer.land-registry"].links[0]
         assert evidence.verdicts.sum(axis=1).tolist()[:3] == [1, 0, 0]
-        page = await scorer.get("/metrics") or ""
-        assert "peyvand_measurements_rejected_total 2.0" in page
+        await prober.publish(measurement_subject("main", 3), b"\xff garbage", message_id="")
+
+        async def rejected() -> bool:
+            return "peyvand_measurements_rejected_total 3.0" in (await scorer.get("/metrics") or "")
+
+        await eventually(rejected, "all three are rejected")
+        assert await scorer.stop() == (0, "")
+        scorer.start()
+        await scorer.serving()
 
 
 async def test_bus_may_go_and_come_back(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from services.core.bus.position import StreamBounds, missing_messages, resume
@@ -12,8 +14,10 @@ REMEDY = "start once with --accept-gap yes to go on without them: what is gone s
 EPOCH = 1_000.0
 
 
-def go(position: StreamPosition | None, kept: StreamBounds, *, accept: bool = False) -> StreamPosition:
-    return resume("MEASUREMENTS", position, kept, needed_from=EPOCH, accept=accept)
+def go(
+    position: StreamPosition | None, kept: StreamBounds, *, accept: bool = False, stored: float = inf
+) -> StreamPosition:
+    return resume("MEASUREMENTS", position, kept, needed_from=EPOCH, accept=accept, stored=stored)
 
 
 def at(sequence: int, created: str = "monday") -> StreamPosition:
@@ -108,3 +112,16 @@ def test_a_stream_that_reached_the_position_by_new_messages_is_not_the_same(take
     """A message stored after the creation is another one with the same number, and a missing one proves nothing."""
     with pytest.raises(GapError, match="was created anew at"):
         go(at(5), StreamBounds(RESTORED, 1, 9, 5_000.0, taken=taken))
+
+
+def test_a_stream_that_gave_the_number_again_is_not_the_same() -> None:
+    """A restored stream may have grown past the position: the message there was stored after all that were taken in."""
+    kept = StreamBounds("monday", 1, 9, 5_000.0, taken=7_000.0)
+    assert go(at(5), kept, stored=7_000.0) == at(5)
+    with pytest.raises(GapError) as caught:
+        go(at(5), kept, stored=6_999.0)
+    assert str(caught.value) == (
+        "stream MEASUREMENTS has another message 5 than the one taken in: the bus has lost its latest messages and "
+        f"numbers new ones like them: {REMEDY}"
+    )
+    assert go(at(5), kept, stored=6_999.0, accept=True) == at(0)

@@ -207,5 +207,10 @@ class Scorer:
         return [json.loads(line) for line in (self.data / "scorer.log").read_text("utf-8").splitlines()]
 
     async def serving(self) -> None:
-        """Wait until it is healthy."""
-        await eventually(lambda: self.get("/health"), "the scorer serves")
+        """Wait until it is healthy. A failure says how its log ends."""
+        await eventually(lambda: self.get("/health"), self._unserved)
+
+    def _unserved(self) -> str:
+        assert self.process is not None
+        log = (self.data / "scorer.log").read_text("utf-8").splitlines()[-5:]
+        return f"the scorer (exit code {self.process.poll()}) serves; its log ends with {log}"

@@ -101,7 +101,7 @@ FIGURES: Final = (
         {"scorer_series": "series"},
         "",
         _none,
-        {1_000_000: 20_000.0},
+        {100_000: 20_000.0},
     ),
     Figure(
         "take-in",

@@ -114,10 +114,12 @@ async def test_a_request_of_any_size_is_refused(served: Served) -> None:
 async def test_a_reader_who_takes_nothing_is_dropped(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that nobody reads is not kept for ever."""
     monkeypatch.setattr(connections, "READER_SECONDS", 0.2)
-    _, writer = await served.open(b"")
+    reader, writer = await served.open(b"")
     writer.transport.pause_reading()  # type: ignore[attr-defined]
     writer.write(_REQUEST.replace(b" / ", b" /long "))
     await eventually(lambda: served.count == 0, "the reader is dropped")
+    writer.transport.resume_reading()  # type: ignore[attr-defined]
+    assert (await _rest(reader)).count(b"x") < _LONG
 
 
 async def test_a_reader_who_takes_its_time_gets_everything(served: Served) -> None:

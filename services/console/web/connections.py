@@ -41,8 +41,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._waiting = _WAITING.setdefault(self.server_state, {})
         self._received = 0
-        self._arriving: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
+        self._request_timeout: asyncio.TimerHandle | None = None
+        self._read_timeout: asyncio.TimerHandle | None = None
 
     @property
     def waits(self) -> bool:
@@ -57,19 +57,19 @@ class BoundedProtocol(HttpToolsProtocol):
                 longest.drop()
         super().connection_made(transport)
         self._waiting[self] = None
-        self._await_request()
+        self._start_request_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
-        self._end_waiting()
-        self._be_patient()
+        self._cancel_request_timeout()
+        self._cancel_read_timeout()
         self._waiting.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of a request, unless it is too large."""
-        if self._arriving is None:
-            self._await_request()
+        if self._request_timeout is None:
+            self._start_request_timeout()
         self._received += len(data)
         super().data_received(data)
         if self._received > MAX_REQUEST_BYTES and not self.transport.is_closing():
@@ -82,7 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Expect no more of this request."""
         self._received = 0
-        self._end_waiting()
+        self._cancel_request_timeout()
         self._waiting.pop(self, None)
         super().on_message_complete()
 
@@ -95,11 +95,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Wait for the reader, but not for ever."""
         super().pause_writing()
-        self._unread = self.loop.call_later(READER_SECONDS, self.drop)
+        self._read_timeout = self.loop.call_later(READER_SECONDS, self.drop)
 
     def resume_writing(self) -> None:
         """Note that the reader has taken something."""
-        self._be_patient()
+        self._cancel_read_timeout()
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -109,15 +109,15 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             super().timeout_keep_alive_handler()
 
-    def _await_request(self) -> None:
-        self._arriving = self.loop.call_later(REQUEST_SECONDS, self._give_up)
+    def _start_request_timeout(self) -> None:
+        self._request_timeout = self.loop.call_later(REQUEST_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         """End the connection, unless it is we who read nothing because an answer is being made."""
         if self.waits:
             self.drop()
         else:
-            self._await_request()
+            self._start_request_timeout()
 
     def drop(self) -> None:
         """End the connection at once, and count it no more."""
@@ -125,12 +125,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._waiting.pop(self, None)
         self.transport.abort()
 
-    def _end_waiting(self) -> None:
-        if self._arriving is not None:
-            self._arriving.cancel()
-            self._arriving = None
+    def _cancel_request_timeout(self) -> None:
+        if self._request_timeout is not None:
+            self._request_timeout.cancel()
+            self._request_timeout = None
 
-    def _be_patient(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+    def _cancel_read_timeout(self) -> None:
+        if self._read_timeout is not None:
+            self._read_timeout.cancel()
+            self._read_timeout = None

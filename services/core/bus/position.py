@@ -71,12 +71,10 @@ def resume(
             f"stream {stream} ends at message {bounds.last}, but messages up to {taken} were taken in: the bus "
             f"has lost its latest messages and numbers new ones like them: {_REMEDY}"
         )
-    try:
-        check_message(stream, taken, bounds.taken, stored)
-    except GapError:
+    if is_later(bounds.taken, stored):
         if accept:
             return start
-        raise
+        raise another_message(stream, taken)
     if bounds.first <= taken + 1:
         return StreamPosition(stream, bounds.created, taken)
     if accept or (bounds.oldest is not None and bounds.oldest <= needed_from):
@@ -84,17 +82,21 @@ def resume(
     raise missing_messages(stream, taken, bounds.first)
 
 
-def check_message(stream: str, sequence: int, stored: float | None, taken: float) -> None:
-    """Raise GapError when the message of a sequence, stored at ``stored``, is not the one taken in, but a later one.
+def is_later(stored: float | None, newest: float) -> bool:
+    """Return whether the message at a position was stored after the newest one taken in, and so is another one.
 
-    A stream that was restored from a backup and has grown since gives numbers again. ``taken`` is when the newest message
-    taken in was stored.
+    A stream that was restored from a backup and has grown since gives numbers again. Both are in epoch seconds; None if there
+    is no message at the position.
     """
-    if stored is not None and stored > taken + _TIME_ERROR:
-        raise GapError(
-            f"stream {stream} has another message {sequence} than the one taken in: the bus has lost its latest messages "
-            f"and numbers new ones like them: {_REMEDY}"
-        )
+    return stored is not None and stored > newest + _TIME_ERROR
+
+
+def another_message(stream: str, sequence: int) -> GapError:
+    """Return the error for a stream whose message of a sequence is not the one taken in."""
+    return GapError(
+        f"stream {stream} has another message {sequence} than the one taken in: the bus has lost its latest messages "
+        f"and numbers new ones like them: {_REMEDY}"
+    )
 
 
 def missing_messages(stream: str, taken: int, following: int) -> GapError:

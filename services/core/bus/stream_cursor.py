@@ -8,7 +8,7 @@ from math import inf
 
 from services.core.bus.buckets import Bus
 from services.core.bus.messages import StoredMessage, StreamState, moment_of
-from services.core.bus.position import StreamBounds, check_message, missing_messages, resume
+from services.core.bus.position import StreamBounds, another_message, is_later, missing_messages, resume
 from services.core.errors import BusError
 from services.core.log import logger
 from services.core.model import StreamPosition
@@ -142,8 +142,12 @@ class StreamCursor:
             resume(self.stream, position, await self._bounds(), needed_from=self.needed_from, accept=False)
         sequence, stored = self._newest
         # While the bus was away, a backup may have been restored that has grown since.
-        if self._checked == -inf and sequence == position.sequence:
-            check_message(self.stream, sequence, await self._stored(state, sequence), stored)
+        if (
+            self._checked == -inf
+            and sequence == position.sequence
+            and is_later(await self._stored(state, sequence), stored)
+        ):
+            raise another_message(self.stream, sequence)
 
     async def _were_deleted(self, first: int, last: int) -> bool:
         return last - first < self.pass_deleted and await self.bus.were_deleted(self.stream, first, last)

@@ -70,6 +70,11 @@ def slot_key(agency: str, number: int | str) -> str:
     return f"slot.{agency}.{number}"
 
 
+def agency_of_slot_key(key: str) -> str:
+    """Return the agency of a key of ``slot_key``."""
+    return key.split(".")[1]
+
+
 def recent_key(agency: str, part: int | str) -> str:
     """Return the key in bucket ``indicator`` of one part of the latest measurements of an agency's targets.
 

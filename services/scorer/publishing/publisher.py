@@ -27,8 +27,10 @@ from services.core.bus import (
     BoundedTaskGroup,
     Bus,
     Call,
+    agency_of_slot_key,
     consumer_key,
     recent_key,
+    slot_key,
 )
 from services.core.tasks import run_in_thread
 from services.indicator.evidence import Evidence
@@ -89,17 +91,23 @@ class IndexPublisher:
     async def forget_lost_slots(self, now: float) -> bool:
         """Forget all slot blocks that were put if the bucket lost them, and return whether it did. Raises BusError.
 
-        Somebody may have purged or recreated it. The newest chunk is not looked up: the next slot changes its blocks. Nor
-        is one that expires soon. ``now`` is in epoch seconds.
+        Somebody may have purged or recreated it, or restored an older copy of it. The blocks of one agency are looked up,
+        except that of the newest chunk, which the next slot changes, and those that expire soon. ``now`` is in epoch
+        seconds.
         """
-        for number in sorted(self._slots)[-2:-1]:
-            key = next(iter(self._slots[number]), None)
-            if key is None or _expiry_of(number, self._slot_seconds) < now + _NEAR_EXPIRY_SECONDS:
-                continue
-            if not await self._bus.kv_keys(INDICATOR_BUCKET, key):
-                self._slots.clear()
-                return True
-        return False
+        older = {
+            chunk: digests
+            for chunk, digests in sorted(self._slots.items())[:-1]
+            if digests and _expiry_of(chunk, self._slot_seconds) >= now + _NEAR_EXPIRY_SECONDS
+        }
+        if not older:
+            return False
+        agency = agency_of_slot_key(next(iter(older[max(older)])))
+        put = {key for chunk, digests in older.items() if (key := slot_key(agency, chunk)) in digests}
+        lost = not put <= await self._bus.kv_keys(INDICATOR_BUCKET, slot_key(agency, "*"))
+        if lost:
+            self._slots.clear()
+        return lost
 
     async def put_recent(self, due: PendingUpdate, blocks: Iterable[tuple[str, RecentBlock]], run: Runner) -> None:
         """Put recent blocks. Raises BusError."""

@@ -58,6 +58,31 @@ async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None
             assert [(one.headers or {}).get("Nats-Batch-Commit") for one in batch] == [None] * (len(batch) - 1) + ["1"]
 
 
+async def test_a_loss_is_noticed_whatever_was_put_after_it(nats: Nats) -> None:
+    """Slots that a purge removed are missed although the chunk that the next one follows was put again meanwhile."""
+    async with nats.connect("scorer") as bus, nats.connect("admin") as admin:
+        publisher = IndexPublisher(bus)
+
+        async def put(chunk: int, content: bytes) -> None:
+            groups = iter([[EncodedBlock(slot_key(agency, chunk), content, content) for agency in ("a", "b")]])
+            await publisher._put(groups, publisher._slots.setdefault(chunk, {}), lambda payload: payload, run_in_thread)
+
+        for chunk in range(3):
+            await put(chunk, b"whole")
+        await put(3, b"begun")
+        assert not await publisher.forget_lost_slots(0)
+
+        await admin.jetstream.purge_stream(kv_stream(INDICATOR_BUCKET))
+        await put(3, b"whole")
+        await put(4, b"begun")
+        assert await publisher.forget_lost_slots(0)
+
+        for chunk in range(5):
+            await put(chunk, b"whole")
+        assert not await publisher.forget_lost_slots(0)
+        assert len(await bus.kv_keys(INDICATOR_BUCKET, slot_key("*", "*"))) == 10
+
+
 @pytest.mark.parametrize("recreate", [False, True], ids=["purged", "recreated"])
 async def test_slots_that_the_bucket_lost_are_put_again(
     nats: Nats, scorer: Scorer, tmp_path: Path, recreate: bool

@@ -1,8 +1,8 @@
 """An archive whose bus has another clock: `python -m tests.support.servers.shifted_archive FILE …`.
 
 FILE holds the seconds that are added to the time of the bus, and the moment of that change. Messages stored before it
-keep their time. So a day is over when a test says so, and the archive checks for that every fifth of a second. The
-settings of the archive follow FILE.
+keep their time. So a day is over when a test says so. The archive looks for messages and days that are over five times
+a second. Its settings follow FILE.
 """
 
 from __future__ import annotations
@@ -39,5 +39,5 @@ if __name__ == "__main__":
     replaced = _shifted(Path(sys.argv[1]), messages.moment_of)
     vars(messages).update(moment_of=replaced)
     vars(streams).update(moment_of=replaced)
-    vars(component).update(_SEAL_SECONDS=0.2)
+    vars(component).update(_POLL_SECONDS=0.2, _SEAL_SECONDS=0.2)
     sys.exit(run_component("archive", component.main, sys.argv[2:]))

@@ -46,6 +46,13 @@ __all__ = [
 
 SLOT = 2
 
+_OFTEN = {
+    "services.core.bus.stream_cursor.CHECK_SECONDS": 0.5,
+    "services.scorer.ingest.exchange_reader.EXCHANGES_POLL_SECONDS": 0.2,
+    "services.scorer.session.STREAMS_SECONDS": 0.5,
+}
+"""How often a scorer of tests looks at its streams."""
+
 
 def make_register(folder: Path, *, epoch: float | None = None, timezone: str = "UTC", **changes: Any) -> Path:
     """Write a register with slots of two seconds and one vantage, main. Its epoch is an hour ago by default."""
@@ -147,7 +154,7 @@ class Scorer:
         return self.data / "stderr.log"
 
     def start(self, *flags: str, constants: Mapping[str, float] = MappingProxyType({})) -> None:
-        """Start it, with other values of ``constants``, by MODULE.NAME."""
+        """Start it, with other values of ``constants``, by MODULE.NAME. It looks at streams more often than usual."""
         where = ("--nats", self.nats.url, "--credentials", self.nats.credentials, "--data", self.data)
         metrics = ("--metrics", f"127.0.0.1:{self.metrics}")
         self.data.mkdir(parents=True, exist_ok=True)
@@ -157,7 +164,7 @@ class Scorer:
             *(*where, *metrics, *flags),
             stdout=self.data / "scorer.log",
             stderr=self._errors,
-            constants=constants,
+            constants=_OFTEN | constants,
         )
 
     def kill(self) -> None:

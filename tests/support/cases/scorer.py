@@ -164,7 +164,7 @@ class Scorer:
             *(*where, *metrics, *flags),
             stdout=self.data / "scorer.log",
             stderr=self._errors,
-            constants=_OFTEN | constants,
+            constants={**_OFTEN, **constants},
         )
 
     def kill(self) -> None:

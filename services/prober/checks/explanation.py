@@ -141,7 +141,9 @@ def _explain_journey(journey: Observation, expectations: Expectations) -> Iterat
 
 def _explain_answer(observation: Observation, expectations: Expectations) -> Iterator[CheckResult]:
     if expectations.refused:
-        yield _judged("who we are is refused", judge(observation, expectations))
+        refusal = judge(observation, replace(expectations, latency=None))
+        yield _judged("the target refuses us", refusal)
+        yield from _explain_time(observation, expectations, None, judged=refusal.reason is Reason.OK)
         return
     document = document_of(observation)
     judged = True

@@ -113,14 +113,18 @@ def judge(observation: Observation, expectations: Expectations, checks: Sequence
         if observation.steps:
             return _judge_steps(observation, expectations)
         judgement = _judge(observation, expectations, checks)
-        return _invert(judgement) if expectations.refused else judgement
+        return _invert(judgement, observation, expectations) if expectations.refused else judgement
     except Exception as error:  # noqa: BLE001 - a check that raises has failed
         return Judgement(Reason.CHECK_ERROR, f"a check failed to run: {type(error).__name__}")
 
 
-def _invert(judgement: Judgement) -> Judgement:
-    """Return what a judgement means where a refusal is right: an answer of any other kind is wrong."""
+def _invert(judgement: Judgement, observation: Observation, expectations: Expectations) -> Judgement:
+    """Return what a judgement means where a refusal is right, if it is in time: an answer of any other kind is wrong."""
     if judgement.reason is Reason.AUTH_REFUSED:
+        try:
+            check_time(observation, expectations, None)
+        except CheckFailedError as late:
+            return Judgement(late.reason, late.detail)
         return Judgement(Reason.OK)
     if judgement.outcome >= Outcome.INVALID:
         detail = f"the target answered what it must refuse: {judgement.detail or 'the answer is right'}"

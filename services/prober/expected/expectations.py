@@ -79,7 +79,7 @@ class ValuePlace:
 class Expectations:
     """What the answer of one target must be. ``latency`` (τ) and ``max_age`` (φ) are in seconds; None is not judged.
 
-    * ``refused`` requires that the target refuses who we are.
+    * ``refused`` requires that the target refuses us in time.
     * ``soap`` requires a SOAP message.
     * ``bus`` means that the answer comes over X-Road, whose own errors are then kept apart.
     * ``record`` is the test record, of JSON or of SOAP.

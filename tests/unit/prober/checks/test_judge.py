@@ -21,6 +21,7 @@ import pytest
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, FreshnessSource, HeaderExpectation, JsonExpectation, Patterns, Probe
+from services.prober.checks.explanation import explain
 from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations, fill_value
 from services.prober.expected.expectations import Expectations
@@ -95,6 +96,16 @@ def test_the_lowest_stage_wins() -> None:
     ]
     for observation, reason in steps:
         assert judge(observation, expect).reason is reason
+
+
+@pytest.mark.parametrize(("latency", "reason"), [(0.09, Reason.LATE), (0.1, Reason.OK), (None, Reason.OK)])
+def test_an_expected_refusal_comes_in_time(latency: float | None, reason: Reason) -> None:
+    """A refusal that is right is LATE above the latency limit, and the explanation gives the same reason."""
+    expect, refusal = expectations(Expect(refused=True), latency=latency), replace(GOOD, status=403)
+    assert judge(refusal, expect).reason is reason
+    results = explain(refusal, expect)
+    assert results[0].what == "the target refuses us"
+    assert next((result.reason for result in results if result.reason), Reason.OK) is reason
 
 
 def test_a_body_over_its_limit_comes_after_the_status() -> None:

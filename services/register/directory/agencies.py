@@ -10,6 +10,7 @@ from services.register.reading import (
     CsvRow,
     CsvTable,
     FaultList,
+    Location,
     read_choice,
     read_day,
     read_id,
@@ -22,18 +23,17 @@ from services.register.reading import (
 AGENCIES = "agencies.csv"
 SERVICES = "services.csv"
 
+_NAMES = ("name_en", "name_fa")
+
 
 def agencies_table(directory: Path, faults: FaultList) -> CsvTable:
     """Return the rows of agencies.csv."""
-    required = ("id", "name_en", "name_fa", "sector")
-    optional = ("staff", "satisfaction", "until", "merged_into")
-    return read_table(directory / AGENCIES, faults, required=required, optional=optional, key="id")
+    return _read_named(directory / AGENCIES, faults, ("id", "sector"), "staff", "satisfaction", "until", "merged_into")
 
 
 def services_table(directory: Path, faults: FaultList) -> CsvTable:
     """Return the rows of services.csv."""
-    required = ("id", "agency", "name_en", "name_fa")
-    return read_table(directory / SERVICES, faults, required=required, optional=("channel", "weight"), key="id")
+    return _read_named(directory / SERVICES, faults, ("id", "agency"), "channel", "weight")
 
 
 def read_agency(row: CsvRow, agencies: Container[str] | None) -> Agency:
@@ -68,6 +68,14 @@ def read_service(row: CsvRow, agencies: Container[str] | None) -> Service:
     )
 
 
+def _read_named(path: Path, faults: FaultList, required: tuple[str, ...], *optional: str) -> CsvTable:
+    """Read a table of what has a name. Either column of names may be missing, since its cells may be empty."""
+    table = read_table(path, faults, required=required, optional=(*_NAMES, *optional), key="id")
+    if table.rows and not table.rows[0].cells.keys() & set(_NAMES):
+        faults.add(Location(str(path), 1, 1), "columns `name_en` and `name_fa` are missing: one of them must be given")
+    return table
+
+
 def _check_names(row: CsvRow) -> None:
-    if not row.text("name_en") and not row.text("name_fa"):
+    if row.cells.keys() & set(_NAMES) and not any(map(row.text, _NAMES)):
         row.fault("name_en", "is empty, and so is name_fa: one of them must be given")

@@ -150,7 +150,7 @@ def read_maintenance(
     """Read announced maintenance, in order of time; ``subjects`` are the ids of agencies, links and endpoints."""
     moment = partial(read_moment, zone=zone)
     announced = []
-    for row in read_optional_table(directory / MAINTENANCE, faults, ("subject", "from", "to", "note")).rows:
+    for row in read_optional_table(directory / MAINTENANCE, faults, ("subject", "from", "to"), ("note",)).rows:
         subject = row.reference("subject", subjects, "the agencies, links and endpoints", required=True)
         start, end = row.need("from", moment, _NEVER), row.need("to", moment, _NEVER)
         _check_order(row, start, end)

@@ -22,7 +22,7 @@ def test_tables_that_are_not_tables(tmp_path: Path) -> None:
         endpoints_csv='id,agency,probe,target\n"bus",civil-registry,page,"http://h\n',
     )
     assert faults(directory) == [
-        "agencies.csv:1:27: column `staf` is unknown; known are id, name_en, name_fa, sector, staff, satisfaction, until, merged_into",
+        "agencies.csv:1:27: column `staf` is unknown; known are id, sector, name_en, name_fa, staff, satisfaction, until, merged_into",
         "agencies.csv:1:32: column `id` is there twice",
         "endpoints.csv:2:27: a quote opens here and never closes",
         "links.csv:3:1: the row has 2 cells where the header has 5",
@@ -36,12 +36,26 @@ def test_a_missing_file(tmp_path: Path) -> None:
     assert faults(write_register(tmp_path, agencies_csv=None)) == ["agencies.csv: the file is missing"]
 
 
+def test_names_in_neither_language(tmp_path: Path) -> None:
+    """A table without any column of names has one fault, at its header."""
+    directory = write_register(
+        tmp_path,
+        agencies_csv="id,sector\nland-registry,justice\n",
+        services_csv="id,agency\ntitle-deed,land-registry\n",
+    )
+    missing = "columns `name_en` and `name_fa` are missing: one of them must be given"
+    assert [fault for fault in faults(directory) if "name_en" in fault] == [
+        f"agencies.csv:1:1: {missing}",
+        f"services.csv:1:1: {missing}",
+    ]
+
+
 def test_a_missing_column(tmp_path: Path) -> None:
     """A missing column is one fault at the header. Its rows add no more."""
     directory = write_register(tmp_path, agencies_csv=(",sector", ",section"))
     assert faults(directory) == [
         "agencies.csv:1:1: column `sector` is missing",
-        "agencies.csv:1:20: column `section` is unknown; known are id, name_en, name_fa, sector, staff, satisfaction, until, merged_into",
+        "agencies.csv:1:20: column `section` is unknown; known are id, sector, name_en, name_fa, staff, satisfaction, until, merged_into",
     ]
 
 

@@ -53,6 +53,24 @@ def test_optional_files_and_columns_may_be_missing(tmp_path: Path) -> None:
     assert (register.members, register.routes, register.maintenance) == ((), (), ())
 
 
+def test_names_and_notes_may_have_no_column(tmp_path: Path) -> None:
+    """Names in one language need no column for the other, and maintenance needs none for notes."""
+    register = load_register(
+        write_register(
+            tmp_path,
+            agencies_csv="id,name_fa,sector\ncustoms,گمرک,economy\ntax-office,مالیات,economy\n",
+            services_csv="id,agency,name_en\nimport-permit,customs,Import permit\n",
+            links_csv="id,service,provider,data_item\nl,import-permit,tax-office,status\n",
+            endpoints_csv="id,agency,probe,target\n",
+            policy_yaml=("bus: bus", "bus: null"),
+            maintenance_csv="subject,from,to\ncustoms,2026-01-01,2026-01-02\n",
+        )
+    )
+    assert (register.agencies["customs"].name_en, register.agencies["customs"].name_fa) == ("", "گمرک")
+    assert register.services["import-permit"].name_fa == ""
+    assert [one.note for one in register.maintenance] == [""]
+
+
 def test_exchange_and_maintenance_files_are_read(tmp_path: Path) -> None:
     """X-Road identifiers stay as written. A day of maintenance begins at midnight in the policy's timezone."""
     register = load_register(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from math import isfinite
@@ -15,7 +14,8 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from services.cli.render.format import new_console, new_table, number, text, word
+from services.cli.render.format import new_console, new_table, number, print_message, text, word
+from services.core.codec import finding_to_message
 from services.core.errors import InputError, SettingsError
 from services.core.model import Finding, FindingKind, FindingScope
 from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology, find_all
@@ -80,9 +80,9 @@ def print_findings(file: Path, *, step: str, timezone: str, budget: float, as_js
         found = [_in_zone(finding, zone) for finding in found]
     if as_json:
         for finding in found:
-            typer.echo(json.dumps(asdict(finding), ensure_ascii=False))
-        return
-    new_console().print(_table(found, zone))
+            print_message(finding_to_message(finding))
+    else:
+        new_console().print(_table(found, zone))
     streams, steps = len(topology.flows), counts.count.shape[1]
     judged = "" if failures else "; no row has `failed` above 0, so failures were not looked for"
     typer.echo(

@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from google.protobuf.json_format import ParseDict
 
+from peyvand.v1 import finding_pb2
 from services.cli.__main__ import main
 
 START = datetime(2026, 1, 3, tzinfo=UTC)
@@ -48,14 +50,19 @@ def write_counts(path: Path, *, stopped: bool, expected_zero: bool = False, star
     return path
 
 
+def since_of(printed: dict[str, str]) -> datetime:
+    """Return since when a finding goes on, which is printed as --json: the message of the contract."""
+    return ParseDict(printed, finding_pb2.Finding()).since.ToDatetime(UTC)
+
+
 def test_a_stream_that_stops_is_found(run, tmp_path: Path) -> None:
     """The one finding has its kind, the stream, the count seen, and the time since when."""
     file = write_counts(tmp_path / "counts.csv", stopped=True)
     result = run(file, "--step", "6h", "--json")
     assert result.exit_code == 0
     (finding,) = map(json.loads, result.stdout.splitlines())
-    assert (finding["kind"], finding["subject"], finding["seen"]) == ("silence", "orders", 0)
-    assert finding["since"] == int((START + timedelta(days=33)).timestamp())
+    assert (finding["kind"], finding["subject"], finding["seen"]) == ("FINDING_KIND_SILENCE", "orders", 0)
+    assert since_of(finding) == START + timedelta(days=33)
     assert "silence  orders  2026-02-05 00:00" in run(file, "--step", "6h").stdout
 
 
@@ -64,7 +71,7 @@ def test_a_step_begins_at_an_hour_of_the_time_zone(run, tmp_path: Path) -> None:
     start = START.replace(tzinfo=ZoneInfo("Asia/Tehran"))
     file = write_counts(tmp_path / "counts.csv", stopped=True, start=start)
     (finding,) = map(json.loads, run(file, "--step", "6h", "--timezone", "Asia/Tehran", "--json").stdout.splitlines())
-    assert finding["since"] == int((start + timedelta(days=33)).timestamp())
+    assert since_of(finding) == start + timedelta(days=33)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +87,7 @@ def test_a_day_is_one_of_the_time_zone(run, tmp_path: Path, zone: str, first: st
     (tmp_path / "counts.csv").write_text("\n".join(lines))
     result = run(tmp_path / "counts.csv", "--step", "1d", "--timezone", zone, "--json")
     (finding,) = map(json.loads, result.stdout.splitlines())
-    assert datetime.fromtimestamp(finding["since"], ZoneInfo(zone)).replace(tzinfo=None) == datetime.combine(
-        days[60], time.min
-    )
+    assert since_of(finding).astimezone(ZoneInfo(zone)).replace(tzinfo=None) == datetime.combine(days[60], time.min)
     assert (
         f"silence  orders  {days[60]} 00:00" in run(tmp_path / "counts.csv", "--step", "1d", "--timezone", zone).stdout
     )
@@ -144,6 +149,7 @@ def test_what_is_too_quiet_is_said(run, tmp_path: Path) -> None:
         )
     (tmp_path / "counts.csv").write_text("\n".join(lines))
     said = run(tmp_path / "counts.csv", "--step", "1d").stderr
+    assert run(tmp_path / "counts.csv", "--step", "1d", "--json").stderr == said
     assert "1 of 3 streams are too short or too quiet to be judged" in said
     days = re.search(r"the silence of 1 takes more than a week to be sure of: that of visits (\d+) days", said)
     assert days is not None

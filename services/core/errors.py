@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from services.core.plural import plural
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One thing wrong with an input: where (file, 1-based line and column; 0 when there is none) and what."""
+    """One thing wrong with an input: where (file, 1-based line, column and record; 0 when there is none) and what."""
 
     file: str
     line: int
     column: int
     reason: str
+    record: int = 0
 
     def __str__(self) -> str:
         place = ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
-        return f"{place}: {self.reason}"
+        return f"{place}: record {self.record}: {self.reason}" if self.record else f"{place}: {self.reason}"
 
 
 class PeyvandError(Exception):
@@ -31,7 +33,8 @@ class InputError(PeyvandError):
 
     def __init__(self, what: str, faults: Iterable[Fault]) -> None:
         self.what = what
-        self.faults = tuple(sorted(set(faults)))
+        in_file_order = attrgetter("file", "line", "column", "record", "reason")
+        self.faults = tuple(sorted(set(faults), key=in_file_order))
         super().__init__(f"{what} is refused: {plural(len(self.faults), 'fault')}")
 
     def report(self) -> str:

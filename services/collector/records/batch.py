@@ -41,7 +41,7 @@ class Reject:
         if self.unit == "line":
             return Fault(file, self.number, self.column, f"{self.reason} (line of {self.length} bytes)")
         length = f" ({self.length} bytes)" if self.length else ""
-        return Fault(file, 0, 0, f"record {self.number}: {self.reason}{length}")
+        return Fault(file, 0, 0, f"{self.reason}{length}", record=self.number)
 
 
 @dataclass(frozen=True, slots=True)

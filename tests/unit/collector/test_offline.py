@@ -25,6 +25,14 @@ def test_a_log_may_have_any_name(tmp_path):
     assert [fault.file for fault in caught.value.faults] == [rf"{tmp_path}/\xff.log"]
 
 
+def test_faults_are_in_the_order_of_records(tmp_path):
+    """The tenth record of a document comes after the second, as it does in the file."""
+    (tmp_path / "log.json").write_bytes(b"[" + b",".join([b"7"] * 12) + b"]")
+    with pytest.raises(InputError) as caught, digest_logs([tmp_path / "log.json"], 300, span_ms=1, skip_bad=False):
+        pass
+    assert [str(fault).split(": ")[1] for fault in caught.value.faults] == [f"record {one}" for one in range(1, 13)]
+
+
 def test_a_pipe_is_refused_with_the_reason():
     """A pipe, such as what `zcat` writes, is no log: the fault says to save it as a file."""
     reader, writer = os.pipe()

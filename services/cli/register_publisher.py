@@ -18,8 +18,9 @@ from services.core.model import Register
 from services.core.plural import plural
 from services.core.settings import Settings
 from services.core.watched_files import file_stamps
-from services.register.bus import CURRENT_KEY, publish_register, read_register, republish_if_lost
+from services.register.bus import CURRENT_KEY, PREVIOUS_KEY, publish_register, read_register, republish_if_lost
 from services.register.directory import load_register, read_directory
+from services.register.versions import check_succession
 
 _POLL_SECONDS = 0.5
 _KEEP_SECONDS = 60.0
@@ -99,6 +100,9 @@ async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") 
     register = reading.register
     now = time.time()
     before = await read_register(bus, CURRENT_KEY)
+    faults = () if before is None else check_succession(register, reading.locations, before)
+    if faults and await read_register(bus, PREVIOUS_KEY) != register:  # the previous one undoes a publication
+        raise InputError(f"register {directory} as the successor of the one in force", faults)
     published = await publish_register(bus, register, now=now, by=by, why=why)
     state = "is in force" if published else "was already in force"
     typer.echo(f"register {directory} {state}: {register_summary(register)}")

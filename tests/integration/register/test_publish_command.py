@@ -41,6 +41,48 @@ async def test_publishing_tells_what_becomes_unknown(nats: Any, tmp_path: Path) 
     assert again.stderr == ""
 
 
+async def test_only_a_successor_is_put_in_force(nats: Any, tmp_path: Path) -> None:
+    """A register that gives a link another meaning, or slots another length, is refused, and the version in force stays."""
+    directory = write_register(tmp_path / "register")
+    in_force = load_register(directory)
+    command = ("register", "publish", directory, "--nats", nats.url, "--credentials", nats.credentials)
+    async with nats.connect("register") as bus:
+        await publish_register(bus, in_force, now=1_700_000_000.0)
+        write_register(
+            directory,
+            links_csv=("tax-office,tax-clearance,", "customs,tax-clearance,"),
+            policy_yaml=("slot_seconds: 300", "slot_seconds: 600"),
+        )
+        refused = await asyncio.to_thread(run, "services.cli", *command)
+        assert await register_in_force(bus) == in_force
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines() == [
+        (
+            f"{directory}/links.csv:4:1: id: link `deed-tax` changes provider from `tax-office` to `customs`: "
+            "end it and give the new link another id"
+        ),
+        f"{directory}/policy.yaml:4:15: slot_seconds: a change from 300 to 600 needs a later epoch",
+        f"register {directory} as the successor of the one in force is refused: 2 faults",
+    ]
+
+
+async def test_a_publication_can_be_undone(nats: Any, tmp_path: Path) -> None:
+    """The register before the one in force is put in force again, although its epoch is earlier; no other one is."""
+    earlier = write_register(tmp_path / "earlier")
+    other = write_register(tmp_path / "other", links_csv=CHANGES)
+    later = load_register(write_register(tmp_path / "later", policy_yaml=("epoch: 2026-01-01", "epoch: 2026-01-02")))
+    async with nats.connect("register") as bus:
+        for register in (load_register(earlier), later):
+            await publish_register(bus, register, now=1_700_000_000.0)
+
+        async def publish(directory: Path) -> int:
+            command = ("register", "publish", directory, "--nats", nats.url, "--credentials", nats.credentials)
+            return (await asyncio.to_thread(run, "services.cli", *command)).returncode
+
+        assert (await publish(other), await register_in_force(bus)) == (1, later)
+        assert (await publish(earlier), await register_in_force(bus)) == (0, load_register(earlier))
+
+
 async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
     """`register publish --watch` publishes, republishes a change, refuses a bad one with its faults, and ends on SIGTERM."""
     directory = write_register(tmp_path / "register")

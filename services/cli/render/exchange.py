@@ -12,6 +12,8 @@ from services.cli.render.format import named_pair, new_table
 from services.collector.offline import LogDigest
 from services.core.model import DURATION_BUCKETS, ExchangeSummary
 
+_META = "meta"
+
 
 @dataclass(slots=True)
 class _Row:
@@ -33,7 +35,9 @@ class _Row:
         self.duration_buckets = [a + b for a, b in zip(self.duration_buckets, other.duration_buckets, strict=True)]
 
     def quantile(self, share: float) -> str:
-        """Return the bucket bound in ms that this share of exchanges did not exceed."""
+        """Return the bucket bound in ms that this share of exchanges did not exceed, a dash without any exchange."""
+        if not self.count:
+            return "-"
         passed = 0
         for bucket, count in enumerate(self.duration_buckets[:-1]):
             passed += count
@@ -52,20 +56,25 @@ class _Row:
 
 
 def exchange_table(summaries: Iterable[ExchangeSummary], names: Mapping[str, str]) -> Table:
-    """Return a row per pair of parties and one for all; ``names`` are those of agencies by id."""
+    """Return a row per pair of parties and one for all; ``names`` are those of agencies by id.
+
+    Exchanges of meta services have a total of their own, if there are any.
+    """
     rows: dict[tuple[str, ...], _Row] = {}
     for summary in summaries:
-        kind = "meta" if summary.meta else "shared" if summary.shared else summary.link
+        kind = _META if summary.meta else "shared" if summary.shared else summary.link
         key = (summary.consumer, summary.provider, summary.client or "?", summary.service or "?", kind)
         rows.setdefault(key, _Row()).add(summary)
-    total = _Row()
-    for row in rows.values():
-        total.add(row)
+    total, meta = _Row(), _Row()
+    for (*_, kind), row in rows.items():
+        (meta if kind == _META else total).add(row)
+    footers = [("total", total.cells()), ("meta services, counted apart", meta.cells())][: 2 if meta.count else 1]
     table = new_table(None, gap=1, footer=bool(rows))
-    table.add_column("consumer → provider\nclient → X-Road service, link", footer="total", overflow="fold", ratio=1)
+    of_all = "\n".join(name for name, _ in footers)
+    table.add_column("consumer → provider\nclient → X-Road service, link", footer=of_all, overflow="fold", ratio=1)
     headings = ("count", "ok", "failed: bus /\nprovider", "one\nside", "50 / 95 %\n≤ ms")
-    for heading, footer in zip(headings, total.cells(), strict=True):
-        table.add_column(heading, footer=footer, justify="right", no_wrap=True)
+    for heading, *cells in zip(headings, *(cells for _, cells in footers), strict=True):
+        table.add_column(heading, footer="\n".join(cells), justify="right", no_wrap=True)
     for (consumer, provider, client, service, kind), row in sorted(rows.items()):
         # Text, since identifiers come from outside and must not be read as markup.
         details = filter(None, (named_pair(names, consumer, provider), client, f"→ {service}"))

@@ -93,27 +93,36 @@ def explain(
     """Show where inquiries are lost, by stage, provider and link.
 
     Links whose repair would raise the index most come first. For a link, its evidence and the findings about its
-    exchanges are shown.
+    exchanges are shown, and for links, endpoints and agencies the work that was announced.
     """
     from peyvand.v1.finding_pb2 import Finding
     from peyvand.v1.indicator_service_pb2 import ExplainIndicatorResponse
+    from peyvand.v1.register_pb2 import Maintenance
     from services.cli.api_query import show_answer
     from services.cli.render.indicators import explanation
     from services.client import Client, IndicatorKind
 
-    about, found = IndicatorKind[kind.upper()], list[Finding]()
+    about, found, work = IndicatorKind[kind.upper()], list[Finding](), list[Maintenance]()
+    own = about in (IndicatorKind.ENDPOINT, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 
     async def call(client: Client) -> ExplainIndicatorResponse:
         answer = await client.explain(about, entity, window, limit=limit)
-        if about is IndicatorKind.LINK and not as_json:
+        if as_json:
+            return answer
+        subjects = [entity] if own else []
+        if about is IndicatorKind.LINK:
             async for page in client.findings(link=entity):
                 found.extend(page.findings)
+            link = (await client.link(entity, window)).link.link
+            subjects = [link.id, link.consumer, link.provider]
+        for subject in subjects:
+            work.extend([one async for one in client.maintenance(subject)])
         return answer
 
     show_answer(
         api,
         call,
-        lambda answer, zone, names: explanation(answer, zone, names, found),
+        lambda answer, zone, names: explanation(answer, zone, names, found, work),
         as_json=as_json,
         named=(about, entity),
     )

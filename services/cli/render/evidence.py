@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
 
 from google.protobuf.duration_pb2 import Duration
@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from peyvand.v1 import block_pb2, measurement_pb2, register_pb2
+from peyvand.v1 import block_pb2, indicator_pb2, measurement_pb2, register_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.format import new_table, percent, stage_name, when
 from services.cli.render.traffic import reconciliation_lines
@@ -22,6 +22,7 @@ from services.core.plural import plural
 _MARKS = {"resolve": "▒", "connect": "░", "tls": "▓", "processing": "█", "transfer": "▄"}
 _BAR_CELLS = 16
 _REASON_CELLS = 30
+_DAY_SECONDS = 86_400
 _NUMBERS = ("slots", "share", "took", "failed", "burn", "alert from")
 """Headings of columns that are right-justified."""
 
@@ -117,6 +118,18 @@ def _objection(objection: register_pb2.Objection, zone: tzinfo) -> Text:
     state = OBJECTION_STATES.get(objection.state, f"state {objection.state}, which only a newer version can name")
     said = f"Objection ({state}), from {when(getattr(objection, 'from'), zone)}{until}: {objection.text_en}"
     return Text(f"{said} Answer: {objection.answer_en}" if objection.answer_en else said)
+
+
+def work_lines(
+    work: Iterable[register_pb2.Maintenance], indicator: indicator_pb2.Indicator, zone: tzinfo
+) -> Iterator[Text]:
+    """Yield a line for all announced work that goes on in the window or comes after it; it excludes nothing."""
+    first = indicator.as_of.seconds - (indicator.window_days + 1) * _DAY_SECONDS  # the window begins at a midnight
+    for one in work:
+        if one.to.seconds > first:
+            span = f"{when(getattr(one, 'from'), zone)} to {when(one.to, zone)}"
+            note = f": {one.note}" if one.note else ""
+            yield Text(f"Announced work on {one.subject}, {span}{note} (it excludes no slot)")
 
 
 def _table(title: str, *headings: str) -> Table:

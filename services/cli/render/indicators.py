@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import tzinfo
 
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from peyvand.v1 import finding_pb2, indicator_pb2
+from peyvand.v1 import finding_pb2, indicator_pb2, register_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.cli.render.evidence import evidence_parts
+from services.cli.render.evidence import evidence_parts, work_lines
 from services.cli.render.findings import finding_lines
 from services.cli.render.format import (
     Wrapped,
@@ -149,10 +149,12 @@ def explanation(
     zone: tzinfo,
     names: Mapping[str, str],
     found: Collection[finding_pb2.Finding] = (),
+    work: Iterable[register_pb2.Maintenance] = (),
 ) -> Group:
     """Return losses by stage, the providers at which most is lost, and the links that would raise the index most.
 
-    ``names`` are those of agencies, by id; ``found`` are findings about the exchanges of the link that is explained.
+    ``names`` are those of agencies, by id; ``found`` are findings about the exchanges of the link that is explained, and
+    ``work`` is what was announced of its target and agencies.
     """
     parts: list[RenderableType] = [_headline(answer.indicator)]
     if answer.estimate or any(getattr(answer.losses, stage) for stage in LOSS_STAGES):
@@ -177,6 +179,7 @@ def explanation(
         parts.append(Text(f"Left out: {plural(guessed, 'link')} without a known slot."))
     if single:
         parts.extend(evidence_parts(answer.findings, zone))
+    parts.extend(work_lines(work, answer.indicator, zone))
     if found:
         parts += [Text("What its exchanges show:", "bold"), *finding_lines(found)]
     return Group(*parts, provenance(answer.indicator, zone))

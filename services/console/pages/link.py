@@ -8,9 +8,10 @@ from typing import Any
 
 from services.console.charts import VerdictRun, runs_of
 from services.console.pages.findings import FindingView, findings_of
+from services.console.pages.news import MaintenanceView, maintenance_views
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import Trend, trend_of
-from services.console.queries import NamedLink, link_gains, naming
+from services.console.queries import NamedLink, collected, link_gains, naming
 from services.core.codec import OBJECTION_STATES, indicator_from_message
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiUnavailableError
 from services.core.model import OTHER, PHASES, Indicator, IndicatorKind, outcome_of, reason_label
@@ -99,6 +100,8 @@ class LinkView(NamedLink):
     legal: LegalBasisView | None
     objections: tuple[ObjectionView, ...]
     unusual: tuple[FindingView, ...]
+    maintenance: tuple[MaintenanceView, ...]
+    """Work on the link or its agencies in the slots that are shown, or later."""
     gain: float | None
     index_if_fixed: float | None
     trend: Trend | None
@@ -109,8 +112,9 @@ async def gather(visit: Visit) -> LinkView:
     """Fetch the link with its slots, its evidence, its trend, and what fixing it would gain."""
     link, seconds = visit.path["link"], visit.names.slot_seconds
     end = visit.edition.as_of
+    start = end - _SLOTS * seconds
     answer, explanation, trend = await asyncio.gather(
-        visit.api.link(link, visit.window, slots_from=end - _SLOTS * seconds, slots_to=end),
+        visit.api.link(link, visit.window, slots_from=start, slots_to=end),
         _explanation(visit, link),
         _trend(visit, link),
     )
@@ -137,6 +141,7 @@ async def gather(visit: Visit) -> LinkView:
         else None,
         objections=tuple(objection_of(visit, one) for one in status.objections),
         unusual=await findings_of(visit, answer.findings),
+        maintenance=await _work(visit, (link, known.consumer, known.provider), start),
         gain=gain,
         index_if_fixed=index_if_fixed,
         trend=trend.up_to(figure) if trend and figure else trend,
@@ -149,6 +154,12 @@ async def _explanation(visit: Visit, link: str) -> Any:
         return await visit.api.explain(IndicatorKind.LINK, link, visit.window, limit=1)
     except ApiNotApplicableError:
         return None
+
+
+async def _work(visit: Visit, subjects: tuple[str, ...], since: int) -> tuple[MaintenanceView, ...]:
+    """Return the announced work on some subjects that was not over at ``since``."""
+    of_each = await asyncio.gather(*(collected(visit.api.maintenance(subject)) for subject in subjects))
+    return await maintenance_views(visit, (one for found in of_each for one in found), since)
 
 
 async def _trend(visit: Visit, link: str) -> Trend | None:

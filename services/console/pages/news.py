@@ -81,9 +81,12 @@ async def maintenance_of(visit: Visit) -> tuple[MaintenanceView, ...]:
     return await maintenance_views(visit, await collected(visit.api.maintenance()))
 
 
-async def maintenance_views(visit: Visit, messages: Iterable[Any]) -> tuple[MaintenanceView, ...]:
-    """Return the work of messages Maintenance that is not over, the next one first."""
-    ahead = [one for one in messages if one.to.seconds > visit.edition.as_of]
+async def maintenance_views(
+    visit: Visit, messages: Iterable[Any], since: int | None = None
+) -> tuple[MaintenanceView, ...]:
+    """Return the work of messages Maintenance that is not over, or was not at ``since``, the first one first."""
+    moment = visit.edition.as_of if since is None else since
+    ahead = [one for one in messages if one.to.seconds > moment]
     links = (one.subject for one in ahead if one.subject not in visit.names.agencies)
     named = await named_links(visit.api, links) if visit.sees_links else {}
     found = [

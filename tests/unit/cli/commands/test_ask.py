@@ -221,6 +221,28 @@ async def test_objections_stand_beside_the_evidence(api, ask, tmp_path):
     )
 
 
+async def test_announced_work_stands_beside_the_evidence(api, ask, tmp_path):
+    """What was announced of a link, or of an agency, is shown where it was not over when the window began."""
+    rows = (
+        "subject,from,to,note\ntax-office,2026-09-20,2026-09-29,new switches\ntax-office,2026-01-01,2026-01-02,over\n"
+    )
+    rows += "deed-tax,2026-09-01,2026-09-02,\ncustoms,2026-09-30,2026-10-01,moved\n"
+    api.take_register(load_register(write_register(tmp_path / "worked", maintenance_csv=rows)))
+    customs = "Announced work on customs, 2026-09-30 00:00:00 to 2026-10-01 00:00:00: moved (it excludes no slot)"
+    office = (
+        "Announced work on tax-office, 2026-09-20 00:00:00 to 2026-09-29 00:00:00: new switches (it excludes no slot)"
+    )
+    link = "Announced work on deed-tax, 2026-09-01 00:00:00 to 2026-09-02 00:00:00 (it excludes no slot)"
+    for words, lines in (
+        (("link", "deed-tax"), [link, office]),
+        (("provider", "tax-office"), [office]),
+        (("consumer", "customs"), [customs]),
+        (("government",), []),
+    ):
+        _, text = await ask("explain", *words, width="200")
+        assert [line.strip() for line in text.splitlines() if "Announced work" in line] == lines
+
+
 async def test_a_link_whose_certificate_has_no_end_is_explained(api, ask):
     """The last second of the year 9999 is no day in the policy's timezone, so the certificate is called without end."""
     block = recent_block(api.register)

@@ -18,10 +18,12 @@ from services.core.blocks.target_blocks import encode_slot_blocks
 from services.core.codec import indicator_from_message
 from services.core.errors import StateError
 from services.core.model import Indicator, IndicatorKind, Outcome, Reason
+from services.register.directory.load import load_register
 from tests.support.cases.api.blocks import AS_OF, slot_block_of
 from tests.support.cases.api.server import Api, served
 from tests.support.console.case import Console, numbers_of
 from tests.support.console.words import text_of
+from tests.support.registers import write_register
 
 
 async def test_pages_link_down_to_the_evidence(console: Console) -> None:
@@ -33,6 +35,17 @@ async def test_pages_link_down_to_the_evidence(console: Console) -> None:
     civil = (await console.get("/en/link/deed-civil")).text
     assert "Decision 12 of the council" in civil
     assert "It is replaced in the next register." in civil
+
+
+async def test_a_link_page_shows_work_on_the_link_and_its_agencies(api: Api, make_console: Any, tmp_path: Path) -> None:
+    """Work that went on in the slots that are shown, or comes later, stands beside them, but not that of others."""
+    day = "2026-09-"  # AS_OF is on the 21st
+    rows = f"subject,from,to,note\ndeed-tax,{day}20,{day}21,of the link\ntax-office,{day}25,{day}26,of the provider\n"
+    rows += f"land-registry,{day}01,{day}02,long over\ncustoms,{day}20,{day}29,of others\n"
+    api.take_register(load_register(write_register(tmp_path / "worked", maintenance_csv=rows)))
+    page = (await (await make_console()).get("/en/link/deed-tax")).text
+    notes = ("of the link", "of the provider", "long over", "of others")
+    assert [note for note in notes if note in page] == ["of the link", "of the provider"]
 
 
 @pytest.mark.parametrize(

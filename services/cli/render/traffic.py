@@ -114,9 +114,13 @@ def reconciliation_lines(link: reconciliation_pb2.Reconciliation, zone: tzinfo) 
         yield Text("Too few days with exchanges and probes to hold one against the other.", "dim")
     if link.volume.unusual:
         yield Text(
-            f"Unusual volume: {link.volume.recent:,} in the last six whole hours, {link.volume.expected:,.0f} expected.",
-            "yellow",
+            f"Unusual volume: {link.volume.recent:,} in the last six whole hours{_expected(link.volume)}.", "yellow"
         )
+
+
+def _expected(volume: reconciliation_pb2.Volume) -> str:
+    """Return the expected number of exchanges, nothing before three weeks: a finding may come sooner."""
+    return f", {volume.expected:,.0f} expected" if volume.HasField("expected") else ""
 
 
 def _undeclared(traffic: reconciliation_pb2.Traffic, names: Mapping[str, str]) -> Table:
@@ -138,7 +142,7 @@ def _links(links: Sequence[indicator_service_pb2.LinkStatus], names: Mapping[str
         findings = [
             *(["silent: live all the time, and not used in the logs read"] if link.silent else ()),
             *([f"logs {_estimate(link.logs)}, probes {_estimate(link.probes)}"] if link.disagrees else ()),
-            *([f"{link.volume.recent:,} lately, {link.volume.expected:,.0f} expected"] if link.volume.unusual else ()),
+            *([f"unusual: {link.volume.recent:,} lately{_expected(link.volume)}"] if link.volume.unusual else ()),
         ]
         last = _hour(link.last_hour, zone) if link.HasField("last_hour") else ""
         count = f"{link.exchanges:,}{' shared' if link.shared else ''}"

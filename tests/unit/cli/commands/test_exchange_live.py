@@ -61,7 +61,7 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
         "Links with findings from exchanges: 2",
         "1,234 shared  2026-09-21 15:30 and 16:30",
         "logs 90.0 % (80.0-95.0), probes 100.0 % (99.0-100.0)",
-        "10 lately, 120 expected",
+        "unusual: 10 lately, 120 expected",
         "silent: live all the time, and not used in the logs read",
     ):
         assert words in text, words
@@ -70,6 +70,16 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
     assert lines[0]["traffic"]["undeclared"][0]["exchanges"] == "20"
     assert "too little history" not in text
     assert [line["link"]["id"] for line in lines[1:]] == ["deed-tax", "deed-civil"]
+
+
+async def test_what_is_expected_may_be_unknown(api, ask):
+    """Where a finding came before three weeks of whole hours, no expected number is shown, least of all 0."""
+    hold(api, replace(CIVIL, volume=Volume(10, None, None, unusual=True)))
+    text = await ask("exchange")
+    assert "unusual: 10 lately" in text
+    assert "expected" not in text
+    text = await ask("explain", "link", "deed-civil")
+    assert "Unusual volume: 10 in the last six whole hours." in text
 
 
 async def test_json_needs_no_timezone(api, ask, monkeypatch):

@@ -24,7 +24,7 @@ from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.errors import SettingsError
-from services.core.model import MOMENTS, in_language
+from services.core.model import MOMENTS, in_language, round_down, stated_decimals
 from services.core.plural import plural
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -33,6 +33,21 @@ _BARS = "▁▂▃▄▅▆▇█"
 def percent(share: float) -> str:
     """Return a share as a percentage with one decimal."""
     return f"{100 * share:.1f} %"
+
+
+def known_percent(share: float) -> str:
+    """Return a known share as a percentage with one decimal, rounded down: what misses a limit never looks like it."""
+    return percent(round_down(share, 1))
+
+
+def unknown_percent(known_share: float) -> str:
+    """Return what is not known as a percentage with one decimal, the rest of what ``known_percent`` writes."""
+    return percent(1 - round_down(known_share, 1))
+
+
+def stated_percent(share: float) -> str:
+    """Return a limit as a percentage with all its decimals."""
+    return f"{100 * share:.{stated_decimals(share)}f} %"
 
 
 def share_range(lower: float, upper: float) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 from peyvand.v1 import indicator_pb2
 from services.cli.render.format import (
     bounds,
+    known_percent,
     mean_cells,
     new_table,
     number,
@@ -75,7 +76,7 @@ def _days(indicators: Sequence[indicator_pb2.Indicator], zone: tzinfo) -> Table:
             f"{_time(indicator, zone):%H:%M}",
             point(indicator),
             bounds(indicator),
-            percent(indicator.known_share),
+            known_percent(indicator.known_share),
             _change(last_of_day[days[row + 1]], indicator) if row + 1 < len(days) else "",
             indicator.register_version[:8],
         )

@@ -17,6 +17,7 @@ from services.cli.render.format import (
     Wrapped,
     bounds,
     gain,
+    known_percent,
     new_table,
     number,
     percent,
@@ -25,6 +26,7 @@ from services.cli.render.format import (
     share_range,
     stage_name,
     text,
+    unknown_percent,
     window,
     word,
 )
@@ -38,9 +40,6 @@ _LEVELS = (
     "all links at once most of the time",
     "all links at once nearly always",
 )
-_ALL_KNOWN = 0.9995
-"""The least known share that is shown as 100.0 %."""
-
 _BAR_CELLS = 40
 _VERSION_CHARACTERS = 12
 _EMPTY = {"links": "1", "absent": "0", "name": ""}
@@ -77,7 +76,7 @@ def indicator_table(
         "index": [percent(row.point) if row.HasField("point") else "-" for row in indicators],
         "interval": [_interval(row) for row in indicators],
         "bounds": [bounds(row) for row in indicators],
-        "known": [percent(row.known_share) for row in indicators],
+        "known": [known_percent(row.known_share) for row in indicators],
         "strict": [_strict(row) for row in indicators],
         "links": [f"{row.links_required:,}" for row in indicators],
         "absent": [f"{row.links_absent:,}" for row in indicators],
@@ -117,7 +116,7 @@ def indicator_details(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Group
     if indicator.HasField("interval"):
         table.add_row("in the long run", f"{_long_run(indicator)}{_rests_on(indicator.interval)}")
     table.add_row("bounds", bounds(indicator))
-    table.add_row("known", percent(indicator.known_share))
+    table.add_row("known", known_percent(indicator.known_share))
     if indicator.HasField("strict"):
         strict = f"{_strict(indicator)}, bounds {share_range(indicator.strict.lower, indicator.strict.upper)}"
         table.add_row("strict (all links at once)", strict)
@@ -161,11 +160,11 @@ def explanation(
         parts.append(_waterfall(answer))
     else:
         parts.append(Text("It is not known yet where inquiries are lost."))
-    if answer.indicator.known_share < _ALL_KNOWN:
-        unknown = percent(1 - answer.indicator.known_share)
+    if known_percent(answer.indicator.known_share) != known_percent(1):
         parts.append(
             Text(
-                f"{unknown} is not known. In sums that is taken to be like what is known (docs/method.md §5).", "yellow"
+                f"{unknown_percent(answer.indicator.known_share)} is not known. In sums that is taken to be like what is known (docs/method.md §5).",
+                "yellow",
             )
         )
     if few := _rests_on(answer.indicator.interval):
@@ -194,7 +193,7 @@ def _headline(indicator: indicator_pb2.Indicator) -> Text:
         )
     else:
         found = Text.assemble(("too little is known", "bold yellow"), f" to say how much of {what} is answered ")
-    limits = f"(bounds {bounds(indicator)}, known {percent(indicator.known_share)})"
+    limits = f"(bounds {bounds(indicator)}, known {known_percent(indicator.known_share)})"
     return Text.assemble((f"{kind.label} {indicator.id}: ", "bold"), found, limits)
 
 

@@ -9,7 +9,7 @@ from math import ceil
 from rich.console import RenderableType
 from rich.text import Text
 
-from services.cli.render.format import new_table, number, percent, text, word
+from services.cli.render.format import known_percent, new_table, number, stated_percent, text, word
 from services.core.codec import RegisterPublication
 from services.core.model import Register
 from services.core.plural import plural
@@ -65,11 +65,11 @@ def unmeasured_note(new: Register, old: Register, now: float) -> str:
     share = known_share_at_most(new, old, window=days, now=now)
     if not names or share == 1:
         return ""
-    below = f", and below {percent(threshold)} no point is published" if share < threshold else ""
+    below = f", and below {stated_percent(threshold)} no point is published" if share < threshold else ""
     shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
     return (
         f"{plural(len(names), 'link')} would count from days on which nobody measured: {shown}. Of the last {plural(days, 'day')} at most "
-        f"{percent(share)} would be known{below}. Set required_from to the day from which on a link is to count"
+        f"{known_percent(share)} would be known{below}. Set required_from to the day from which on a link is to count"
     )
 
 

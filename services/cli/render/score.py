@@ -12,7 +12,16 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from services.cli.render.format import Wrapped, name_of, new_table, number, percent, share_range, stage_name
+from services.cli.render.format import (
+    Wrapped,
+    known_percent,
+    name_of,
+    new_table,
+    number,
+    percent,
+    share_range,
+    stage_name,
+)
 from services.core import codec
 from services.core.codec import ExchangeVolume
 from services.core.model import LOSS_STAGES, Indicator, IndicatorKind, RankSensitivity, Register, Sensitivity
@@ -128,7 +137,7 @@ def _cells(row: Indicator) -> dict[str, str]:
     cells = {
         "index": _percent(row.point),
         "bounds": share_range(row.lower, row.upper),
-        "known": _percent(row.known_share),
+        "known": known_percent(row.known_share),
     }
     if row.interval is not None:
         cells["interval"] = share_range(row.interval.low, row.interval.high)

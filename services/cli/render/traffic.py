@@ -12,7 +12,17 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
-from services.cli.render.format import Wrapped, named_pair, new_table, number, percent, text, window
+from services.cli.render.format import (
+    Wrapped,
+    named_pair,
+    new_table,
+    number,
+    percent,
+    stated_percent,
+    text,
+    unknown_percent,
+    window,
+)
 from services.core.plural import plural
 from services.indicator.exchanges import AGREEMENT_DAYS, CHANCE, SILENCE_DAYS, VOLUME_WEEKS
 from services.register.attribution import UNMAPPED
@@ -81,8 +91,8 @@ def _missing_history(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
         )
     if traffic.unseen_share > CHANCE:
         yield Text(
-            f"Of the links in use an estimated {percent(traffic.unseen_share)} happened not to be used in the window: "
-            f"those never seen are called silent once that is {percent(CHANCE)} or less.",
+            f"Of the links in use an estimated {unknown_percent(1 - traffic.unseen_share)} happened not to be used in the window: "
+            f"those never seen are called silent once that is {stated_percent(CHANCE)} or less.",
             "yellow",
         )
 

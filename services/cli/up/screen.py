@@ -17,6 +17,7 @@ from services.cli.render.format import (
     Wrapped,
     bounds,
     gain,
+    known_percent,
     number,
     percent,
     point,
@@ -83,7 +84,7 @@ def slot_line(indicator: indicator_pb2.Indicator, probes_per_second: float | Non
     loss = f"most lost: {stage_name(worst)} {percent(lost)}  " if lost else "nothing lost  "
     return (
         f"{_clock(indicator.as_of.seconds)}Z  index {point(indicator)}  bounds {bounds(indicator)}  "
-        f"known {percent(indicator.known_share)}  {loss if indicator.HasField('point') else ''}"
+        f"known {known_percent(indicator.known_share)}  {loss if indicator.HasField('point') else ''}"
         f"{_rate(probes_per_second)}"
     )
 
@@ -150,7 +151,7 @@ def _headline(state: SystemState, indicator: indicator_pb2.Indicator) -> list[Te
         Text.assemble(
             ("Cross-agency Integration Index  ", "bold"),
             (point(indicator), "bold green" if indicator.HasField("point") else "bold yellow"),
-            f"   bounds {bounds(indicator)}   known {percent(indicator.known_share)}",
+            f"   bounds {bounds(indicator)}   known {known_percent(indicator.known_share)}",
         ),
         Text(
             f"of 100 required inquiries, as of {_clock(indicator.as_of.seconds)} UTC; "
@@ -182,7 +183,7 @@ def _providers(state: SystemState, rows: int) -> Table:
 def _endpoints(endpoints: Sequence[indicator_pb2.Indicator], rows: int) -> Table:
     table = _table("Endpoints, the worst first", Column(ratio=1), *map(number, ("available", "bounds", "known")))
     for endpoint in _worst_first(endpoints)[:rows]:
-        table.add_row(Wrapped(endpoint.id), point(endpoint), bounds(endpoint), percent(endpoint.known_share))
+        table.add_row(Wrapped(endpoint.id), point(endpoint), bounds(endpoint), known_percent(endpoint.known_share))
     return table
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 
 from persiantools import digits
 
@@ -39,18 +38,6 @@ def write_decimal(value: float, decimals: int, language: str) -> str:
         # character stands before it.
         return (sign and LEFT_TO_RIGHT + sign) + text.translate(_PERSIAN)
     return sign + text
-
-
-def round_down(share: float, decimals: int) -> float:
-    """Return a share of 1, rounded down to ``decimals`` decimals of a percentage."""
-    scale = 10.0 ** (decimals + 2)
-    return math.floor(share * scale + _NOTHING) / scale
-
-
-def stated_decimals(share: float) -> int:
-    """Return how many decimals a share has as a percentage, if it was written as a decimal number."""
-    exponent = Decimal(repr(share)).normalize().as_tuple().exponent
-    return max(0, -2 - int(exponent))
 
 
 def write_percent(share: float, decimals: int, language: str) -> str:

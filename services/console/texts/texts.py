@@ -14,16 +14,9 @@ from markupsafe import Markup, escape
 
 from services.console.texts.catalogues import LANGUAGES, Language, translations_of
 from services.console.texts.moments import iso, local_day, write_clock, write_day, write_months
-from services.console.texts.numbers import (
-    round_down,
-    stated_decimals,
-    telling_decimals,
-    write_decimal,
-    write_digits,
-    write_percent,
-)
+from services.console.texts.numbers import telling_decimals, write_decimal, write_digits, write_percent
 from services.console.texts.words import WORDS
-from services.core.model import ENDLESS
+from services.core.model import ENDLESS, round_down, stated_decimals
 
 DECIMALS = 1
 """Decimals of a percentage: a tenth of a percent is one inquiry in a thousand."""

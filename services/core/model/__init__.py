@@ -114,6 +114,7 @@ from services.core.model.register import (
     default_window,
     in_language,
 )
+from services.core.model.rounding import round_down, stated_decimals
 from services.core.model.sensitivity import RankSensitivity, Sensitivity, SwitchIndex
 from services.core.model.stream_position import StreamPosition
 from services.core.model.template import (
@@ -245,8 +246,10 @@ __all__ = [
     "placeholders",
     "reason_label",
     "reason_of_fault",
+    "round_down",
     "sent_texts",
     "split_flow",
+    "stated_decimals",
     "template_texts",
     "unfrozen",
     "value_texts",

@@ -17,7 +17,7 @@ from services.cli.render.structure import structure_tables
 from services.core import codec
 from services.core.errors import Fault, InputError, SettingsError
 from services.core.model import ExchangeSummary, Indicator, IndicatorKind, Policy, Register
-from services.dataset.storage import open_storage
+from services.dataset.storage import open_dataset
 from services.indicator.calendar import Calendar
 from services.indicator.index import Snapshot
 from services.indicator.method_version import METHOD_VERSION
@@ -118,7 +118,7 @@ def score_dataset(
     An empty ``at`` stands for the newest published numbers. Raises SettingsError, StateError for a damaged dataset, and
     InputError for numbers that differ from the published ones.
     """
-    archive = ArchivedEvidence(open_storage(address))
+    archive = ArchivedEvidence(open_dataset(address))
     if rescoring.method not in ("", METHOD_VERSION):
         raise SettingsError(
             f"this version computes by method {METHOD_VERSION}: {_release_for(archive, {rescoring.method})} to compute by "

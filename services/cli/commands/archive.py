@@ -70,9 +70,9 @@ def change_key(
     """
     from services.dataset.days import LogFiles
     from services.dataset.log import LOG, SigningKey
-    from services.dataset.storage import open_storage, sole_writer
+    from services.dataset.storage import open_dataset, sole_writer
 
-    log, signing, following = LogFiles(open_storage(dataset)), SigningKey.read(former, LOG), SigningKey.read(new, LOG)
+    log, signing, following = LogFiles(open_dataset(dataset)), SigningKey.read(former, LOG), SigningKey.read(new, LOG)
     with sole_writer(dataset):
         changed = log.change_key(signing, following)
     typer.echo(
@@ -88,9 +88,9 @@ def verify(dataset: Dataset, key_text: LogKey = "") -> None:
     reached the archive. Without --key, the signature is not checked. A day that is being sealed is left out.
     """
     from services.dataset.days import LogFiles, run_faults, verify
-    from services.dataset.storage import open_storage
+    from services.dataset.storage import open_dataset
 
-    storage = open_storage(dataset)
+    storage = open_dataset(dataset)
     public = read_key(key_text) if key_text else None
     days: list[str] = []
 
@@ -125,10 +125,10 @@ def prove(
     (c2sp.org/tlog-proof).
     """
     from services.dataset.days import LogFiles, key_changes
-    from services.dataset.storage import open_storage
+    from services.dataset.storage import open_dataset
 
     day = read_day_option("DAY", day).isoformat()
-    log = LogFiles(open_storage(dataset))
+    log = LogFiles(open_dataset(dataset))
     leaves, checkpoint = log.read()
     places = [number for number, manifest in log.manifests(leaves) if manifest.day == day]
     if not places:
@@ -165,9 +165,9 @@ def witness(
     from services.core.files import replace, sync
     from services.dataset.days import LogFiles, witness_faults
     from services.dataset.log import WITNESS, Checkpoint, SigningKey
-    from services.dataset.storage import open_storage
+    from services.dataset.storage import open_dataset
 
-    log, signing = LogFiles(open_storage(dataset)), SigningKey.read(own_key, WITNESS)
+    log, signing = LogFiles(open_dataset(dataset)), SigningKey.read(own_key, WITNESS)
     checkpoint = log.checkpoint()
     if checkpoint is None:
         raise SettingsError(f"{dataset} has no log yet")

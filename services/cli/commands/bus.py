@@ -119,8 +119,10 @@ def restore(
 
     The bus must be empty. Sequence numbers stay the same.
     """
-    from services.core.bus import restore_stream
+    from services.core.bus import restore_stream, stream_configs
 
+    if not any((folder / str(config.name)).is_dir() for config in stream_configs(1)):
+        raise SettingsError(f"{folder} holds no backup: name the folder that `peyvand bus backup` wrote")
     _copy_streams(
         lambda bus, stream: restore_stream(bus, folder / stream), "restored", nats, credentials, name="bus-restore"
     )

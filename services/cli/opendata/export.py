@@ -19,7 +19,7 @@ from services.core.errors import SettingsError
 from services.core.files import replace as replace_file
 from services.core.files import sync
 from services.core.model import Indicator, IndicatorKind, Register, Structure
-from services.dataset.storage import open_storage
+from services.dataset.storage import open_dataset
 from services.dataset.tables import indicators_of
 from services.indicator.calendar import Calendar
 from services.register.directory import load_register
@@ -42,7 +42,7 @@ def read_contents(address: str, directory: Path | None, *, first: str, last: str
     A register in ``directory`` may replace the archived one, with other official rounds or another licence. Raises
     SettingsError when nothing was published, or the register has another version, and StateError for a damaged dataset.
     """
-    archive = ArchivedEvidence(open_storage(address))
+    archive = ArchivedEvidence(open_dataset(address))
     published = list(archive.published_by_day(_KINDS, first=first, last=last or "9999"))
     if not published:
         spanned = "on those days: name others with --from and --to"

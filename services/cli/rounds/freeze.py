@@ -38,7 +38,7 @@ from services.dataset.rounds import (
     summarise,
     sums_of,
 )
-from services.dataset.storage import LocalStorage, open_storage
+from services.dataset.storage import LocalStorage, open_dataset
 from services.indicator.method_version import METHOD_VERSION
 from services.register.directory import load_register
 from services.scorer.archived import ArchivedEvidence
@@ -71,7 +71,7 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
         raise SettingsError(
             f"{folder} is there already: a frozen round is never written again; correct it by another (--corrects)"
         )
-    source = open_storage(address)
+    source = open_dataset(address)
     archive = ArchivedEvidence(source)
     register = load_register(request.register) if request.register else archive.register_of(archive.published())
     policy = register.policy
@@ -178,7 +178,7 @@ def _name(begun: Path, folder: Path) -> None:
 
 def newest_day(address: str) -> tuple[date, date]:
     """Return the newest day with measurements in a dataset, and the day after it. Raises SettingsError without one."""
-    days = ArchivedEvidence(open_storage(address)).measured_days
+    days = ArchivedEvidence(open_dataset(address)).measured_days
     if not days:
         raise SettingsError(f"{address} holds no measurement yet: the archive writes them once a minute")
     newest = date.fromisoformat(max(days))

@@ -48,6 +48,18 @@ def open_storage(address: str) -> Storage:
     return RemoteStorage(address)
 
 
+def open_dataset(address: str) -> Storage:
+    """Return the storage of a dataset to read. Raises StateError where no folder of this host can be read at a path."""
+    if "://" not in address:
+        try:
+            os.scandir(address).close()
+        except OSError as error:
+            raise StateError(
+                f"the dataset {address} cannot be read: {error.strerror}; name the folder that has log/ and sealed/"
+            ) from error
+    return open_storage(address)
+
+
 @contextmanager
 def sole_writer(address: str, *, create: bool = False) -> Iterator[None]:
     """Lock a dataset in a folder of this host, so that no second archive writes it. Raises StateError while one does.

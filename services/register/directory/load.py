@@ -43,6 +43,11 @@ from services.register.versions import by_id, with_versions
 OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION, ANNOUNCEMENTS, OBJECTIONS, HOLIDAYS, REVIEWS)
 """The files that a register directory may lack."""
 
+_UNREAD: Mapping[type[OSError], str] = {
+    FileNotFoundError: "there is no such directory",
+    NotADirectoryError: "it is no directory: name the one that holds policy.yaml",
+}
+
 
 def check_probes(probes: ProbeDefinitions, policy: PolicyReading, faults: FaultList) -> None:
     """Check that every timeout is below half a slot, so that the phases of targets can be spread (docs/design.md §6)."""
@@ -106,9 +111,9 @@ def read_directory(directory: Path) -> LoadedRegister:
         # With the dot, this fails also if the files in the directory are out of reach.
         names = sorted(entry.name for entry in os.scandir(f"{directory}/."))
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-        reason = "there is no such directory" if missing else f"the directory cannot be read: {error.strerror}"
-        faults.add(Location(str(directory)), reason)
+        faults.add(
+            Location(str(directory)), _UNREAD.get(type(error), f"the directory cannot be read: {error.strerror}")
+        )
         raise InputError(f"register {directory}", faults) from error
     _check_names(directory, names, faults)
     policy = read_policy(directory, faults)

@@ -188,7 +188,7 @@ BESIDE = {
     "bus remake": {"stream": "KV_indicator", "--nats": "{nats}", "--credentials": "{seeds}"},
     "bus stuck": {"--store": "{seeds}"},
     "bus backup": {"folder": "{data}", "--nats": "{nats}", "--credentials": "{seeds}"},
-    "bus restore": {"folder": "{data}", "--nats": "{nats}", "--credentials": "{seeds}"},
+    "bus restore": {"folder": "{backup}", "--nats": "{nats}", "--credentials": "{seeds}"},
     "bus users": {"folder": "{data}", "--vantage": "main", "--out": "{users}"},
 }
 """The other arguments of a command, by command, or by command and parameter; otherwise the address of an api."""
@@ -239,10 +239,13 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: dict[str,
     monkeypatch.chdir(work)
     monkeypatch.setattr(up, "running", lambda *_: pytest.fail("a wrong value came as far as starting processes"))
     write_users(tmp_path / "seeds")
+    (tmp_path / "backup" / "MEASUREMENTS").mkdir(parents=True)
     contents = {"empty": "", "list": "agency,target\na,https://a.example/\n", "clients": CLIENTS}
     for name, content in contents.items():
         (tmp_path / name).write_text(content, "utf-8")
-    return {name: str(tmp_path / name) for name in ("data", "seeds", "users", "export", *contents)} | read_only
+    return {
+        name: str(tmp_path / name) for name in ("data", "seeds", "users", "export", "backup", *contents)
+    } | read_only
 
 
 def _words(command: str, parameter: str, value: str, places: Mapping[str, str]) -> list[str]:

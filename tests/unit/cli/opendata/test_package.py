@@ -112,7 +112,7 @@ def test_a_span_of_days(published: Published, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no number published on those days"):
         export(tmp_path / "b", published.address, "--from", "2027-01-01")
     with pytest.raises(SettingsError, match="no number published yet: name the folder of a dataset"):
-        export(tmp_path / "b", str(tmp_path / "no-dataset"))
+        export(tmp_path / "b", str(tmp_path))
     assert not (tmp_path / "b").exists()
     with pytest.raises(SettingsError, match="is before --from"):
         export(tmp_path / "b", published.address, "--from", "2026-03-02", "--to", "2026-03-01")

@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from services.core.errors import SettingsError
+from services.core.errors import SettingsError, reason_of
 from services.core.watched_files import WatchedFiles
 
 _LOOK_SECONDS = 1.0
@@ -125,4 +125,6 @@ def _read(path: Path | None) -> bytes | None:
     try:
         return None if path is None else path.read_bytes()
     except OSError as error:
-        raise SettingsError(f"{path}, which the connection to the api needs, cannot be read: {error}") from error
+        raise SettingsError(
+            f"{path}, which the connection to the api needs, cannot be read: {reason_of(error)}"
+        ) from error

@@ -16,7 +16,7 @@ from services.client import TlsFiles, connect
 from services.console.queries import EditionFeed, read_export
 from services.console.web import BoundedProtocol, Provider, Settled, make_app
 from services.core import metrics
-from services.core.errors import ListenError, SettingsError
+from services.core.errors import ListenError, SettingsError, reason_of
 from services.core.network import is_loopback
 from services.core.runtime import ENDING, Runtime
 from services.core.settings import Settings, parse_address
@@ -107,7 +107,7 @@ def _secret(path: str) -> str:
     try:
         return Path(path).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the secret in {path} cannot be read: {error}") from error
+        raise SettingsError(f"the secret in {path} cannot be read: {reason_of(error)}") from error
 
 
 class Server(uvicorn.Server):

@@ -100,3 +100,10 @@ class ApiNotApplicableError(ApiError):
 
 class ApiForbiddenError(ApiError):
     """The caller's role may not see it, or not act for another."""
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a file cannot be used, without its name and Python's numbers: the sentence around it names the file."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from services.core.errors import SettingsError
+from services.core.errors import SettingsError, reason_of
 
 METRICS_PORTS = {
     "prober": 7421,
@@ -162,7 +162,7 @@ def read_yaml(path: Path | str, what: str) -> Any:
     try:
         return yaml.safe_load(Path(path).read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{what} {path} cannot be read: {error}") from error
+        raise SettingsError(f"{what} {path} cannot be read: {reason_of(error)}") from error
     except RecursionError:
         raise SettingsError(f"{what} {path} cannot be read: it is nested too deeply") from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import grpc
 
-from services.core.errors import SettingsError
+from services.core.errors import SettingsError, reason_of
 from services.core.settings import Settings
 from services.core.watched_files import WatchedFiles
 
@@ -37,7 +37,7 @@ def credentials_from_settings(settings: Settings, failed: Callable[[Exception], 
     try:
         current = watched.get()
     except OSError as error:
-        raise SettingsError(f"the api's certificates cannot be read: {error}") from error
+        raise SettingsError(f"the api's certificates cannot be read: {reason_of(error)}") from error
 
     def changed() -> grpc.ServerCertificateConfiguration | None:
         nonlocal current

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from cryptography import x509
 
-from services.core.errors import SettingsError
+from services.core.errors import SettingsError, reason_of
 from services.core.settings import Settings
 from services.core.watched_files import WatchedFiles
 
@@ -46,7 +46,7 @@ class Revocations:
         try:
             self._lists.get()
         except OSError as error:
-            raise SettingsError(f"--client-crl {file} cannot be read: {error}") from error
+            raise SettingsError(f"--client-crl {file} cannot be read: {reason_of(error)}") from error
 
     def revoked(self, pem: bytes) -> bool:
         """Return whether a certificate in PEM was revoked."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.commands.options import command_group, read_day_option
-from services.core.errors import InputError, SettingsError
+from services.core.errors import InputError, SettingsError, reason_of
 
 if TYPE_CHECKING:
     from services.dataset.log import VerifierKey
@@ -176,7 +176,7 @@ def witness(
         if last is not None and not last.is_signed_by(signing.public):
             raise ValueError("this witness has not signed it")  # noqa: TRY301
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{seen} is not the checkpoint that was cosigned last: {error}") from error
+        raise SettingsError(f"{seen} is not the checkpoint that was cosigned last: {reason_of(error)}") from error
     faults = witness_faults(log.leaves(), checkpoint, log_key=read_key(log_key), seen=last)
     if faults:
         raise InputError(f"the log of {dataset}", [Fault(dataset, 0, 0, fault) for fault in faults])
@@ -194,8 +194,6 @@ def read_key(text: str) -> VerifierKey:
     from services.dataset.log import VerifierKey
 
     try:
-        if Path(text).is_file():
-            text = Path(text).read_text("utf-8")
-        return VerifierKey.parse(text.strip())
+        return VerifierKey.parse((Path(text).read_text("utf-8") if Path(text).is_file() else text).strip())
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{text} is no public key: {error}", param_hint="--key") from error
+        raise typer.BadParameter(f"{text} is no public key: {reason_of(error)}", param_hint="--key") from error

@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 
 from services.core import files
 from services.core.bus.streams import Streams
-from services.core.errors import BusError, StateError
+from services.core.errors import BusError, StateError, reason_of
 
 _ARCHIVE, _DESCRIPTION = "stream.tar.s2", "backup.json"
 _CHUNK_BYTES = 128 << 10
@@ -89,7 +89,9 @@ async def restore_stream(bus: Streams, folder: Path) -> int:
         stream, last = str(description["config"]["name"]), int(description["state"]["last_seq"])
         archive = (folder / _ARCHIVE).open("rb")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StateError(f"{folder} does not hold a stream as `peyvand bus backup` keeps it: {error}") from error
+        raise StateError(
+            f"{folder} does not hold a stream as `peyvand bus backup` keeps it: {reason_of(error)}"
+        ) from error
     what = f"restoring stream {stream}"
     with archive:
         await _wait_for_leader(bus, what)

@@ -11,7 +11,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from services.core.errors import SettingsError
+from services.core.errors import SettingsError, reason_of
 
 LOG, WITNESS = 0x01, 0x04
 """Types of signatures: of a note, and of a checkpoint with the time of its cosignature."""
@@ -86,7 +86,9 @@ class SigningKey:
         except OSError as error:
             raise SettingsError(f"the key {file} cannot be read: {error.strerror}") from error
         except ValueError as error:
-            raise SettingsError(f"{file} holds no key: {error}; make one with `peyvand archive key`") from error
+            raise SettingsError(
+                f"{file} holds no key: {reason_of(error)}; make one with `peyvand archive key`"
+            ) from error
         if kind not in (None, key.kind):
             told = {LOG: "a log", WITNESS: "a witness"}
             raise SettingsError(f"{file} holds the key of {told[key.kind]}: name a file with the key of {told[kind]}")

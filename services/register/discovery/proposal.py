@@ -72,15 +72,15 @@ def omission(file: str, line: int, name: str, reason: str) -> Fault:
 
 def write_files(files: dict[str, str], out: Path) -> None:
     """Write the files of a new register directory. Raises InputError when ``out`` is not empty or cannot be written."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"directory {out}", [Fault(str(out), 0, 0, "it is not empty: name a new directory")])
     try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(f"directory {out}", [Fault(str(out), 0, 0, "it is not empty: name a new directory")])
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (out / name).write_text(content, encoding="utf-8", newline="")
     except OSError as error:
         reason = f"it cannot be written: {error.strerror}"
-        raise InputError(f"directory {out}", [Fault(str(error.filename), 0, 0, reason)]) from error
+        raise InputError(f"directory {out}", [Fault(str(error.filename or out), 0, 0, reason)]) from error
 
 
 def slug(text: str) -> str:

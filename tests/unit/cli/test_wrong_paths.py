@@ -12,6 +12,7 @@ from services.core.bus.roles import write_users
 from services.core.errors import InputError, PeyvandError
 from tests.support.cases.datasets.rows import sealed_example
 from tests.support.registers import write_register
+from tests.support.small_disk import no_file_beyond
 
 _NO_DATASET = "the dataset {} cannot be read: {}; name the folder that has log/ and sealed/"
 _READS_A_DATASET = {
@@ -78,3 +79,49 @@ def test_a_file_in_place_of_a_register_is_called_no_directory(place: str, reason
     """A file is there, so nobody says that there is none."""
     first, _ = _sentences("register", "check", places[place])
     assert first == f"{places[place]}: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("archive", "public-key", "{binary}"), "{binary} holds no key: it is not UTF-8; make one with `peyvand archive key`"),
+        (
+            ("archive", "witness", "{dataset}", "--key", "{key}", "--sign", "{signs}", "--seen", "{binary}"),
+            "{binary} is not the checkpoint that was cosigned last: it is not UTF-8",
+        ),
+        (
+            ("archive", "witness", "{dataset}", "--key", "{key}", "--sign", "{signs}", "--seen", "{folder}"),
+            "{folder} is not the checkpoint that was cosigned last: Is a directory",
+        ),
+        (
+            ("archive", "verify", "{dataset}", "--key", "{binary}"),
+            "Error: Invalid value for --key: {binary} is no public key: it is not UTF-8",
+        ),
+        (
+            ("archive", "verify", "{dataset}", "--key", "{empty}"),
+            "Error: Invalid value for --key: {empty} is no public key: it does not read name+identifier+key",
+        ),
+    ],
+)  # fmt: skip
+def test_a_sentence_names_a_file_once_and_says_what_is_wrong_with_it(
+    words: tuple[str, ...], sentence: str, places: dict[str, str]
+) -> None:
+    """The words of Python about the same failure, with a number and the file's name again, are no help."""
+    assert _sentences(*(word.format(**places) for word in words))[-1] == sentence.format(**places)
+
+
+def test_a_new_register_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """The system names no file where a disk is full, and fails to look for one whose name is too long."""
+    listed = tmp_path / "list.csv"
+    listed.write_text("agency,target\na,https://a.example/\n", "utf-8")
+    out = tmp_path / "register"
+    with no_file_beyond(4):
+        assert _sentences("register", "import", "endpoints", str(listed), "--out", str(out)) == [
+            f"{out}: it cannot be written: File too large",
+            f"directory {out} is refused: 1 fault",
+        ]
+    unlikely = tmp_path / ("a" * 300)
+    assert _sentences("register", "import", "endpoints", str(listed), "--out", str(unlikely)) == [
+        f"{unlikely}: it cannot be written: File name too long",
+        f"directory {unlikely} is refused: 1 fault",
+    ]

@@ -91,7 +91,7 @@ def stuck(
 
     parse_address(health)
     reason = write_error(health, store)
-    typer.echo(reason or f"nothing is to be done about {health}")
+    typer.echo(reason or f"nothing shows that {health} must be restarted because its disk was full")
     raise typer.Exit(not reason)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -55,13 +56,20 @@ async def run_sandbox(
 
     bus = make_data_bus(scenario)
     monitoring = OperationalMonitoring(bus, clock)
-    sites = make_sites(scenario, bus, authority, monitoring=monitoring.reply, clock=clock)
+    drawing = ThreadPoolExecutor(1, "exchanges")
+    sites = make_sites(scenario, bus, authority, monitoring=monitoring.reply, clock=clock, drawing=drawing)
     raise_descriptor_limit(len(sites) + _CONNECTIONS)
-    async with Servers(sites, times, clock=clock, answered=log_answer) as servers:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(drawing.shutdown, cancel_futures=True)
+        servers = await stack.enter_async_context(Servers(sites, times, clock=clock, answered=log_answer))
         run = prepare_run(settings, scenario, bus, times, clock)
         first = run.header.first_slot
-        timeline = FaultTimeline(
-            scenario.served_links, bus=BUS, seed=settings.seed, first_slot=first, intensity=settings.faults
+        # One for this thread and one for that in which exchanges are drawn.
+        timeline, of_exchanges = (
+            FaultTimeline(
+                scenario.served_links, bus=BUS, seed=settings.seed, first_slot=first, intensity=settings.faults
+            )
+            for _ in range(2)
         )
         traffic = SimulatedTraffic(
             bus,
@@ -70,7 +78,7 @@ async def run_sandbox(
             times=times,
             first_slot=first - LEARNED,
             # The slots before the run had the same faults, so that faults are no departure from them.
-            state=lambda slot: timeline.state(slot if slot >= first else slot + LEARNED),
+            state=lambda slot: of_exchanges.state(slot if slot >= first else slot + LEARNED),
         )
         monitoring.follow(traffic)
         truth = TruthLog(settings.data / TRUTH, run.header, timeline, run.kept, run.cycle)
@@ -89,12 +97,24 @@ async def run_sandbox(
 
             def advance(slot: int) -> None:
                 truth.advance(slot)
-                exchanges.advance(slot)
                 departures.advance(slot)
+
+            async def log_exchanges(slot: int) -> None:
+                for number in exchanges.due(slot):
+                    if not stop.is_set():
+                        await asyncio.get_running_loop().run_in_executor(drawing, exchanges.write, number)
 
             servers.follow(state)
             await _run_slots(
-                times, servers, advance, access, clock=clock, stop=stop, on_ready=lambda: on_ready(run), on_late=on_late
+                times,
+                servers,
+                advance,
+                log_exchanges,
+                access,
+                clock=clock,
+                stop=stop,
+                on_ready=lambda: on_ready(run),
+                on_late=on_late,
             )
 
 
@@ -102,6 +122,7 @@ async def _run_slots(
     times: Timing,
     servers: Servers,
     advance: Callable[[int], None],
+    log_exchanges: Callable[[int], Awaitable[None]],
     access: AccessLog,
     *,
     clock: Callable[[], float],
@@ -115,10 +136,11 @@ async def _run_slots(
         if slot != applied:
             advance(slot)
             servers.apply(slot)
+            if applied is not None and (slot > applied + 1 or clock() > slot * times.slot):
+                on_late(applied + 1, slot + 1)
+            await log_exchanges(slot)
             if applied is None:
                 on_ready()
-            elif slot > applied + 1 or clock() > slot * times.slot:
-                on_late(applied + 1, slot + 1)
             applied = slot
         access.flush()
         # one millisecond more, since a timer may fire that much early

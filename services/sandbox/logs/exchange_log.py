@@ -91,10 +91,11 @@ class ExchangeLog(JsonLinesFile):
         self._slot = max((slot for slot, _ in kept), default=traffic.first_slot - 1)
         super().__init__(path, [line for slot, line in kept if slot < self._slot])
 
-    def advance(self, slot: int) -> None:
-        """Write all exchanges up to two slots after ``slot``; call this every slot."""
-        lines = []
-        while self._slot <= slot + _AHEAD:
-            lines += [encode_line(row) for row in exchange_rows(self._traffic, self._slot)]
-            self._slot += 1
-        self.append(lines)
+    def due(self, slot: int) -> range:
+        """Return the slots to write, one after the other, while ``slot`` is in effect: up to two slots after it."""
+        return range(self._slot, slot + _AHEAD + 1)
+
+    def write(self, slot: int) -> None:
+        """Write the exchanges of the next slot. Drawing a slot of minutes takes a second."""
+        self.append(encode_line(row) for row in exchange_rows(self._traffic, slot))
+        self._slot = slot + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import cast
 
@@ -22,12 +23,14 @@ _LARGEST = 1 << 16
 class ConnectionBehaviour:
     """How a connection behaves.
 
-    ``reply`` answers a request (None: never) after ``delay`` seconds; ``on_written`` is called with the written reply.
+    ``reply`` answers a request (None: never) after ``delay`` seconds, in ``executor`` unless that is None; ``on_written`` is
+    called with the written reply.
     """
 
     reply: Callable[[ReceivedRequest], ServerReply] | None
     delay: float
     on_written: Callable[[ServerReply], None]
+    executor: Executor | None = None
 
 
 class ServedConnection(asyncio.Protocol):
@@ -89,7 +92,18 @@ class ServedConnection(asyncio.Protocol):
     def _answer(self) -> None:
         if self._behaviour.reply is None or self._transport.is_closing():
             return
-        reply = self._behaviour.reply(ReceivedRequest(bytes(self._url), bytes(self._body)))
+        request = ReceivedRequest(bytes(self._url), bytes(self._body))
+        if self._behaviour.executor is None:
+            self._write(self._behaviour.reply(request))
+            return
+        reply = asyncio.get_running_loop().run_in_executor(self._behaviour.executor, self._behaviour.reply, request)
+        reply.add_done_callback(self._write_later)
+
+    def _write_later(self, reply: asyncio.Future[ServerReply]) -> None:
+        if not reply.cancelled() and not self._transport.is_closing():
+            self._write(reply.result())
+
+    def _write(self, reply: ServerReply) -> None:
         self._transport.write(reply.response)
         self._behaviour.on_written(reply)
         self._transport.close()

@@ -12,6 +12,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -31,7 +32,8 @@ _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 class Site:
     """One listening address: the link or endpoint served there and its reply in a given fault.
 
-    ``good`` and ``bad`` are the contexts of its TLS servers (None and empty: plain HTTP).
+    ``good`` and ``bad`` are the contexts of its TLS servers (None and empty: plain HTTP). Replies that take long are made in
+    ``executor``.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Site:
     reply: Callable[[FaultSpan | None, ReceivedRequest], ServerReply]
     good: ssl.SSLContext | None = None
     bad: tuple[ssl.SSLContext, ...] = ()
+    executor: Executor | None = None
 
 
 def check_addresses(addresses: Iterable[tuple[str, int]]) -> None:
@@ -160,6 +163,7 @@ class Servers:
             reply=None if hung else lambda request: site.reply(span, request),
             delay=self._times.slow if span is not None and span.mode is FaultMode.SLOW else 0.0,
             on_written=lambda reply: self._answered(site.name, slot, reply.sent),
+            executor=site.executor,
         )
         # a client that leaves during the handshake, as it should on a bad certificate, is no error
         with contextlib.suppress(OSError):

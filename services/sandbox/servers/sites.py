@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -28,10 +29,11 @@ def make_sites(
     *,
     monitoring: MonitoringService,
     clock: Callable[[], float],
+    drawing: Executor | None = None,
 ) -> tuple[Site, ...]:
     """Return every site, each host with a certificate of its own.
 
-    ``clock`` dates the records, and ``monitoring`` replies for security servers, by number.
+    ``clock`` dates the records, and ``monitoring`` replies for security servers, by number, in ``drawing`` if that is given.
     """
     hosts = sorted(
         {served.host for served in scenario.served_links if served.tls}
@@ -70,6 +72,7 @@ def make_sites(
             port=scenario.bus_port,
             reply=partial(monitoring, number),
             good=authority.context([server.host]),
+            executor=drawing,
         )
         for number, server in enumerate(bus.servers)
     )

@@ -28,6 +28,9 @@ async def test_a_sandbox_that_stood_still_says_so() -> None:
     def on_ready() -> None:
         asyncio.get_running_loop().call_later(0.05, stand_still)
 
+    async def logged(_slot: int) -> None:
+        pass
+
     servers: Any = SimpleNamespace(apply=lambda _: None)
     access: Any = SimpleNamespace(flush=lambda: None)
     async with asyncio.timeout(60):
@@ -35,6 +38,7 @@ async def test_a_sandbox_that_stood_still_says_so() -> None:
             TIMES,
             servers,
             lambda _: None,
+            logged,
             access,
             clock=lambda: BEGIN + stood[0] + asyncio.get_running_loop().time() - begin,
             stop=stop,

@@ -1,0 +1,71 @@
+"""The sandbox serves while it draws exchanges, which takes seconds where a slot has minutes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from services.core.settings import Settings
+from services.sandbox.component import run_sandbox
+from services.sandbox.exchanges.traffic import SimulatedTraffic
+from services.sandbox.scenario.scenario import make_scenario
+from services.sandbox.servers.replies import page_reply
+from services.sandbox.servers.servers import Servers, Site
+from services.sandbox.timing import slot_timing
+from tests.support.patient_loop import wall_time
+from tests.support.servers.sandbox_client import ask
+from tests.support.waiting import DEADLINE, eventually
+
+TIMES = slot_timing(2)
+
+
+async def test_servers_answer_while_exchanges_are_drawn(tmp_path, base_port, monkeypatch):
+    """Drawing begins while servers answer, and the sandbox is ready only once the exchanges are written."""
+    answered, ready, stop = threading.Event(), asyncio.Event(), asyncio.Event()
+    drawn = []
+    draw = SimulatedTraffic._draw
+
+    def wait_for_answer(self, slot):
+        drawn.append(slot)
+        assert answered.wait(DEADLINE), "nothing is answered while exchanges are drawn"
+        return draw(self, slot)
+
+    monkeypatch.setattr(SimulatedTraffic, "_draw", wait_for_answer)
+    port = base_port()
+    playing = asyncio.create_task(
+        run_sandbox(
+            Settings(data=tmp_path, slot=TIMES.slot, base_port=port),
+            clock=wall_time,
+            stop=stop,
+            on_ready=lambda _: ready.set(),
+            on_answer=lambda _: None,
+            on_late=lambda _start, _end: None,
+        )
+    )
+    await eventually(lambda: drawn, "exchanges are drawn")
+    target = make_scenario("small", seed=1, base_port=port, times=TIMES).control_target
+    assert (await ask(target, seconds=DEADLINE)).status == 200
+    assert not ready.is_set()
+    answered.set()
+    await eventually(ready.is_set, "the sandbox is ready")
+    assert (tmp_path / "exchanges.ndjson").stat().st_size > 0
+    stop.set()
+    await playing
+
+
+async def test_a_site_may_have_its_replies_made_in_a_thread(base_port):
+    """A security server may have to draw exchanges again for an answer."""
+    threads = []
+
+    def reply(span, request):
+        threads.append(threading.current_thread().name)
+        return page_reply("drawn", span, request)
+
+    port = base_port()
+    with ThreadPoolExecutor(1, "drawing") as executor:
+        site = Site("server", "127.0.0.1", port, reply, executor=executor)
+        async with Servers([site], TIMES, clock=wall_time, answered=lambda *_: None):
+            seen = await ask(f"http://127.0.0.1:{port}/", seconds=DEADLINE)
+    assert (seen.end, seen.status) == ("answered", 200)
+    assert threads == ["drawing_0"]

@@ -14,12 +14,12 @@ from prometheus_client import CollectorRegistry
 from services.api.answers.sealed_days import SealedDays
 from services.console.pages import link
 from services.console.texts import LANGUAGES
-from services.core.blocks.target_blocks import encode_slot_blocks
+from services.core.blocks.target_blocks import encode_recent_blocks, encode_slot_blocks
 from services.core.codec import indicator_from_message
 from services.core.errors import StateError
 from services.core.model import Indicator, IndicatorKind, Outcome, Reason
 from services.register.directory.load import load_register
-from tests.support.cases.api.blocks import AS_OF, slot_block_of
+from tests.support.cases.api.blocks import AS_OF, recent_block, slot_block_of
 from tests.support.cases.api.server import Api, served
 from tests.support.console.case import Console, numbers_of
 from tests.support.console.words import text_of
@@ -57,6 +57,20 @@ async def test_a_link_that_is_not_in_force_has_a_page(api: Api, make_console: An
     page = await (await make_console()).get(f"/{code}/link/deed-tax")
     assert (page.status_code, sentence in page.text) == (200, True)
     assert "http://127.0.0.1:7500/tax/clearance" in page.text
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [("en", "another status than expected"), ("fa", "وضعیتی جز آنچه انتظار می‌رفت")]
+)
+async def test_a_reason_is_in_the_page_s_language_and_its_detail_in_english(
+    console: Console, api: Api, code: str, reason: str
+) -> None:
+    """Details have texts of servers and patterns, so they stay as the prober writes them: English, from left to right."""
+    api.bucket.values["latest.land-registry.0"] = encode_recent_blocks([recent_block(api.register)])[0]
+    page = (await console.get(f"/{code}/link/deed-tax")).text
+    failures = page.partition('data-part="failures"')[2].partition("</section>")[0]
+    assert reason in failures
+    assert '<bdi lang="en" dir="ltr">status 503</bdi>' in failures
 
 
 async def test_the_share_of_inquiries_with_a_legal_basis_is_published(console: Console) -> None:

@@ -139,13 +139,15 @@ def counted(
 
 
 def seems_whole(storage: Storage, kinds: Iterable[Kind], archived: ArchivedUpTo, *, newest: int) -> bool:
-    """Return whether no segment of its generation is missing, and the ``newest`` ones of each kind can be read.
+    """Return whether no segment of its generation is missing or overlaps another, and the ``newest`` of each kind can be read.
 
     Raises StateError when the storage cannot be read.
     """
     there = Counter[str]()
     for kind in kinds:
         committed = sorted(_committed(storage, kind, archived), key=lambda segment: segment.last)
+        if _overlapping(committed):
+            return False
         there.update(segment.group for segment in committed)
         try:
             for segment in committed[-newest:]:
@@ -168,13 +170,15 @@ def before_damage(
 ) -> tuple[ArchivedUpTo, tuple[str, ...]]:
     """Return the position before the first segment of its generation that cannot be read, and the names of all such segments.
 
-    A group that lacks a segment counts as damaged as a whole, since nothing says which one is missing. The stream may
-    still have the messages. Raises StateError when the storage cannot be read.
+    A group that lacks a segment counts as damaged as a whole, since nothing says which one is missing. Segments that hold
+    the same messages, which two archives wrote, count as damaged too. The stream may still have the messages. Raises
+    StateError when the storage cannot be read.
     """
     damaged: list[tuple[int, str]] = []
     whole: list[tuple[Segment, float]] = []
+    committed = [segment for kind in kinds for segment in _committed(storage, kind, archived)]
     for kind in kinds:
-        for segment in _committed(storage, kind, archived):
+        for segment in (one for one in committed if one.kind == kind.name):
             try:
                 (table,) = read_segments(storage, kind, [segment])
             except DamagedSegmentError:
@@ -185,9 +189,12 @@ def before_damage(
     there = Counter(segment.group for segment, _ in whole)
     there.update(name.removeprefix("open/").rpartition("/")[0] for _, name in damaged)
     damaged += _incomplete(there, archived)
+    damaged += [(former.first, former.name) for former, _ in _overlapping(committed)]
     if not damaged:
         return archived, ()
     kept = min(first for first, _ in damaged) - 1
+    while split := [segment.first for segment in committed if segment.first <= kept < segment.last]:
+        kept = min(split) - 1  # another archive wrote it: it is read again as a whole
     left = [(segment, moment) for segment, moment in whole if segment.last <= kept]
     stored = max((moment for _, moment in left), default=0.0)
     segments = counted(segment for segment, _ in left)
@@ -227,14 +234,26 @@ def _committed(storage: Storage, kind: Kind, archived: ArchivedUpTo) -> list[Seg
 def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> Iterator[pa.Table]:
     """Yield the rows of each segment, in the order of their messages. Raises StateError when one is damaged, or two overlap."""
     in_order = sorted(segments, key=lambda segment: (segment.generation, segment.first))
-    for former, later in pairwise(in_order):
-        if (later.generation, later.first) <= (former.generation, former.last):
-            raise StateError(f"{later.name} and {former.name} in {storage.address} hold the same messages")
+    for former, later in _overlapping(segments):
+        raise StateError(
+            f"{later.name} and {former.name} in {storage.address} hold the same messages, as two archives write them: end one, "
+            "and start the other again"
+        )
     for segment in in_order:
         try:
             yield read(storage.read(segment.name), kind)
         except (ValueError, BadSectorError) as error:
             raise DamagedSegmentError(f"{segment.name} in {storage.address} is damaged: {error}") from error
+
+
+def _overlapping(segments: Iterable[Segment]) -> list[tuple[Segment, Segment]]:
+    """Return neighbours of a group, in the order of their messages, that hold the same ones."""
+    in_order = sorted(segments, key=lambda segment: (segment.group, segment.generation, segment.first))
+    return [
+        (former, later)
+        for former, later in pairwise(in_order)
+        if (former.group, former.generation) == (later.group, later.generation) and later.first <= former.last
+    ]
 
 
 def _by_day(

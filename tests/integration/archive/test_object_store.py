@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from services.cli.command_line import app
-from services.dataset.days import LogFiles
+from services.dataset.days import LogFiles, list_segments, verify
+from services.dataset.tables import MEASUREMENT
 from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed
 from tests.support.cases.scorer import SLOT, measure, put
 from tests.support.nats import Nats
 from tests.support.object_store import ObjectStore
 from tests.support.processes import page
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -94,3 +97,31 @@ async def test_numbers_are_computed_again_from_an_object_store(archive: Archive,
     await archive.sealed()
     assert same.fullmatch(await command(*asked))
     assert same.fullmatch(await command(*asked, "--again"))
+
+
+async def test_a_day_that_two_archives_wrote_is_sealed_once_one_has_ended(archive: Archive, nats: Nats) -> None:
+    """A day with segments of both stays open, and an error says what to do. The archive that is started again reads the
+    messages again, and the day is the same as that of a single archive.
+    """
+    archive.start()
+    archive.start("--segment-seconds", "3", name="another")
+    number = 0
+
+    async def both_wrote() -> bool:
+        nonlocal number
+        await publish(nats, number)
+        number += 1
+        written = list_segments(archive.storage, MEASUREMENT)
+        return any(later.first <= former.last for former, later in pairwise(written))
+
+    await eventually(both_wrote, "both archives wrote the same messages")
+    archive.end_of_day()
+    await archive.components.until(lambda: "hold the same messages" in archive.components.logs(), "no day was sealed")
+    archive.components.kill("another")
+    archive.components.kill("archive")
+    assert LogFiles(archive.storage).checkpoint() is None
+    archive.start()
+    await archive.sealed()
+    streams, created = await streams_of(nats)
+    assert verify(archive.storage, archive.key.public) == []
+    assert sealed(archive.storage) == undisturbed(archive, streams, created)

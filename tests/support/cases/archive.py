@@ -60,10 +60,10 @@ class Archive:
         register = await register_on(nats, make_register(folder / "register", timezone=_TIMEZONE))
         return cls(components, folder, register, address or str(folder / "dataset"))
 
-    def start(self, *flags: str) -> None:
-        settings = (*flags, "--archive", self.address, "--archive-key", self.key_file, "--segment-seconds", 0.2)
+    def start(self, *flags: str, name: str = "archive") -> None:
+        settings = ("--archive", self.address, "--archive-key", self.key_file, "--segment-seconds", 0.2, *flags)
         module = "tests.support.servers.shifted_archive"
-        self.components.start("archive", *settings, module=module, args=(str(self._clock),))
+        self.components.start(name, *settings, module=module, args=(str(self._clock),))
 
     async def has(self, streams: dict[str, list[StoredMessage]]) -> None:
         """Wait until segments hold every message."""

@@ -82,3 +82,18 @@ def test_a_gap_after_a_damaged_segment_is_noted_when_it_is_read_again(storage: _
     for gaps, kept in (((before, before, after), (before,)), ((former, again, before, after), (former, again, before))):
         archived, _ = before_damage(storage, [MEASUREMENT], replace(_ARCHIVED, gaps=gaps))
         assert archived.gaps == kept
+
+
+def test_messages_that_two_archives_wrote_are_all_read_again(tmp_path: Path) -> None:
+    """No segment that reading again replaces has messages before the position, also where only one archive had rows of a day."""
+    storage = LocalStorage(tmp_path)
+    next_day = EvidenceDays("Pacific/Kiritimati", 1800.0, SLOT)
+    spans = [(1, 4, _DAYS), (5, 6, _DAYS), (7, 9, _DAYS), (10, 12, _DAYS), (6, 8, next_day)]
+    for first, last, days in spans:
+        write_segments(storage, MEASUREMENT, [measured(first, sequence=first)], first, last, days)
+    assert seems_whole(storage, [MEASUREMENT], _ARCHIVED, newest=60)
+    write_segments(storage, MEASUREMENT, [measured(9, sequence=9)], 9, 10, _DAYS)
+    assert not seems_whole(storage, [MEASUREMENT], _ARCHIVED, newest=60)
+    archived, named = before_damage(storage, [MEASUREMENT], _ARCHIVED)
+    assert archived.sequence == 4
+    assert [Path(name).name for name in named] == [f"{7:012}-{9:012}.parquet", f"{9:012}-{10:012}.parquet"]

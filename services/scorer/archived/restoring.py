@@ -80,8 +80,8 @@ def _resumed(manifest: StateManifest | None, archived: ArchivedUpTo) -> StateMan
 
 def archived_exchanges(
     address: str, policy: Policy
-) -> tuple[StreamPosition | None, Iterator[list[tuple[float, str, list[ExchangeSummary]]]]]:
-    """Return the last message of exchanges in the dataset, None without any, and the exchanges of the longest window.
+) -> tuple[ArchivedUpTo | None, Iterator[list[tuple[float, str, list[ExchangeSummary]]]]]:
+    """Return how far exchanges are in the dataset, None without any, and the exchanges of the longest window.
 
     The exchanges come newest first, some at a time: when each was stored (epoch seconds), its bus, and the summary.
     Both the call and the iterator raise StateError.
@@ -93,4 +93,4 @@ def archived_exchanges(
     # A summary may be of the next day.
     end_slot = Calendar.of(policy).slot_of(archived.stored + _DAY_SECONDS) + 1
     exchanges = ArchivedEvidence(storage).exchanges(policy, days=max(policy.windows_days) + 1, end_slot=end_slot)
-    return StreamPosition(archived.stream, archived.created, archived.sequence), exchanges
+    return archived, exchanges

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from math import inf
 from operator import add
 from pathlib import Path
 
@@ -137,15 +138,23 @@ class ExchangeDatabase:
             row = self._database.execute("SELECT stream, created, sequence FROM position").fetchone()
         return None if row is None else StreamPosition(*row)
 
+    def stored(self) -> float:
+        """Return when the last message ingested was stored (epoch seconds); inf if unknown or before the first."""
+        with self._translated():
+            row = self._database.execute("SELECT stored FROM position").fetchone()
+        return inf if row is None or row[0] is None else row[0]
+
     def take(
         self,
         batches: Sequence[tuple[float, str, Sequence[ExchangeSummary]]],
         *,
         calendar: Calendar,
         position: StreamPosition | None = None,
+        stored: float = inf,
     ) -> int:
         """Ingest batches (when stored in epoch seconds, bus, summaries) up to ``position``.
 
+        The message there was stored at ``stored`` (epoch seconds; inf if unknown).
         The highest revision of (bus, client, service, slot) counts, in any order and repeated. When the policy's slots
         have become longer or shorter, the same exchanges come again in the new slots. These replace all summaries that
         they overlap, and the others stay. Returns how many summaries were left out because their slot lies in the
@@ -154,8 +163,8 @@ class ExchangeDatabase:
         left_out = 0
         with self._translated(), self._database:
             writer = SummaryWriter(self._database, calendar.slot_seconds)
-            for stored, bus, rows in batches:
-                span = range(int(stored) - KEPT_DAYS * DAY_SECONDS, int(stored) + DAY_SECONDS)
+            for moment, bus, rows in batches:
+                span = range(int(moment) - KEPT_DAYS * DAY_SECONDS, int(moment) + DAY_SECONDS)
                 for summary in rows:
                     if summary.slot_start in span:
                         day = calendar.day_of(calendar.slot_of(summary.slot_start)).toordinal()
@@ -165,8 +174,8 @@ class ExchangeDatabase:
             writer.finish()
             if position is not None:
                 self._database.execute(
-                    "INSERT OR REPLACE INTO position VALUES (?, ?, ?)",
-                    (position.stream, position.created, position.sequence),
+                    "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)",
+                    (position.stream, position.created, position.sequence, stored),
                 )
         self._changes += 1
         return left_out

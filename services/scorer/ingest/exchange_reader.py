@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from math import inf
 
 from services.core.bus import StoredMessage, StreamCursor, summaries_of
 from services.core.errors import BusError, GapError, StateError
@@ -79,24 +80,26 @@ class ExchangeReader:
         taken = self._exchanges.position()
         if taken is None and self._dataset and await lacks_archived(cursor, self._dataset):
             taken = await self._restore()
-        return await cursor.resume(taken, accept=taken is None)
+        return await cursor.resume(taken, stored=self._exchanges.stored(), accept=taken is None)
 
     async def _restore(self) -> StreamPosition | None:
         """Ingest what the dataset holds; return its last message, None if it holds none. Raises StateError."""
         from services.scorer.archived import archived_exchanges  # noqa: PLC0415  # pyarrow takes 44 MB, which a scorer seldom needs
 
-        position, parts = await run_in_thread(partial(archived_exchanges, self._dataset, self._policy))
+        archived, parts = await run_in_thread(partial(archived_exchanges, self._dataset, self._policy))
         while (batches := await run_in_thread(partial(next, parts, None))) is not None:
             self._exchanges.take(batches, calendar=self._calendar)
-        if position is not None:
-            self._exchanges.take([], calendar=self._calendar, position=position)
-            self._log.warning("summaries_restored", dataset=self._dataset, up_to=position.sequence)
+        if archived is None:
+            return None
+        position = StreamPosition(archived.stream, archived.created, archived.sequence)
+        self._exchanges.take([], calendar=self._calendar, position=position, stored=archived.stored or inf)
+        self._log.warning("summaries_restored", dataset=self._dataset, up_to=position.sequence)
         return position
 
     def _take(self, messages: Sequence[StoredMessage], position: StreamPosition) -> StreamPosition:
         taken = StreamPosition(position.stream, position.created, messages[-1].sequence)
         batches = [batch for message in messages if (batch := self._summaries(message)) is not None]
-        left_out = self._exchanges.take(batches, calendar=self._calendar, position=taken)
+        left_out = self._exchanges.take(batches, calendar=self._calendar, position=taken, stored=messages[-1].time)
         if left_out:
             self._log.warning("summaries_left_out", count=left_out, up_to=taken.sequence)
         return taken

@@ -80,7 +80,7 @@ def archived(folder: Path, policy: Policy, up_to: int) -> LocalStorage:
     for start in range(0, up_to, MESSAGES):
         part = tables[start : start + MESSAGES]
         write_segments(storage, EXCHANGE, part, start + 1, start + len(part), days)
-    moment = START + up_to * 2 * HOUR
+    moment = START + up_to * 2 * HOUR + 0.5
     write_position(storage, EXCHANGE, ArchivedUpTo(START_OF_STREAM.stream, START_OF_STREAM.created, up_to, moment))
     sealer = Sealer(storage, SigningKey.generate("archive.example"), days)
     for day in sealer.due(moment):

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -135,8 +136,17 @@ def narrow(counts: bytes) -> bytes:
 
 
 def as_it_was(path: Path, version: int) -> None:
-    """Turn a file into format 2, whose hours are narrow, or 3. Neither has details."""
+    """Turn a file into format 2, whose hours are narrow, 3, or 4. Only the last has details."""
     with closing(checked_rows.connect(path)) as old:
+        (sql,) = old.execute("SELECT sql FROM sqlite_master WHERE name = 'position'").fetchone()
+        taken = old.execute("SELECT stream, created, sequence FROM position").fetchall()
+        old.execute("DROP TABLE position")
+        old.execute(sql.replace(" stored REAL,", "").replace(", stored)", ")"))
+        old.executemany("INSERT INTO position VALUES (?, ?, ?)", taken)
+        old.execute(f"PRAGMA user_version = {version}")
+        if version == 4:
+            old.commit()
+            return
         (sql,) = old.execute("SELECT sql FROM sqlite_master WHERE name = 'summary'").fetchone()
         info = old.execute("PRAGMA table_xinfo(summary)").fetchall()
         columns = ", ".join(column[1] for column in info if column[1] not in ("details", "intact"))
@@ -149,7 +159,6 @@ def as_it_was(path: Path, version: int) -> None:
         if version == 2:
             rows = [(narrow(counts), *key) for counts, *key in old.execute("SELECT counts, flow, day FROM hours")]
             old.executemany("UPDATE hours SET counts = ? WHERE flow = ? AND day = ?", rows)
-        old.execute(f"PRAGMA user_version = {version}")
         old.commit()
 
 
@@ -187,6 +196,27 @@ def test_a_file_of_a_former_format_is_taken_over(tmp_path: Path, version: int) -
     exchanges.close()
 
 
+def test_a_file_without_the_time_of_its_last_message_is_taken_over(tmp_path: Path) -> None:
+    """A file of format 4 keeps its details. When its last message was stored is known after the next one."""
+    new = opened(tmp_path / "volumes")
+    take(new, replace(BASE, **DETAILED))
+    before = content(new)
+    new.close()
+    as_it_was(tmp_path / "volumes", 4)
+    for _ in range(2):
+        exchanges = opened(tmp_path / "volumes")
+        exchanges.verify()
+        assert (content(exchanges), exchanges.stored()) == (before, inf)
+        with exchanges.reading() as reading:
+            hour = NOON // 3_600
+            assert reading.steps([0], range(hour, hour + 1), 3_600).size[0, 0] == 50
+        exchanges.close()
+    exchanges = opened(tmp_path / "volumes")
+    exchanges.take([], calendar=CALENDAR, position=StreamPosition("EXCHANGES", "monday", 2), stored=NOON + 90.5)
+    assert exchanges.stored() == NOON + 90.5
+    exchanges.close()
+
+
 def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     """A file of another format is reported with what to do and stays unchanged."""
     path = tmp_path / "exchanges.sqlite"
@@ -196,7 +226,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError) as caught:
         opened(path)
     assert str(caught.value) == (
-        f"the exchange volumes in {path} have format 99, and this version writes 4: move the file away to start anew from "
+        f"the exchange volumes in {path} have format 99, and this version writes 5: move the file away to start anew from "
         "what EXCHANGES still holds"
     )
 

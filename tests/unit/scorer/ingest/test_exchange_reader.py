@@ -1,4 +1,4 @@
-"""The reader of exchanges ends when it is stopped, and counts summaries once that come again."""
+"""The reader of exchanges ends when it is stopped, counts summaries once that come again, and notices a restored stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from services.core.bus import Bus, StreamCursor, exchange_subject
 from services.core.codec import encode_summaries
-from services.core.errors import StateError
+from services.core.errors import GapError, StateError
 from services.core.log import logger
 from services.core.model import StreamPosition
 from services.core.model.register import Register
@@ -73,3 +73,32 @@ async def test_a_summary_that_is_read_late_counts_once(register: Register, tmp_p
         assert volumes(exchanges) == (volume(),)
         await eventually(dropped, "the summary is dropped")
         await cancel_and_wait(reading)
+
+
+async def test_a_restored_stream_is_noticed_at_a_start(register: Register, tmp_path: Path) -> None:
+    """A stream that was restored from a backup, and has grown past the position since, is refused, not read on."""
+    payload = encode_summaries("xroad", [BASE])
+    messages = [Stored(sequence, NOON + 10.0 * sequence, payload) for sequence in (1, 2)]
+    with closing(opened(tmp_path / "exchanges.sqlite")) as exchanges:
+        metrics = ScorerMetrics(CollectorRegistry())
+        reader = ExchangeReader(exchanges, register.policy, dataset="", metrics=metrics, log=logger())
+
+        def reading(messages: list[Stored]) -> asyncio.Task[None]:
+            bus = cast(Bus, KeptStream(messages, subject=exchange_subject("xroad", 0)))
+            cursor = StreamCursor(bus, "EXCHANGES", needed_from=0.0, accept=False)
+            return asyncio.create_task(reader.run(cursor))
+
+        def taken(sequence: int) -> bool:
+            position = exchanges.position()
+            return position is not None and position.sequence == sequence
+
+        before = reading(messages)
+        await eventually(lambda: taken(2), "all is read")
+        await cancel_and_wait(before)
+        same = reading([*messages, Stored(3, NOON + 30.0, payload)])
+        await eventually(lambda: taken(3), "the same stream is read on")
+        await cancel_and_wait(same)
+        grown = [messages[0], *(Stored(sequence, NOON + 50.0 + sequence, payload) for sequence in (2, 3, 4))]
+        with pytest.raises(GapError, match="has another message 3 than the one taken in"):
+            await asyncio.wait_for(reading(grown), 30)
+        assert taken(3)

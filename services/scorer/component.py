@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from contextlib import closing
 from functools import partial
@@ -56,6 +57,8 @@ async def _score(runtime: Runtime) -> None:
                             exchanges=exchanges,
                             clock=time.time,
                         )
+                        # Cycles keep the former session alive. The next register freezes what is not collected by then.
+                        gc.collect()
                     for task in others:
                         task.cancel()
             except* PeyvandError as errors:

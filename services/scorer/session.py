@@ -113,7 +113,7 @@ class _Session:
             metrics=metrics,
             readiness=readiness,
             clock=clock,
-            bus_clock=self._bus_clock,
+            bus_clock=partial(_bus_clock, bus),
             log=self._log,
         )
         self._found: tuple[Finding, ...] = ()
@@ -151,11 +151,6 @@ class _Session:
         self._found = await persistently(partial(published_findings, self._bus), self._log)
         self._show(ReconciliationReport(), at_once=False)
         await self._refresher.run()
-
-    async def _bus_clock(self) -> float:
-        if not self._bus.connected:
-            raise BusError("the bus is not connected")
-        return (await self._bus.stream_state(MEASUREMENTS)).now
 
     async def _stop(self) -> None:
         await self._runtime.stop.wait()
@@ -240,3 +235,9 @@ class _Session:
                     async with self._evidence_lock.lock:  # in no thread: what is owed is asked without the lock
                         self._scoring.owe()
             await asyncio.sleep(STREAMS_SECONDS)
+
+
+async def _bus_clock(bus: Bus) -> float:
+    if not bus.connected:
+        raise BusError("the bus is not connected")
+    return (await bus.stream_state(MEASUREMENTS)).now

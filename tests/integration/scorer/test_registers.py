@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from prometheus_client import CollectorRegistry
+
 from services.core.bus.names import INDICATOR_BUCKET
+from services.core.log import logger
 from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Reason
+from services.core.runtime import Runtime
+from services.core.settings import Settings
+from services.scorer import component
 from tests.support.cases.scorer import (
     SLOT,
     Scorer,
@@ -114,3 +125,38 @@ async def test_other_calendar_begins_anew_and_reads_the_stream_again(
         await eventually(removed, "no block of civil-registry")
     assert await scorer.stop() == (0, "")
     assert len(list(scorer.data.glob("evidence-*/manifest"))) == 2
+
+
+@pytest.fixture
+def thawed() -> Iterator[None]:
+    """A garbage collector without frozen objects afterwards."""
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("thawed")
+async def test_nothing_of_a_former_calendar_stays(nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that another calendar ended is freed, with its evidence and the thread that computed its index."""
+    epoch, before = (now_slot() - 40) * SLOT, set(threading.enumerate())
+    monkeypatch.setattr(component, "connect_from_settings", lambda *_, **__: nats.connect("scorer"))
+    runtime = Runtime(Settings(data=tmp_path), CollectorRegistry(), logger(), asyncio.Event())
+    async with nats.connect("api") as api, asyncio.TaskGroup() as group:
+        group.create_task(component.main(runtime))
+
+        async def publish(folder: Path) -> None:
+            register = await register_on(nats, folder)
+
+            async def in_force() -> bool:
+                found = (await blocks(api)).get("government")
+                return found is not None and found.indicators[0].probe_version == register.probe_version
+
+            await eventually(in_force, folder.name)
+
+        def is_alone() -> bool:
+            return sum(thread.name.startswith("index") for thread in set(threading.enumerate()) - before) == 1
+
+        await publish(make_register(tmp_path / "first", epoch=epoch))
+        await publish(without_civil_registry(tmp_path / "same calendar", epoch=epoch))  # freezes the first session
+        await publish(without_civil_registry(tmp_path / "other calendar", epoch=epoch + SLOT))
+        await eventually(is_alone, "only the thread of the present session")
+        runtime.stop.set()

@@ -54,7 +54,7 @@ class TlsFiles:
 class RenewedChannel:
     """A channel for stubs, which makes each call with the files as they are, by the channel that ``open_channel`` returns.
 
-    Calls under way finish by the channel by which they were made. ``failed`` is called, once a second, while changed files
+    Calls under way finish by the channel by which they were made. ``failed`` is called, once per reason, while changed files
     cannot be used; the former ones stay in use. Raises SettingsError if the first ones cannot.
     """
 

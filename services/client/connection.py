@@ -44,7 +44,7 @@ async def connect(
     """Yield a client of the api at HOST:PORT or tls://HOST:PORT, whose calls may take ``timeout`` seconds each.
 
     ``pause`` returns the seconds to wait before an interrupted watch is restarted. Files of ``tls`` are read again when they
-    change; ``not_renewed`` is called, once a second, while changed ones cannot be used.
+    change; ``not_renewed`` is called, once per reason, while changed ones cannot be used.
 
     The client connects at its first call, and reconnects when needed. Raises SettingsError when ``address`` is not
     valid or a file cannot be used.

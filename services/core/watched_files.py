@@ -23,8 +23,8 @@ class WatchedFiles(Generic[T]):
 
     ``get`` checks the files at most every ``interval`` seconds of ``clock`` and calls ``read`` again only when one of
     them has changed. It raises any error of ``read``, and the next ``get`` tries again. With ``failed``, it calls that
-    with the error instead, once per check, and keeps the previous value; it raises the error only when there is no
-    value yet.
+    with the error instead and keeps the previous value. While each check fails for the same reason, it calls that once.
+    It raises the error only when there is no value yet.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class WatchedFiles(Generic[T]):
         self._failed = failed
         self._due = -inf
         self._stamps: tuple[tuple[int, int, int], ...] = ()
+        self._reason = ""  # why the last check failed
         self._value: T
 
     def get(self) -> T:
@@ -52,10 +53,13 @@ class WatchedFiles(Generic[T]):
             return self._value
         try:
             self._look()
+            self._reason = ""
         except Exception as error:
             if self._failed is None or not hasattr(self, "_value"):
                 raise
-            self._failed(error)
+            if str(error) != self._reason:
+                self._reason = str(error)
+                self._failed(error)
         self._due = now + self._interval
         return self._value
 

@@ -84,7 +84,7 @@ def test_what_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_what_was_read_last_stays_while_a_change_is_unusable(tmp_path: Path) -> None:
-    """With a callback, unusable content is reported once per check and the value stays. Without any value it raises."""
+    """With a callback, each reason is reported once until a file is usable, and the value stays. Without any value it raises."""
     path, clock, told = tmp_path / "file", Clock(), list[Exception]()
     watched = WatchedFiles((path,), lambda: int(path.read_text()), interval=10.0, clock=clock, failed=told.append)
     with pytest.raises(FileNotFoundError):
@@ -92,13 +92,17 @@ def test_what_was_read_last_stays_while_a_change_is_unusable(tmp_path: Path) -> 
     path.write_text("1")
     assert watched.get() == 1
     path.write_text("none")
-    clock.now = 10.0
-    assert [watched.get() for _ in range(3)] == [1, 1, 1]
+
+    def checked() -> int:
+        clock.now += 10.0
+        return watched.get()
+
+    assert [checked() for _ in range(3)] == [1, 1, 1]
     assert len(told) == 1
     path.unlink()
-    clock.now = 20.0
-    assert watched.get() == 1
+    assert [checked() for _ in range(3)] == [1, 1, 1]
     path.write_text("22")
-    clock.now = 30.0
-    assert watched.get() == 22
-    assert [type(error) for error in told] == [ValueError, FileNotFoundError]
+    assert checked() == 22
+    path.unlink()
+    assert checked() == 22
+    assert [type(error) for error in told] == [ValueError, FileNotFoundError, FileNotFoundError]

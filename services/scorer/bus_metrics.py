@@ -48,6 +48,11 @@ class BusMetrics:
         """Set when the certificate of each server expires, in epoch seconds."""
         self._certificates.show({(server,): expiry for server, expiry in expiries.items()})
 
+    def unknown(self) -> None:
+        """Show neither faults nor certificates, which may have changed while the bus did not answer."""
+        self._unsafe.show({})
+        self._certificates.show({})
+
     def batches(self, missing: Mapping[str, int], broken: Mapping[str, int]) -> None:
         """Set the number of missing and of broken batches of each vantage.
 

@@ -202,14 +202,14 @@ _ROWS = (
         _counter("peyvand_measurements_rejected_total", "Batches that could not be read"),
         _gauge(
             "peyvand_bus_unsafe",
-            "1 for each fault by which acknowledged messages may be lost; unknown: servers do not say whether they sync",
+            "1 for each fault by which acknowledged messages may be lost; unknown: servers do not say whether they sync; absent after ten minutes without a bus",
             ("fault",),
             "6",
             unit="flag",
         ),
         _gauge(
             "peyvand_bus_certificate_expiry_timestamp_seconds",
-            "When the certificate of a server of the bus expires; absent without TLS and before nats-server 2.14",
+            "When the certificate of a server of the bus expires; absent without TLS, before nats-server 2.14, and after ten minutes without a bus",
             ("server",),
             "1/server",
         ),

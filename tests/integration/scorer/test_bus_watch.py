@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from nats.js.api import StorageType
 from prometheus_client import CollectorRegistry, generate_latest
@@ -14,12 +15,16 @@ from services.core.bus import Bus, stream_configs
 from services.core.bus.names import EXCHANGES
 from services.core.log import logger
 from services.core.runtime import Health
+from services.core.tasks import cancel_and_wait
+from services.scorer import bus_watch
 from services.scorer.bus_metrics import BusMetrics
 from services.scorer.bus_watch import watch_bus
 from services.scorer.work_record import WorkRecord
 from tests.support.nats import Nats
 from tests.support.servers.deployed_nats import deployed, initialised
 from tests.support.waiting import eventually
+
+EXPIRY = "peyvand_bus_certificate_expiry_timestamp_seconds", {"server": "peyvand"}
 
 
 async def watched(connecting: AbstractAsyncContextManager[Bus], registry: CollectorRegistry, health: Health) -> None:
@@ -58,5 +63,20 @@ async def test_when_the_certificate_expires_is_exposed(tmp_path: Path) -> None:
             await initialised(admin)
         await watched(servers.connect("scorer"), registry, Health())
         shown = x509.load_pem_x509_certificate((servers.secrets / "nats" / "server.pem").read_bytes())
-    name, labels = "peyvand_bus_certificate_expiry_timestamp_seconds", {"server": "peyvand"}
-    assert registry.get_sample_value(name, labels) == shown.not_valid_after_utc.timestamp()
+    assert registry.get_sample_value(*EXPIRY) == shown.not_valid_after_utc.timestamp()
+
+
+async def test_what_a_bus_said_is_forgotten_once_it_is_gone(nats: Nats, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scorer without a bus shows neither faults nor certificates after a while, as they may have changed since."""
+    monkeypatch.setattr(bus_watch, "_KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(bus_watch, "_ASK_SECONDS", 0.1)
+    registry = CollectorRegistry()
+    metrics, fault = BusMetrics(registry, WorkRecord(0.0)), ("peyvand_bus_unsafe", {"fault": "storage"})
+    async with nats.connect("scorer") as bus:
+        watching = asyncio.create_task(watch_bus(bus, metrics, Health(), logger()))
+        await eventually(lambda: registry.get_sample_value(*fault) == 0.0, "the bus was asked")
+        nats.kill()
+        metrics.certificates({"peyvand": 1.0})
+        await eventually(lambda: registry.get_sample_value(*EXPIRY) is None, "the date is forgotten")
+        await eventually(lambda: registry.get_sample_value(*fault) is None, "the faults are forgotten")
+        await cancel_and_wait(watching)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -52,10 +52,10 @@ async def resume(
 
     readiness.begin_phase("reading the evidence")
     store, started = Store(runtime.settings.data, calendar), time.monotonic()
-    former: tuple[Target, ...] = ()
-    if store.is_new and (previous := await persistently(partial(read_register, bus, PREVIOUS_KEY), log)) is not None:
-        former = previous.targets
+    former = await _previous_targets(bus, log) if store.is_new else ()
     loaded = await asyncio.to_thread(partial(store.load, compiled.arrays.targets, former=former))
+    if loaded.manifest is not None and loaded.manifest.register_version != register.register_version:
+        former = await _previous_targets(bus, log)  # the scorer may never have run under it
     log.info(
         "evidence_read",
         folder=str(store.folder),
@@ -81,6 +81,12 @@ async def resume(
     recalled = await persistently(partial(recall, bus, scoring, position.sequence), log)
     log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
     return Resumed(store, scoring, cursors[0], position.sequence + behind, cursors[1])
+
+
+async def _previous_targets(bus: Bus, log: Logger) -> Sequence[Target]:
+    """Return the targets of the register before the one in force, none if there is none."""
+    previous = await persistently(partial(read_register, bus, PREVIOUS_KEY), log)
+    return () if previous is None else previous.targets
 
 
 async def persistently(call: Callable[[], Coroutine[Any, Any, T]], log: Logger) -> T:

@@ -94,6 +94,38 @@ async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_pa
     assert await scorer.stop() == (0, "")
 
 
+async def test_measurements_by_a_register_that_came_and_went_count(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """Two registers come while a scorer does not run. Measurements of a link that only the first of them had are kept, and
+    count when the link returns.
+    """
+    began = time.time() - 3600
+    first = make_register(tmp_path / "first", epoch=began)
+    without = without_civil_registry(tmp_path / "without", epoch=began)
+    added = "permit-land,import-permit,land-registry,titles,,,always,page,http://127.0.0.1:7500/land,,,,,,\n"
+    longer = without_civil_registry(tmp_path / "longer", added, epoch=began)
+    async with nats.connect("prober") as prober, nats.connect("api") as api:
+        await register_on(nats, first)
+        scorer.start()
+        await scorer.serving()
+        assert await scorer.stop() == (0, "")
+        register = await register_on(nats, longer)
+        version, definitions = register.register_version, register.probe_version
+        row = replace(measure("permit-land", now_slot() - 20), register_version=version, probe_version=definitions)
+        sequence = await put(prober, [row])
+        await register_on(nats, without)
+        scorer.start()
+        await government(api, sequence)
+        await register_on(nats, longer)
+
+        async def returned() -> bool:
+            block = (await blocks(api)).get("consumer.customs")
+            return block is not None and "permit-land" in {row.id for row in block.indicators}
+
+        await eventually(returned, "the link that returned")
+        assert only((await blocks(api))["consumer.customs"], IndicatorKind.LINK, "permit-land").point == 1.0
+    assert await scorer.stop() == (0, "")
+
+
 async def test_other_calendar_begins_anew_and_reads_the_stream_again(
     nats: Nats, scorer: Scorer, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
@@ -11,8 +12,11 @@ from services.api.model import ReadModel
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.codec import to_timestamp
+from services.core.log import logger
 from services.core.model import LINK_FINDINGS, IndicatorKind, Link, Register, link_findings
 from services.register.rounds import INTEGRATION
+
+T = TypeVar("T")
 
 
 class ReconciliationIndex:
@@ -61,6 +65,15 @@ def _copied(message: reconciliation_pb2.Reconciliation) -> reconciliation_pb2.Re
     copy = reconciliation_pb2.Reconciliation()
     copy.CopyFrom(message)
     return copy
+
+
+def decoded(key: str, payload: bytes, decode: Callable[[bytes], T]) -> T | None:
+    """Return a block of the bus, None if it cannot be decoded. It is then logged, and to be left out like a missing one."""
+    try:
+        return decode(payload)
+    except ValueError as error:
+        logger().warning("block_unreadable", key=key, reason=str(error))
+        return None
 
 
 def find_volume(block: BlockReader | None, provider: str) -> block_pb2.ExchangeVolume | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import measurement_pb2, outcome_pb2
-from services.api.answers.blocks import find_volume
+from services.api.answers.blocks import decoded, find_volume
 from services.api.answers.link_shares import WindowEvidence
 from services.api.answers.notices import objection_message
 from services.api.errors import UnavailableError
@@ -71,9 +71,9 @@ class EvidenceReader:
             _add_window(findings, window, target.id)
             _add_exchanges(findings, window, target.id, window_days)
             findings.objections.extend(map(objection_message, view.objections.get(target.id, ())))
-        _add_reasons(findings, view, registered, _slot_blocks(view, slots.values()))
-        for block in map(decode_recent, recent.values()):
-            if target in block.targets:
+        _add_reasons(findings, view, registered, _slot_blocks(view, slots))
+        for block in (decoded(key, payload, decode_recent) for key, payload in recent.items()):
+            if block is not None and target in block.targets:
                 _add_recent(findings, block, registered)
                 _add_burns(findings, view, block, target)
         return findings
@@ -81,7 +81,7 @@ class EvidenceReader:
     async def states(self, view: RegisterView, agency: str, links: Iterable[str]) -> dict[str, messages.LinkState]:
         """Return the state of each link that has a slot in force, by the agency's newest slots. Raises RequestError."""
         (values,) = await self._read_all(agency, slot_key(agency, "*"))
-        blocks = _slot_blocks(view, values.values())
+        blocks = _slot_blocks(view, values)
         found = ((link, _state(view, _RegisteredTarget.of(view, Target(link)), blocks)) for link in links)
         return {link: state for link, state in found if state is not None}
 
@@ -98,12 +98,13 @@ class EvidenceReader:
             ) from error
 
 
-def _slot_blocks(view: RegisterView, values: Iterable[bytes]) -> list[SlotBlock]:
-    """Return the blocks of the policy's slots, in order of time.
+def _slot_blocks(view: RegisterView, values: Mapping[str, bytes]) -> list[SlotBlock]:
+    """Return the blocks of the policy's slots that can be decoded, in order of time.
 
     The bucket keeps blocks of another slot length for two days after a change. Their slots are numbered by that length.
     """
-    blocks = (block for block in map(decode_slot_block, values) if block.slot_seconds == view.calendar.slot_seconds)
+    found = (decoded(key, payload, decode_slot_block) for key, payload in values.items())
+    blocks = (block for block in found if block is not None and block.slot_seconds == view.calendar.slot_seconds)
     return sorted(blocks, key=lambda block: block.first_slot)
 
 

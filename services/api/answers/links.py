@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import outcome_pb2
 from services.api.access import current_caller
-from services.api.answers.blocks import ReconciliationIndex, find_volume
+from services.api.answers.blocks import ReconciliationIndex, decoded, find_volume
 from services.api.answers.notices import objection_message
 from services.api.answers.register_messages import link_message
 from services.api.errors import InvalidRequestError, UnavailableError
@@ -155,12 +155,13 @@ class LinkAnswers:
             async with asyncio.timeout(_READ_SECONDS):
                 for position in range(0, len(numbers), _CONCURRENT_READS):
                     batch = numbers[position : position + _CONCURRENT_READS]
-                    values = await asyncio.gather(*(self._read(slot_key(agency, number)) for number in batch))
-                    blocks.update(
-                        (number, decode_slot_block(value))
-                        for number, value in zip(batch, values, strict=True)
-                        if value is not None
-                    )
+                    keys = [slot_key(agency, number) for number in batch]
+                    for number, key, value in zip(
+                        batch, keys, await asyncio.gather(*map(self._read, keys)), strict=True
+                    ):
+                        block = None if value is None else decoded(key, value, decode_slot_block)
+                        if block is not None:
+                            blocks[number] = block
         except (BusError, TimeoutError) as error:
             raise UnavailableError(
                 "EVIDENCE_UNREACHABLE",

@@ -156,6 +156,7 @@ def decode_recent(payload: bytes) -> RecentBlock:
     parsed = parse_block(block_pb2.RecentBlock, payload)
     details = np.array(parsed.details, dtype=np.object_)
     links = len(parsed.links)
+    positions = np.array([[links + len(parsed.endpoints)], [len(parsed.vantages)]])
     try:
         burns = (
             np.array(counts, np.int64).reshape(-1, links) if links else np.zeros((0, 0), np.int64)
@@ -166,19 +167,21 @@ def decode_recent(payload: bytes) -> RecentBlock:
             links=tuple(parsed.links),
             endpoints=tuple(parsed.endpoints),
             vantages=tuple(parsed.vantages),
-            latest=_columns(parsed.latest, details),
-            failures=_columns(parsed.failures, details),
+            latest=_columns(parsed.latest, details, positions),
+            failures=_columns(parsed.failures, details, positions),
             burn_known=known,
             burn_failed=failed,
             evidence_sequence=parsed.evidence_sequence,
         )
     except (ValueError, IndexError) as error:
-        raise ValueError("a RecentBlock with columns of different lengths") from error
+        raise ValueError("a RecentBlock with columns of different lengths, or positions beyond its tables") from error
 
 
-def _columns(rows: block_pb2.RecentRows, details: NDArray[np.object_]) -> RecentRows:
+def _columns(rows: block_pb2.RecentRows, details: NDArray[np.object_], positions: NDArray[np.int64]) -> RecentRows:
     numbers = np.array([np.array(getattr(rows, name), np.int64) for name in _COLUMNS])
     detail = details[np.array(rows.detail, np.int64)] if rows.detail else np.zeros(0, np.object_)
     if numbers.ndim != 2 or numbers.shape[1] != len(detail):
         raise ValueError("columns of different lengths")
+    if (numbers[:2] >= positions).any():
+        raise IndexError("a row of a target or a vantage that the block lacks")
     return RecentRows(numbers, detail)

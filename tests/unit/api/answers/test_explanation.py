@@ -208,6 +208,27 @@ async def test_a_link_is_explained_by_its_evidence(api):
     assert burns["6h"] == (10, 0, 0.0, False)
 
 
+async def test_evidence_that_cannot_be_decoded_is_left_out(api):
+    """A link is explained by the blocks that can be decoded, without those that cannot."""
+    chunk = AS_OF // 300 // 64 - 1
+    block = slot_block_of(
+        api.register, "land-registry", chunk, {("deed-tax", chunk * 64, "north"): (Outcome.OK, Reason.OK)}
+    )
+    recent = recent_block(api.register)
+    api.bucket.values |= {
+        f"slot.land-registry.{chunk}": encode_slot_blocks([block])[0],
+        "latest.land-registry.0": encode_recent_blocks([recent])[0],
+    }
+    whole = await explained(api, kind=IndicatorKind.LINK, id="deed-tax")
+    elsewhere = replace(recent.latest, numbers=recent.latest.numbers + 2 * (np.arange(14) == 1)[:, None])
+    api.bucket.values |= {
+        f"slot.land-registry.{chunk + 1}": b"\xff\xff\xff",
+        "latest.land-registry.1": encode_recent_blocks([replace(recent, latest=elsewhere)])[0],
+        "latest.land-registry.2": b"\xff\xff\xff",
+    }
+    assert await explained(api, kind=IndicatorKind.LINK, id="deed-tax") == whole
+
+
 async def test_a_link_is_explained_by_what_its_agencies_exchanged(api):
     """The volume of the pair is that of the longest window, with the span that it counts over, for every window.
     The link's own exchanges are those of the requested window, with the time of the check and their last hour.

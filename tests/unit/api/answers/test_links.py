@@ -141,6 +141,20 @@ async def test_slots_whose_block_is_gone_are_left_out(api):
     assert numbers == [*range(first + 60, first + 64), *range(first + 128, first + 130)]
 
 
+@pytest.mark.parametrize("damaged", [b"\xff\xff\xff", b"torn"])
+async def test_slots_whose_block_cannot_be_decoded_are_left_out(api, damaged):
+    """A slot block that cannot be decoded is treated like a missing one: other slots and the states are answered."""
+    first = (NOW // 64 - 1) * 64
+    hold(api, "land-registry", first // 64, {("deed-tax", first + 3, "north"): (Outcome.OK, Reason.OK)})
+    before = await slots_of(api, "deed-tax", first, first + 64)
+    states = messages.ListLinksRequest(service="title-deed", states=True)
+    known = await api.indicators.ListLinks(states)
+    whole = api.bucket.values[f"slot.land-registry.{first // 64}"]
+    api.bucket.values[f"slot.land-registry.{first // 64 + 1}"] = whole[:-1] if damaged == b"torn" else damaged
+    assert await slots_of(api, "deed-tax", first, first + 128) == before
+    assert await api.indicators.ListLinks(states) == known
+
+
 async def test_what_is_not_built_is_absent_in_every_slot(api, tmp_path):
     """Before live_from a link is NOT_CONNECTED/ABSENT whatever was measured; from then on it is judged."""
     (first, *rest) = await slots_of(api, "transfer-customs", NOW - 5, NOW)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from lxml import etree
 
-from services.collector.records.bulk import check_objects, decode_records, split_records
+from services.collector.records.bulk import check_objects, decode_records, mark_surrogates, split_records
 from services.core.xml import XmlError, parse_xml
 
 _FAULT_CODE = re.compile(r"[\w.:-]{1,200}", re.ASCII)
@@ -109,6 +109,7 @@ def read_records(document: bytes) -> list[Any]:
         raise ServerAnswerError(_TOO_MANY)
     if (sides := decode_records(document)) is not None:
         return _few(sides)
+    document = mark_surrogates(document)
     try:
         if document.count(b",") >= _MOST_RECORDS:  # elements that are not objects have no brace
             check_objects(document)

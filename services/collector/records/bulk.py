@@ -48,6 +48,8 @@ _decode_array: Callable[[bytes], list[Any]] = msgspec.json.Decoder(list[_Raw]).d
 _decode_object: Callable[[bytes], Any] = msgspec.json.Decoder(_Raws).decode
 _values: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
 _OBJECT = re.compile(rb"\s*\{")
+_SURROGATES = re.compile(rb"(?<!\\)((?:\\\\)*)(?:(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..)")
+_NO_TEXT = b"\xff" * 6  # as long as an escape
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -70,7 +72,7 @@ def _clean(values: tuple[Any, ...]) -> bool:
 def decode_line(line: bytes) -> Side | None:
     """Decode a line; None when it cannot be decoded."""
     try:
-        values = _values(_decode_line(line))
+        values = _values(_decode_line(mark_surrogates(line)))
     except _UNREADABLE:
         return None
     return side_of(values) if _clean(values) else None
@@ -84,6 +86,16 @@ def decode_records(document: bytes) -> list[Side] | None:
         return None
     rows = [_values(record) for record in records]
     return [side_of(values) for values in rows] if all(map(_clean, rows)) else None
+
+
+def mark_surrogates(document: bytes) -> bytes:
+    """Return a document in which escapes of half a character are no UTF-8, so that their field alone cannot be decoded.
+
+    Such an escape stops the decoder even where it only splits the document or passes over a field.
+    """
+    if b"\\ud" not in document and b"\\uD" not in document:
+        return document
+    return _SURROGATES.sub(lambda escape: escape[0] if escape[2] else escape[1] + _NO_TEXT, document)
 
 
 def split_records(document: bytes) -> list[RawRecord]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -59,16 +60,21 @@ def page_of(
     ``query`` holds everything that selects the ids (method, kind, filters, window). ``size`` 0 means 100, and
     more than 1000 means 1000. Raises RequestError for a token of another query.
     """
-    limit = page_size(size)
+    return first_page(filter(visible, ids_after(ids, query, token)), query, size)
+
+
+def ids_after(ids: Sequence[str], query: Sequence[str], token: str) -> Iterator[str]:
+    """Return the sorted ids that follow ``token``. Raises RequestError for a token of another query."""
     start = bisect_right(ids, token_position(query, token)) if token else 0
-    chosen: list[str] = []
-    for position in range(start, len(ids)):
-        if visible is not None and not visible(ids[position]):
-            continue
-        if len(chosen) == limit:
-            return IdPage(tuple(chosen), page_token(query, chosen[-1]), tuple(query))
-        chosen.append(ids[position])
-    return IdPage(tuple(chosen), "", tuple(query))
+    return islice(ids, start, None)
+
+
+def first_page(ids: Iterable[str], query: Sequence[str], size: int) -> IdPage:
+    """Return the page of the first ids. It is the last one if there are no more; so give one more than it holds."""
+    limit = page_size(size)
+    chosen = tuple(islice(ids, limit + 1))
+    token = page_token(query, chosen[limit - 1]) if len(chosen) > limit else ""
+    return IdPage(chosen[:limit], token, tuple(query))
 
 
 def page_size(size: int) -> int:

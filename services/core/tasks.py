@@ -1,8 +1,9 @@
-"""Ends asyncio tasks whose cancellation a library may swallow, and waits for threads, which cannot be cancelled."""
+"""Ends asyncio tasks whose cancellation a library may swallow, waits for threads, and cuts long work into slices."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 _REPEAT_SECONDS = 0.1
+_SLICE_SECONDS = 0.02
 
 
 @contextmanager
@@ -65,6 +67,19 @@ async def run_in_thread(call: Callable[[], T], *, executor: Executor | None = No
         if (error := work.exception()) is not None:
             raise error from None
         raise
+
+
+class Slices:
+    """Slices of long work in the event loop. Call ``pause`` after each piece of it: it lets other tasks run after a slice."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + _SLICE_SECONDS
+
+    async def pause(self) -> None:
+        """Let other tasks run, if the slice is over, and begin the next one."""
+        if time.monotonic() >= self._end:
+            await asyncio.sleep(0)
+            self._end = time.monotonic() + _SLICE_SECONDS
 
 
 class SharedResult(Generic[T]):

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.api.errors import InvalidRequestError, UnavailableError
+from services.api.errors import UnavailableError
 from services.api.model import ReadModel
 from services.core.blocks import BlockReader
-from services.core.bus import GOVERNMENT_KEY, consumer_key
+from services.core.bus import GOVERNMENT_KEY
 from services.core.codec import to_timestamp
 from services.core.log import logger
-from services.core.model import LINK_FINDINGS, IndicatorKind, Link, Register, link_findings
+from services.core.model import IndicatorKind, Register
 from services.register.rounds import INTEGRATION
 
 T = TypeVar("T")
@@ -26,9 +26,11 @@ class ReconciliationIndex:
         self._model = model
         self._indexed: dict[str, tuple[BlockReader, dict[tuple[str, int], reconciliation_pb2.Reconciliation]]] = {}
 
-    def find(self, link: Link, window_days: int) -> reconciliation_pb2.Reconciliation | None:
-        """Return a link's reconciliation, None where nothing was exchanged and the link is not silent."""
-        key = consumer_key(self._model.view.register.consumer(link))
+    def find(self, key: str, link: str, window_days: int) -> reconciliation_pb2.Reconciliation | None:
+        """Return the reconciliation of a link in the block with this key.
+
+        None where nothing was exchanged and the link is not silent.
+        """
         block = self._model.blocks.get(key)
         if block is None:
             return None
@@ -37,28 +39,7 @@ class ReconciliationIndex:
             # Copies, since a part of a message keeps the whole message in memory.
             index = {(one.link, one.window_days): _copied(one) for one in block.reconciliations}
             self._indexed[key] = block, index
-        return index.get((link.id, window_days))
-
-    def filter(self, finding: int, window_days: int) -> Callable[[str], bool] | None:
-        """Return a predicate of link ids that holds for links with this LinkFinding; None, for all links, if it is 0.
-
-        Raises RequestError for a number that is no finding.
-        """
-        if not finding:
-            return None
-        if finding > len(LINK_FINDINGS) or finding < 0:
-            raise InvalidRequestError(
-                "FINDING_UNKNOWN",
-                f"finding {finding} is none: ask for one of {', '.join(LINK_FINDINGS)}",
-                finding=str(finding),
-            )
-        links, name = self._model.view.register.links, LINK_FINDINGS[finding - 1]
-
-        def has_finding(link: str) -> bool:
-            message = self.find(links[link], window_days)
-            return message is not None and name in link_findings(message)
-
-        return has_finding
+        return index.get((link, window_days))
 
 
 def _copied(message: reconciliation_pb2.Reconciliation) -> reconciliation_pb2.Reconciliation:

@@ -13,6 +13,7 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import outcome_pb2
 from services.api.access import current_caller
 from services.api.answers.blocks import ReconciliationIndex, decoded, find_volume
+from services.api.answers.link_findings import LinkFindingIndex
 from services.api.answers.notices import objection_message
 from services.api.answers.register_messages import link_message
 from services.api.errors import InvalidRequestError, UnavailableError
@@ -23,6 +24,7 @@ from services.core.bus import SLOTS_PER_BLOCK, consumer_key, slot_key
 from services.core.codec import from_timestamp, to_timestamp
 from services.core.errors import BusError
 from services.core.model import IndicatorKind, Link, Outcome, Reason
+from services.core.tasks import Slices
 from services.indicator.calendar import Calendar
 from services.indicator.requirements import RequiredSlots
 from services.indicator.verdicts import TargetSlots, counting_vantages
@@ -41,15 +43,18 @@ class LinkAnswers:
     def __init__(self, model: ReadModel, *, read: ReadValue, clock: Callable[[], float]) -> None:
         self._model = model
         self._reconciliations = ReconciliationIndex(model)
+        self._findings = LinkFindingIndex(model)
         self._read = read
         self._clock = clock
 
-    def list_links(self, request: messages.ListLinksRequest) -> messages.ListLinksResponse:
+    async def list_links(self, view: RegisterView, request: messages.ListLinksRequest) -> messages.ListLinksResponse:
         """Return one page of links in id order; an unpublished indicator is unset. Raises RequestError."""
-        view, caller = self._model.view, current_caller()
-        days = view.window(request.window_days)
-        has_finding = self._reconciliations.filter(request.finding, days)
+        caller, days = current_caller(), view.window(request.window_days)
         links = view.links(consumer=request.consumer, provider=request.provider, service=request.service)
+        if request.finding:
+            found = await self._findings.links(view, request.finding, days)
+            chosen = frozenset(found)
+            links = found if len(links) == len(view.register.links) else [link for link in links if link in chosen]
         links = caller.visible(IndicatorKind.LINK, links, view)
         wanted = frozenset(request.links)
         page = page_of(
@@ -60,12 +65,11 @@ class LinkAnswers:
             ),
             size=request.page_size,
             token=request.page_token,
-            visible=has_finding,
         )
-        statuses, next_token = page.bounded(self._statuses(view, page.ids, days))
+        statuses, next_token = page.bounded(await self._statuses(view, page.ids, days))
         return messages.ListLinksResponse(links=statuses, next_page_token=next_token)
 
-    def of_agency(self, kind: IndicatorKind, agency: str, window_days: int, most: int) -> messages.AgencyRole:
+    async def of_agency(self, kind: IndicatorKind, agency: str, window_days: int, most: int) -> messages.AgencyRole:
         """Return ``most`` links of an agency in one role, the lowest lower bound first, and how many there are.
 
         For a provider, also return those whose certificate expires soon.
@@ -76,9 +80,9 @@ class LinkAnswers:
         expiring = [link for link in found if self._expires(view, link)] if kind is IndicatorKind.PROVIDER else []
         worst = self._lowest(view, found, window_days, most) if most else []
         return messages.AgencyRole(
-            links=self._statuses(view, worst, window_days),
+            links=await self._statuses(view, worst, window_days),
             link_count=len(found),
-            expiring=self._statuses(view, expiring[:MAX_SIZE], window_days),
+            expiring=await self._statuses(view, expiring[:MAX_SIZE], window_days),
         )
 
     def _lowest(self, view: RegisterView, links: Sequence[str], days: int, most: int) -> list[str]:
@@ -112,19 +116,23 @@ class LinkAnswers:
             raise _bad_range("slots_to is given without slots_from")
         return answer
 
-    def _statuses(self, view: RegisterView, links: Sequence[str], days: int) -> list[messages.LinkStatus]:
-        """Return links as they are published, in the order given."""
-        found = {link: self._status(view, view.register.links[link], days) for link in _by_consumer(view, links)}
+    async def _statuses(self, view: RegisterView, links: Sequence[str], days: int) -> list[messages.LinkStatus]:
+        """Return links as they are published, in the order given. Other calls have turns, as each may parse a block."""
+        found, slices = {}, Slices()
+        for link in _by_consumer(view, links):
+            found[link] = self._status(view, view.register.links[link], days)
+            await slices.pause()
         return [found[link] for link in links]
 
     def _status(self, view: RegisterView, link: Link, days: int) -> messages.LinkStatus:
         published = self._model.find(IndicatorKind.LINK, link.id, days)
-        block = self._model.blocks.get(consumer_key(view.register.consumer(link)))
+        key = consumer_key(view.register.consumer(link))
+        block = self._model.blocks.get(key)
         return messages.LinkStatus(
             link=link_message(view.register, link),
             indicator=None if published is None else published.message,
             exchanges=find_volume(block, link.provider),
-            reconciliation=self._reconciliations.find(link, days),
+            reconciliation=self._reconciliations.find(key, link.id, days),
             objections=map(objection_message, view.objections.get(link.id, ())),
             certificate_expiry=None if block is None else block.certificates.get(link.id),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from sys import intern
 
@@ -25,19 +24,17 @@ from services.api.answers import (
     traffic_answer,
 )
 from services.api.errors import InvalidRequestError, NotApplicableError, UnavailableError
-from services.api.model import ReadModel, WatchHub, parse_kind
-from services.api.paging import MAX_SIZE, page_of
+from services.api.model import ReadModel, RegisterView, WatchHub, parse_kind
+from services.api.paging import MAX_SIZE, first_page, ids_after, page_size
 from services.api.rpc.handlers import Context
 from services.core.model import IndicatorKind
+from services.core.tasks import Slices
 
 _DEFAULT_LIMIT = 10
 """How many providers and links an explanation has unless requested otherwise."""
 
 MAX_WATCHED = 1000
 """How many ids a watch may name: as many as a page holds."""
-
-_OFFERED_AT_ONCE = 500
-"""So many indicators are offered to a new watch before other calls have a turn; it takes some 20 ms."""
 
 _WITHOUT_SECTOR = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR)
 
@@ -91,14 +88,18 @@ class IndicatorServicer:
             ids = view.services_of.get(view.entity(IndicatorKind.CONSUMER, request.agency), ())
         if not self._model.complete:
             raise UnavailableError("INDICATOR_UNPUBLISHED", "no index is published yet: retry later")
-        page = page_of(
-            caller.visible(kind, ids, view),  # first: looking for an indicator may parse a whole block
-            ("ListIndicators", kind.label, request.sector, request.agency, str(days)),
-            size=request.page_size,
-            token=request.page_token,
-            visible=lambda entity: self._model.find(kind, entity, days) is not None,
-        )
-        indicators, next_token = page.bounded(self._model.get(kind, entity, days).message for entity in page.ids)
+        query = "ListIndicators", kind.label, request.sector, request.agency, str(days)
+        visible = caller.visible(kind, ids, view)  # first: looking for an indicator may parse a whole block
+        found, slices = dict[str, indicator_pb2.Indicator](), Slices()
+        for entity in ids_after(visible, query, request.page_token):
+            published = self._model.find(kind, entity, days)
+            if published is not None:
+                found[entity] = published.message
+            if len(found) > page_size(request.page_size):
+                break
+            await slices.pause()
+        page = first_page(found, query, request.page_size)
+        indicators, next_token = page.bounded(found[entity] for entity in page.ids)
         return messages.ListIndicatorsResponse(indicators=indicators, next_page_token=next_token)
 
     async def explain_indicator(
@@ -136,25 +137,25 @@ class IndicatorServicer:
             if not ids:
                 raise not_visible(caller)
         with self._hub.watch(kind, days, ids, of_register=of_register) as watch:
-            for number, published in enumerate(self._model.find_all(kind, ids or view.ids(kind), days)):
+            slices = Slices()
+            for published in self._model.find_all(kind, ids or view.ids(kind), days):
                 watch.offer(published)
-                if number % _OFFERED_AT_ONCE == 0:
-                    await asyncio.sleep(0)
+                await slices.pause()
             async for published in watch.changes():
                 if caller.sees(kind, published.message.id, self._model.view.register):  # by the register now in force
                     yield published.answer
 
     async def list_links(self, request: messages.ListLinksRequest, _: Context) -> messages.ListLinksResponse:
         """Return links in id order, filtered by consumer, provider, service and finding where given."""
-        answer = self._links.list_links(request)
+        view = self._model.view
+        answer = await self._links.list_links(view, request)
         if request.states:
-            await self._add_states(request.service, answer)
+            await self._add_states(view, request.service, answer)
         return answer
 
-    async def _add_states(self, service: str, answer: messages.ListLinksResponse) -> None:
+    async def _add_states(self, view: RegisterView, service: str, answer: messages.ListLinksResponse) -> None:
         if not service:
             raise InvalidRequestError("STATES_WITHOUT_SERVICE", "states are of one service's links: name the service")
-        view = self._model.view
         agency = view.register.services[service].agency
         states = await self._evidence.states(view, agency, [status.link.id for status in answer.links])
         for status in answer.links:
@@ -192,7 +193,7 @@ class IndicatorServicer:
         """Return an agency in one role, without a number when nothing is required of it in that role."""
         days, number = self._model.view.window(request.window_days), indicator_pb2.IndicatorKind.ValueType(kind)
         wanted = messages.ExplainIndicatorRequest(kind=number, id=agency, window_days=days, limit=request.limit)
-        role = self._links.of_agency(kind, agency, days, request.links)
+        role = await self._links.of_agency(kind, agency, days, request.links)
         try:
             role.explanation.CopyFrom(await self.explain_indicator(wanted, context))
         except NotApplicableError:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from typing import Any, cast
 
 import grpc
 import pytest
 
+from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.access.roles import UNRESTRICTED
+from services.api.answers import EvidenceReader, LinkAnswers
+from services.api.rpc.indicator_service import IndicatorServicer
+from services.core import tasks
+from services.core.tasks import cancel_and_wait
 from tests.support.cases.api.blocks import AS_OF, COUNTED_FROM, blocks_of
 from tests.support.values.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent, traffic
 
@@ -70,6 +78,53 @@ async def test_a_newer_block_replaces_what_was_found(carried):
     assert (await carried.indicators.ListLinks(request)).links
     carried.take_blocks()
     assert not (await carried.indicators.ListLinks(request)).links
+
+
+async def test_links_are_listed_by_the_register_in_force(carried):
+    """A link that a new register lacks is listed no more, and one that returns is listed again."""
+    request = messages.ListLinksRequest(finding=messages.LINK_FINDING_SILENT, window_days=7)
+    links = carried.register.links
+    for there in (True, False, True):
+        carried.take_register(
+            replace(carried.register, links={name: link for name, link in links.items() if there or name != "deed-tax"})
+        )
+        assert len((await carried.indicators.ListLinks(request)).links) == there
+
+
+async def test_a_page_of_links_lets_other_calls_have_turns(carried, monkeypatch):
+    """While blocks are read for a page of links, or of their indicators, other tasks run after each slice."""
+    monkeypatch.setattr(tasks, "_SLICE_SECONDS", 0.0)
+    for module in ("answers.links", "rpc.indicator_service"):
+        monkeypatch.setattr(f"services.api.{module}.current_caller", lambda: UNRESTRICTED)
+    bucket, model, turns = carried.bucket, carried.state.model, 0
+    links = LinkAnswers(model, read=bucket.kv_get, clock=lambda: float(AS_OF))
+    unused = cast(Any, None)
+    servicer = IndicatorServicer(
+        model, carried.state.hub, links=links, history=unused, evidence=EvidenceReader(bucket.kv_all)
+    )
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    for call, at_least in (
+        (servicer.list_links(messages.ListLinksRequest(), unused), len(carried.register.links)),
+        (
+            servicer.list_links(messages.ListLinksRequest(finding=messages.LINK_FINDING_SILENT), unused),
+            len(blocks_of(carried.register)) - 1,
+        ),
+        (
+            servicer.list_indicators(messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK), unused),
+            len(carried.register.links),
+        ),
+    ):
+        turns = 0
+        await call
+        assert turns >= at_least
+    await cancel_and_wait(counting)
 
 
 async def test_traffic_has_buses_and_undeclared_pairs(carried, refusal):

@@ -20,6 +20,7 @@ from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
 from services.api.model.watch import PublishedIndicator, WatchHub
 from services.api.rpc import indicator_service
+from services.core import tasks
 from services.core.blocks.read import BlockReader
 from services.core.model.indicator import IndicatorKind
 from tests.support.cases.api.blocks import AS_OF, blocks_of
@@ -61,7 +62,7 @@ async def test_current_ones_come_at_once_and_then_what_changes(api):
 
 async def test_a_watch_of_many_leaves_time_to_others(api, monkeypatch):
     """Other work is done while a new watch takes what is published, and what is replaced meanwhile is sent as it became."""
-    monkeypatch.setattr(indicator_service, "_OFFERED_AT_ONCE", 1)
+    monkeypatch.setattr(tasks, "_SLICE_SECONDS", 0.0)
     monkeypatch.setattr(indicator_service, "current_caller", lambda: UNRESTRICTED)
     servicer = next(
         one

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from services.core.model import ALWAYS, Link, Register
+from services.core.model import ALWAYS, Endpoint, Link, Register
 from services.indicator.array_types import Bools, Ints
 from services.indicator.calendar import Calendar
 
@@ -111,15 +111,17 @@ class RequiredSlots:
         return cls(range(calendar.epoch_slot, FOREVER), calendar.epoch_slot)
 
 
-def probing_span(link: Link, calendar: Calendar) -> tuple[float, float]:
-    """Return the span [from, until) in which probes of a link count, in epoch seconds, infinite where open.
+def probing_span(target: Link | Endpoint, calendar: Calendar) -> tuple[float, float]:
+    """Return the span [from, until) in which probes of a target count, in epoch seconds, infinite where open.
 
-    The span of an absent link is empty: it begins at infinity.
+    It begins at the epoch at the earliest. The span of an absent link is empty: it begins at infinity.
     """
-    if link.live_from is None:
+    if isinstance(target, Endpoint):
+        return calendar.epoch, float("inf")
+    if target.live_from is None:
         return float("inf"), float("inf")
-    start = max(_midnight(day, calendar) for day in (link.required_from, link.live_from))
-    return start, float("inf") if link.required_until is None else float(calendar.midnight(link.required_until))
+    start = max(calendar.epoch, *(_midnight(day, calendar) for day in (target.required_from, target.live_from)))
+    return start, float("inf") if target.required_until is None else float(calendar.midnight(target.required_until))
 
 
 def _midnight(day: date | None, calendar: Calendar) -> float:

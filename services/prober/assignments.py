@@ -111,7 +111,7 @@ def assignments(register: Register, vantage: str | None) -> dict[Target, Assignm
 
     Absent links are left out. A link is probed from the day when it is both required and live until the day when it is
     no longer required. Days start at midnight in the policy's timezone. Outside these days no measurement decides a
-    slot of the link (docs/method.md §3).
+    slot of the link (docs/method.md §3). Nothing is probed before the policy's epoch, because no window has such slots.
     """
     calendar = Calendar.of(register.policy)
     zone = ZoneInfo(calendar.timezone)
@@ -121,7 +121,7 @@ def assignments(register: Register, vantage: str | None) -> dict[Target, Assignm
         if not link.absent and _is_seen_from(link.vantages, vantage)
     ]
     endpoints = [
-        _of_endpoint(endpoint, register, zone)
+        _of_endpoint(endpoint, register, calendar, zone)
         for endpoint in register.endpoints.values()
         if _is_seen_from(endpoint.vantages, vantage)
     ]
@@ -147,10 +147,10 @@ def _of_link(link: Link, register: Register, calendar: Calendar, zone: ZoneInfo)
     )
 
 
-def _of_endpoint(endpoint: Endpoint, register: Register, zone: ZoneInfo) -> Assignment:
+def _of_endpoint(endpoint: Endpoint, register: Register, calendar: Calendar, zone: ZoneInfo) -> Assignment:
     definition = register.probes[endpoint.probe]
     return Assignment(
-        entry=ScheduleEntry(Target(endpoint.id, endpoint=True), definition.timeout),
+        entry=ScheduleEntry(Target(endpoint.id, endpoint=True), definition.timeout, *probing_span(endpoint, calendar)),
         definition=definition,
         consumer=endpoint.agency,
         provider=endpoint.agency,

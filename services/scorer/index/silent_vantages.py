@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.core.model import Register
+from services.core.model import Endpoint, Link, Register
 from services.indicator.calendar import Calendar
 from services.indicator.requirements import probing_span
 
@@ -16,13 +16,9 @@ def probing_spans(register: Register) -> ProbingSpans:
     """Return when each vantage of a register has something to probe. Days begin in the policy's timezone."""
     calendar = Calendar.of(register.policy)
     all_vantages = tuple(vantage.id for vantage in register.policy.vantages)
-    wanted = {
-        (link.vantages or all_vantages, probing_span(link, calendar))
-        for link in register.links.values()
-        if not link.absent
-    }
-    always = float("-inf"), float("inf")
-    wanted |= {(endpoint.vantages or all_vantages, always) for endpoint in register.endpoints.values()}
+    probed: list[Link | Endpoint] = [link for link in register.links.values() if not link.absent]
+    probed += register.endpoints.values()
+    wanted = {(target.vantages or all_vantages, probing_span(target, calendar)) for target in probed}
     spans: dict[str, set[tuple[float, float]]] = {}
     for vantages, span in wanted:
         for vantage in vantages:

@@ -36,6 +36,7 @@ def test_days_slots_and_moments_agree(link: Link, zone: str, slot_seconds: int) 
     calendar = Calendar(zone, EPOCH, slot_seconds)
     by_day, by_slot = RequiredDays.of([link]), RequiredSlots.of_link(link, calendar)
     begins, ends = probing_span(link, calendar)
+    assert begins >= EPOCH, "nothing counts before the epoch"
     for slot in range(calendar.epoch_slot, calendar.first_slot(FIRST + timedelta(days=8))):
         day = calendar.day_of(slot).toordinal()
         in_force, live = bool(by_day.in_force(day)[0]), bool(by_day.live(day)[0])

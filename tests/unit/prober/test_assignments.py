@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,19 @@ def test_an_endpoint_is_late_by_its_own_limit(tmp_path: Path) -> None:
     found = assignments(limited, None)
     assert found[first].latency == 1.5
     assert {found[other].latency for other in others} == {plain.policy.default_latency_ms / 1000} != {1.5}
+
+
+def test_nothing_is_probed_before_the_epoch(tmp_path: Path) -> None:
+    """A register that begins later is not probed until it does: the scorer would refuse what was measured before."""
+    epoch = datetime(2026, 12, 5, 12, tzinfo=UTC)
+    register = load_register(write_register(tmp_path / "register"))
+    later = replace(register, policy=replace(register.policy, epoch=epoch))
+    entries = [assignment.entry for assignment in assignments(later, None).values()]
+    assert {entry.target.endpoint for entry in entries} == {False, True}
+    begins = int(epoch.timestamp())
+    assert not any(entry.covers(begins - later.policy.slot_seconds) for entry in entries)
+    assert any(entry.covers(begins) for entry in entries if not entry.target.endpoint)
+    assert all(entry.covers(begins) for entry in entries if entry.target.endpoint)
 
 
 _OVER = "proxy: {url: 'http://proxy.example:3128'}"

@@ -9,7 +9,7 @@ SEED   ?= 1
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz simulate soak kills chaos conformance check fmt proto docs dashboards sbom preview screenshots lock bench calibrate clean
+.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz simulate soak kills chaos conformance check fmt proto docs dashboards sbom audit preview screenshots lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,10 @@ dashboards: setup-dev ## write Grafana's dashboards from deploy/dashboards
 
 sbom: setup-dev ## write the list of the image's packages, deploy/sbom.cdx.json, from requirements.lock
 	@$(BIN)/python -m deploy.sbom requirements.lock pyproject.toml deploy/sbom.cdx.json
+
+# The program is not among the locked packages. nats-server is a Go program, of which the database for Python knows nothing.
+audit: setup ## look up the pinned packages in a database of known vulnerabilities (needs pip-audit and the database)
+	@$(BIN)/python -m deploy.audit requirements-dev.lock $(ARGS)
 
 # Needs Debian's prometheus; with its chromium it makes PNG files as well.
 preview: setup-dev ## draw the dashboards of a running sandbox into build/preview, without Grafana

@@ -1,0 +1,1 @@
+"""Looks up the pinned packages in a database of known vulnerabilities."""

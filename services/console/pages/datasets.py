@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from services.console.pages import findings, structure
 from services.console.pages.page import NoSuchPageError, Visit
 from services.console.pages.trends import span_of
 from services.console.queries import collected, figures_of, government_figure
-from services.console.texts import FIGURE_COLUMNS, Row, figure_row, iso
+from services.console.texts import FIGURE_COLUMNS, VERSION_COLUMNS, Row, figure_row, iso, version_row
 from services.core.codec import indicator_from_message
 from services.core.errors import ApiNotApplicableError
 from services.core.model import IndicatorKind
@@ -120,50 +120,9 @@ async def _pairs(visit: Visit) -> list[Row]:
             "links_required": pair.index.links,
             "links_known": pair.links_known,
             "links_absent": pair.links_absent,
-            "window_days": answer.window_days,
-            "as_of": iso(answer.as_of.seconds),
-            "register_version": answer.register_version,
-            "method_version": answer.method_version,
-            "evidence_sequence": answer.evidence_sequence,
+            **version_row(answer),
         }
         for pair in answer.pairs
-    ]
-
-
-_STRUCTURE = (
-    "pairs_required",
-    "pairs_working",
-    "pairs_absent",
-    "pairs_unknown",
-    "pair_coverage",
-    "pair_coverage_upper",
-    "pair_coverage_weighted",
-    "pair_coverage_weighted_upper",
-    "fragmentation",
-    "fragmentation_lower",
-    "reciprocity",
-    "silo_gap",
-    "provider_concentration",
-    "resilience",
-    "weakest",
-    "declared",
-)
-
-
-async def _structure(visit: Visit) -> list[Row]:
-    one = (await visit.api.structure(visit.window)).structure
-    given = {name: getattr(one, name) for name in _STRUCTURE}
-    return [
-        {
-            "measure": name,
-            "value": None if isinstance(value, float) and math.isnan(value) else value,
-            "window_days": one.window_days,
-            "as_of": iso(one.as_of.seconds),
-            "register_version": one.register_version,
-            "method_version": one.method_version,
-            "evidence_sequence": one.evidence_sequence,
-        }
-        for name, value in given.items()
     ]
 
 
@@ -213,7 +172,6 @@ async def _announcements(visit: Visit) -> list[Row]:
 
 
 _NAMES = ("name_en", "name_fa")
-_VERSIONS = ("window_days", "as_of", "register_version", "method_version", "evidence_sequence")
 
 DATASETS = (
     Dataset("government", "The index of the whole government, one row for each window.", FIGURE_COLUMNS, _government),
@@ -236,7 +194,7 @@ DATASETS = (
         "The index of each pair of agencies in which one must ask the other.",
         (
             *("consumer", "provider", "point", "lower", "upper", "known_share"),
-            *("links_required", "links_known", "links_absent", *_VERSIONS),
+            *("links_required", "links_known", "links_absent", *VERSION_COLUMNS),
         ),
         _pairs,
         query=("window",),
@@ -244,9 +202,29 @@ DATASETS = (
     Dataset(
         "structure",
         "How the agencies are connected: one row for each measure.",
-        ("measure", "value", *_VERSIONS),
-        _structure,
+        ("measure", "value", *VERSION_COLUMNS),
+        structure.measure_rows,
         query=("window",),
+    ),
+    Dataset(
+        "islands",
+        "The agencies of each island, the largest island first; an agency alone is an island of one.",
+        ("island", "agency", *VERSION_COLUMNS),
+        structure.island_rows,
+        query=("window",),
+    ),
+    Dataset(
+        "providers",
+        "What depends on each agency that must answer: its share of the weight, and what falls if it answers nobody.",
+        ("provider", "links", "share", "loss", "strict_loss", *VERSION_COLUMNS),
+        structure.provider_rows,
+        query=("window",),
+    ),
+    Dataset(
+        "findings",
+        "What the logs of real exchanges show: changes that go on, and those that ended in the last four weeks.",
+        findings.COLUMNS,
+        findings.finding_rows,
     ),
     Dataset(
         "rounds",

@@ -1,4 +1,4 @@
-"""Lists unusual traffic that the exchanges of agencies show, one sentence per finding."""
+"""Lists unusual traffic that the exchanges of agencies show, as sentences and as rows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from services.console.pages.page import Page, Visit
 from services.console.queries import NamedLink, collected, named_links
+from services.console.texts import Row, iso
+from services.core.codec import finding_from_message
 from services.core.model import MOST_FLOWS
 
 REVIEWS = {2: "confirmed", 3: "dismissed"}
@@ -85,6 +87,42 @@ async def gather(visit: Visit) -> FindingsView:
         confirmed=last.confirmed,
         dismissed=last.dismissed,
     )
+
+
+COLUMNS = (
+    *("id", "kind", "scope", "subject", "since", "found_at", "ended_at", "usual"),
+    *("seen", "expected", "expected_low", "expected_high", "chance", "probes", "review", "note"),
+    *("agencies", "links", "sentence_en", "sentence_fa", "as_of"),
+)
+"""The columns of ``finding_rows``."""
+
+
+async def finding_rows(visit: Visit) -> list[Row]:
+    """Return all findings that the reader sees, as rows."""
+    return [
+        {**_row(one), "as_of": iso(page.as_of.seconds)}
+        for page in await collected(visit.api.findings(ended=True))
+        for one in page.findings
+    ]
+
+
+def _row(message: Any) -> Row:
+    try:
+        finding = finding_from_message(message)
+    except ValueError:  # of a kind that a newer api knows
+        named = dict.fromkeys(("kind", "scope", "probes", "review"))
+    else:
+        named = {name: str(getattr(finding, name)) for name in ("kind", "scope", "probes", "review")}
+    same = ("id", "subject", "usual", "seen", "expected", "expected_low", "expected_high", "chance", "note")
+    return {
+        **{name: getattr(message, name) for name in (*same, "sentence_en", "sentence_fa")},
+        **named,
+        "since": iso(message.since.seconds),
+        "found_at": iso(message.found_at.seconds),
+        "ended_at": iso(message.ended_at.seconds) if message.HasField("ended_at") else None,
+        "agencies": " ".join(message.agencies),
+        "links": " ".join(message.links),
+    }
 
 
 PAGE = Page("findings", "/findings", gather)

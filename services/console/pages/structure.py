@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.console.pages.page import Page, Visit
+from services.console.texts import Row, version_row
 
 _ROLES = 10
 
@@ -80,6 +81,44 @@ async def gather(visit: Visit) -> StructureView:
         weakest=one.weakest,
         nodes=tuple(nodes[:_ROLES]),
     )
+
+
+_MEASURES = (
+    *("pairs_required", "pairs_working", "pairs_absent", "pairs_unknown"),
+    *("pair_coverage", "pair_coverage_upper", "pair_coverage_weighted", "pair_coverage_weighted_upper"),
+    *("fragmentation", "fragmentation_lower", "reciprocity", "silo_gap", "provider_concentration"),
+    *("bus_links", "bus_strict_loss", "resilience", "weakest", "declared"),
+)
+
+
+async def measure_rows(visit: Visit) -> list[Row]:
+    """Return one row for each measure of the structure."""
+    one = (await visit.api.structure(visit.window)).structure
+    given = {name: getattr(one, name) for name in _MEASURES}
+    for name, links in (("within_sectors", _set(one.within_sectors)), ("across_sectors", _set(one.across_sectors))):
+        given |= {f"{name}_{part}": getattr(links, part) for part in ("point", "lower", "upper")}
+    versions = version_row(one)
+    return [
+        {"measure": name, "value": _known(value) if isinstance(value, float) else value, **versions}
+        for name, value in given.items()
+    ]
+
+
+async def island_rows(visit: Visit) -> list[Row]:
+    """Return the agencies of each island. Islands are numbered from 1, the largest first."""
+    one = (await visit.api.structure(visit.window)).structure
+    return [
+        {"island": number, "agency": agency, **version_row(one)}
+        for number, island in enumerate(one.islands, 1)
+        for agency in sorted(island.agencies)
+    ]
+
+
+async def provider_rows(visit: Visit) -> list[Row]:
+    """Return what depends on each provider."""
+    one = (await visit.api.structure(visit.window)).structure
+    names = ("provider", "links", "share", "loss", "strict_loss")
+    return [{name: getattr(role, name) for name in names} | version_row(one) for role in one.providers]
 
 
 def _set(message: Any) -> SetShare:

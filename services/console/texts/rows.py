@@ -20,6 +20,14 @@ FIGURE_COLUMNS = (
 )
 """The columns of ``figure_row``."""
 
+VERSION_COLUMNS = ("window_days", "as_of", "register_version", "method_version", "evidence_sequence")
+"""The columns of ``version_row``."""
+
+
+def version_row(message: Any) -> Row:
+    """Return the window, the time and the versions of an answer of the api."""
+    return {name: getattr(message, name) for name in VERSION_COLUMNS} | {"as_of": iso(message.as_of.seconds)}
+
 
 def figure_row(one: Indicator) -> Row:
     """Return an indicator as a row."""

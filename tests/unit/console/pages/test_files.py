@@ -12,12 +12,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from services.client import connect
 from services.console.pages import Content, Stream
 from services.console.pages.data import as_csv
 from services.console.pages.datasets import DATASETS
 from services.register.directory import load_register
+from tests.support.cases.api.blocks import blocks_of
 from tests.support.console.case import Console
 from tests.support.registers import ANNOUNCEMENTS, write_register
+from tests.support.values.findings import finding
 
 
 async def _whole(made: Content | Stream) -> str:
@@ -30,6 +33,8 @@ _ATOM = {"a": "http://www.w3.org/2005/Atom"}
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda one: one.name)
 async def test_every_table_is_the_same_as_csv_and_json(console: Console, dataset: Any) -> None:
     """Rows and values are equal, and JSON says what it is and which edition it is from."""
+    blocks = blocks_of(console.api.register)
+    console.api.take("government", replace(blocks["government"], findings=(finding(),)))
     rows = list(csv.DictReader(io.StringIO((await console.get(f"/data/{dataset.name}.csv")).text)))
     answer = await console.get(f"/data/{dataset.name}.json")
     document = json.loads(answer.text)
@@ -61,6 +66,28 @@ async def test_rows_of_figures_carry_bounds_window_time_and_versions(console: Co
     assert row["kind"] == "consumer"
     assert row["window_days"] == 28
     assert {"lower", "upper", "as_of", "register_version", "method_version", "evidence_sequence"} <= row.keys()
+
+
+async def test_tables_have_the_figures_of_the_page_of_islands(console: Console) -> None:
+    """Islands, the cost of each failure and the index within and across sectors are in tables, as the api has them."""
+    async with connect(console.api.address) as client:
+        one = (await client.structure(0)).structure
+    tables = {
+        name: json.loads((await console.get(f"/data/{name}.json")).text)["rows"]
+        for name in ("structure", "islands", "providers")
+    }
+    measures = {row["measure"]: row["value"] for row in tables["structure"]}
+    assert measures["within_sectors_lower"] == one.within_sectors.lower
+    assert measures["across_sectors_upper"] == one.across_sectors.upper
+    assert measures["bus_strict_loss"] == one.bus_strict_loss
+    islands = {(row["island"], row["agency"]) for row in tables["islands"]}
+    assert islands == {(number, who) for number, island in enumerate(one.islands, 1) for who in island.agencies}
+    assert {(row["provider"], row["links"], row["strict_loss"]) for row in tables["providers"]} == {
+        (role.provider, role.links, role.strict_loss) for role in one.providers
+    }
+    page = (await console.get("/en/structure")).text
+    for name in tables:
+        assert f'href="/data/{name}.csv"' in page
 
 
 async def test_history_is_of_whom_the_address_names(console: Console) -> None:

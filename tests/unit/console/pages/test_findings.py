@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -79,6 +80,24 @@ async def test_agency_and_link_show_their_own(make_console) -> None:
     assert "civil-status of Civil Registry stopped" not in agency
     assert "civil-status of Civil Registry stopped" in (await console.get("/en/link/deed-civil")).text
     assert "What its exchanges show" not in (await console.get("/en/agency/customs")).text
+
+
+@pytest.mark.usefixtures("found")
+async def test_findings_are_rows_as_their_readers_see_them(make_console) -> None:
+    """A finding has a row with what was seen and expected. The public gets the rows of agencies alone, without links."""
+    rows = json.loads((await (await make_console()).get("/data/findings.json")).text)["rows"]
+    assert [row["id"] for row in rows] == [FAILING.id, SILENT.id, OVER.id]
+    stopped = rows[1]
+    assert (stopped["kind"], stopped["scope"], stopped["probes"], stopped["review"]) == (
+        *("silence", "flow", "pass", "open"),
+    )
+    assert (stopped["seen"], stopped["expected"], stopped["chance"]) == (0.0, 207.4, 3.4e-8)
+    assert (stopped["since"], stopped["ended_at"]) == ("2026-11-27T12:00:00Z", None)
+    assert stopped["links"] == "deed-civil"
+    assert (rows[2]["review"], rows[2]["note"]) == ("dismissed", "a move of offices")
+    public = await make_console(audience="public")
+    (row,) = json.loads((await public.get("/data/findings.json")).text)["rows"]
+    assert (row["id"], row["links"], row["note"]) == (FAILING.id, "", "")
 
 
 @pytest.mark.usefixtures("found")

@@ -63,6 +63,14 @@ async def test_a_persian_page_has_no_english_sentence(console: Console, path: st
     assert {one for one in english if _WORDS.search(one) and "{" not in one} & lines == set()
 
 
+@pytest.mark.parametrize("path", NAMED_PAGES)
+@pytest.mark.parametrize("code", LANGUAGES)
+async def test_sentences_have_a_space_between_them(console: Console, code: str, path: str) -> None:
+    """No sentence begins right after the full stop of another."""
+    page = re.sub(r"</?(?:data|bdi|time|span|strong|a)\b[^>]*>", "", (await console.get(f"/{code}{path}")).text)
+    assert re.findall(r".{20}[a-z٪ا-ی][.؟?][A-Zآ-ی].{20}", page) == []
+
+
 async def test_the_start_goes_by_the_browser_and_then_by_the_choice(console: Console) -> None:
     """`/` leads to the language that the browser prefers, unless another one was chosen before."""
     for asked, code in (

@@ -18,6 +18,7 @@ class PairView:
     """The pair and its links."""
 
     cell: MatrixCell
+    known_share: float
     losses: Losses
     as_of: int
     links: tuple[LinkRow, ...]
@@ -34,7 +35,14 @@ async def gather(visit: Visit) -> PairView:
     )
     if not answer.pairs:
         raise NoSuchPageError
-    return PairView(cell_of(answer.pairs[0]), losses_from_message(answer.pairs[0].losses), answer.as_of.seconds, links)
+    pair = answer.pairs[0]
+    return PairView(
+        cell=cell_of(pair),
+        known_share=pair.index.known_share,
+        losses=losses_from_message(pair.losses),
+        as_of=answer.as_of.seconds,
+        links=links,
+    )
 
 
 async def _links(visit: Visit, consumer: str, provider: str) -> tuple[LinkRow, ...]:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.core.model import StrictShare
 from tests.support.cases.api.blocks import SLOTS, blocks_of
 from tests.support.console.case import Console
-from tests.support.console.words import TAGS
+from tests.support.console.words import TAGS, text_of
 
 _OK = (0, 0, 0, 0, 0, SLOTS)
 _UNSEEN = (0,) * 6
@@ -85,6 +86,35 @@ async def test_too_little_does_not_look_like_enough(
     assert f"A number is published where {said.split()[-2]} or more" in " ".join(enough.split())
     agencies = TAGS.sub("", (await console.get("/en/agencies")).text)
     assert f"{int(100 * known)}%" in agencies
+
+
+async def test_a_pair_of_which_too_little_is_known_says_why(console: Console) -> None:
+    """A pair without a point has its bounds, how much of it is known, and from how much on there is a number."""
+    pair = "/en/matrix/land-registry/tax-office"
+    before = await text_of(console, pair)
+    assert "Too little is known" not in before
+    assert "Known 100.0%" in before
+    _take(console, {link.id: _UNSEEN for link in console.api.register.links.values() if link.provider == "tax-office"})
+    await console.refresh()
+    after = await text_of(console, pair)
+    assert (
+        "Too little is known for a number: 0.0% of the weight was seen, and a number is published from 80% on" in after
+    )
+    assert "Known 0.0%" in after
+
+
+async def test_a_service_says_how_much_is_known_of_it_from_start_to_end(console: Console) -> None:
+    """What is known of a service from start to end may be less than of its inquiries. Without a point it is a range."""
+    _take(console, {}, strict=StrictShare(0.6, 0.3, 0.8))
+    await console.refresh()
+    page = (await text_of(console, "/en/service/title-deed")).partition("From start to end")[2]
+    assert "60.0% of the time" in page
+    assert "30.0 to 80.0 Known 50.0%" in page
+    _take(console, {}, strict=StrictShare(None, 0.0, 1.0), evidence_sequence=9)
+    await console.refresh()
+    page = (await text_of(console, "/en/service/title-deed")).partition("From start to end")[2]
+    assert "0.0 to 100.0 of 100" in page
+    assert "Known 0.0%" in page
 
 
 async def test_what_was_not_measured_enough_is_not_called_unstated(console: Console) -> None:

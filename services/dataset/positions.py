@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -15,6 +16,9 @@ from services.dataset.storage import BadSectorError, Storage
 
 if TYPE_CHECKING:
     from services.dataset.tables import Kind  # it loads pyarrow, which a scorer seldom needs
+
+_FORMAT: Final = 1
+"""Counts up with every change that an earlier version would read wrongly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +87,24 @@ def read_positions(storage: Storage) -> dict[str, ArchivedUpTo]:
 def _read(storage: Storage, name: str) -> ArchivedUpTo:
     try:
         fields = orjson.loads(storage.read(name))
+        _check(fields, f"{name} in {storage.address}")
         gaps = tuple(MissingMessages(**gap) for gap in fields.get("gaps", ()))
         segments = {group: SegmentCount(*numbers) for group, numbers in fields.get("segments", {}).items()}
         return ArchivedUpTo(**fields["position"], stored=float(fields["stored"]), gaps=gaps, segments=segments)
     except (BadSectorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise StateError(f"{name} in {storage.address} is damaged; remove it, and evidence is read again") from error
+
+
+def _check(fields: dict[str, object], name: str) -> None:
+    """Compare the checksum. Raises KeyError and ValueError for damage, and StateError for the format of a newer version."""
+    if fields.pop("checksum") != _checksum(fields):
+        raise ValueError
+    if fields["format"] != _FORMAT:
+        raise StateError(f"a newer version of Peyvand wrote {name}: run that version")
+
+
+def _checksum(fields: Mapping[str, object]) -> str:
+    return sha256(canonical_json(fields)).hexdigest()
 
 
 def write_position(storage: Storage, kind: Kind, archived: ArchivedUpTo) -> None:
@@ -100,10 +117,8 @@ def write_position(storage: Storage, kind: Kind, archived: ArchivedUpTo) -> None
     position |= {"generation": archived.generation} if archived.generation else {}
     gaps = {"gaps": [asdict(gap) for gap in archived.gaps]} if archived.gaps else {}
     segments = {group: [counted.first, counted.count] for group, counted in archived.segments.items()}
-    storage.write(
-        _name(kind),
-        canonical_json({"position": position, "stored": archived.stored, "segments": segments, **gaps}),
-    )
+    fields = {"format": _FORMAT, "position": position, "stored": archived.stored, "segments": segments, **gaps}
+    storage.write(_name(kind), canonical_json({**fields, "checksum": _checksum(fields)}))
 
 
 def _name(kind: Kind) -> str:

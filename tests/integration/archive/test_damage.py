@@ -124,3 +124,30 @@ async def test_a_damaged_segment_that_nothing_holds_any_more_is_a_gap(
     assert gap.startswith("messages 2 to 3 of stream MEASUREMENTS, stored from ")
     assert sum(file.rows for file in manifest.files if file.kind == "measurement") == 2 * len(LINKS)
     assert archive.storage.read(f"{names[1]}.damaged") == damaged
+
+
+@pytest.mark.slow
+async def test_a_position_with_a_flipped_bit_is_named(archive: Archive, nats: Nats, tmp_path: Path) -> None:
+    """The archive does not take it for a loss of the bus. It waits until the position is removed, and reads again."""
+    archive.start()
+    await publish(nats, 0)
+    streams, _ = await streams_of(nats)
+    await archive.has(streams)
+    archive.components.kill("archive")
+    for number in range(1, 4):
+        await publish(nats, number)
+    streams, created = await streams_of(nats)
+    position = "open/measurement.json"
+    content = archive.storage.read(position)
+    assert b'"sequence":1,' in content
+    archive.storage.write(position, content.replace(b'"sequence":1,', b'"sequence":3,'))
+
+    archive.start()
+    named = f"{position} in {archive.storage.address} is damaged; remove it"
+    await archive.components.until(lambda: named in (tmp_path / "archive.log").read_text(), "the archive names it")
+    archive.storage.remove(position)
+    await archive.has(streams)
+    archive.end_of_day()
+    await archive.sealed()
+    assert verify(archive.storage, archive.key.public) == []
+    assert sealed(archive.storage) == undisturbed(archive, streams, created)

@@ -88,7 +88,7 @@ async def test_too_little_does_not_look_like_enough(
     assert f"{int(100 * known)}%" in agencies
 
 
-async def test_a_pair_of_which_too_little_is_known_says_why(console: Console) -> None:
+async def test_a_pair_without_a_point_says_why(console: Console) -> None:
     """A pair without a point has its bounds, how much of it is known, and from how much on there is a number."""
     pair = "/en/matrix/land-registry/tax-office"
     before = await text_of(console, pair)

@@ -113,7 +113,7 @@ def _days(hours: range) -> tuple[int, int]:
 
 
 def widen_hours(database: sqlite3.Connection) -> None:
-    """Add to hours older than format 3 how many exchanges failed on the bus.
+    """Add to hours of version 0.2.0 how many exchanges failed on the bus.
 
     The failures of an hour are divided between bus and provider as those of that day. Raises DamagedDatabaseError.
     """

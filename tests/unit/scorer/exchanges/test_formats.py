@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from services.core import checked_rows
 from services.core.errors import StateError
 from services.core.model import StreamPosition
 from services.scorer.exchanges.database import ExchangeDatabase
@@ -108,112 +106,56 @@ def test_every_damage_is_noticed_or_harmless(tmp_path: Path) -> None:
     assert 100 < anew < len(places)
 
 
-def test_a_file_of_version_0_2_0_is_taken_over(tmp_path: Path) -> None:
-    """A file without checksums is read, and gets checksums from then on."""
-    filled(tmp_path / "new")
-    new = opened(tmp_path / "new")
-    with closing(sqlite3.connect(tmp_path / "old")) as old:
+def as_released(new: ExchangeDatabase, path: Path) -> None:
+    """Write what a database holds into a file of version 0.2.0. Its hours do not say which failures were on the bus."""
+    with closing(sqlite3.connect(path)) as old:
         old.executescript(FORMER)
         for table in ("position", "flow", "hours", "summary", "length", "volume"):
             columns = ", ".join(row[1] for row in old.execute(f"PRAGMA table_xinfo({table})"))
             rows = new._database.execute(f"SELECT {columns} FROM {table}").fetchall()
             if table == "hours":
-                rows = [(flow, day, narrow(counts)) for flow, day, counts in rows]
-            old.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+                rows = [(flow, day, counts[: 2 * 24 * 4]) for flow, day, counts in rows]
+            if rows:
+                old.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
         old.commit()
+
+
+def test_a_file_of_version_0_2_0_is_taken_over(tmp_path: Path) -> None:
+    """A file without checksums is read, and gets checksums from then on. When its last message was stored is unknown."""
+    filled(tmp_path / "new")
+    new = opened(tmp_path / "new")
+    as_released(new, tmp_path / "old")
     expected = content(new)
     new.close()
     for _ in range(2):
         exchanges = opened(tmp_path / "old")
         exchanges.verify()
-        assert content(exchanges) == expected
+        assert (content(exchanges), exchanges.stored()) == (expected, inf)
         exchanges.close()
 
 
-def narrow(counts: bytes) -> bytes:
-    """Return the hours of a day as in formats before 3, without those that failed on the bus."""
-    return counts[: 2 * 24 * 4]
-
-
-def as_it_was(path: Path, version: int) -> None:
-    """Turn a file into format 2, whose hours are narrow, 3, or 4. Only the last has details."""
-    with closing(checked_rows.connect(path)) as old:
-        (sql,) = old.execute("SELECT sql FROM sqlite_master WHERE name = 'position'").fetchone()
-        taken = old.execute("SELECT stream, created, sequence FROM position").fetchall()
-        old.execute("DROP TABLE position")
-        old.execute(sql.replace(" stored REAL,", "").replace(", stored)", ")"))
-        old.executemany("INSERT INTO position VALUES (?, ?, ?)", taken)
-        old.execute(f"PRAGMA user_version = {version}")
-        if version == 4:
-            old.commit()
-            return
-        (sql,) = old.execute("SELECT sql FROM sqlite_master WHERE name = 'summary'").fetchone()
-        info = old.execute("PRAGMA table_xinfo(summary)").fetchall()
-        columns = ", ".join(column[1] for column in info if column[1] not in ("details", "intact"))
-        old.execute("ALTER TABLE summary RENAME TO later")
-        old.execute(re.sub(r",\s*details( BLOB)?\b", "", sql))
-        old.execute(f"INSERT INTO summary ({columns}) SELECT {columns} FROM later")
-        for table in ("later", "hour_details"):
-            old.execute(f"DROP TABLE {table}")
-        old.execute("CREATE INDEX summary_day ON summary (day)")
-        if version == 2:
-            rows = [(narrow(counts), *key) for counts, *key in old.execute("SELECT counts, flow, day FROM hours")]
-            old.executemany("UPDATE hours SET counts = ? WHERE flow = ? AND day = ?", rows)
-        old.commit()
-
-
-@pytest.mark.parametrize("version", [2, 3])
-def test_a_file_of_a_former_format_is_taken_over(tmp_path: Path, version: int) -> None:
-    """In format 2, an hour's failures are divided like the day's. Older details are unknown, and an older summary that
-    is replaced is subtracted as it was added.
-    """
+def test_details_of_version_0_2_0_are_unknown(tmp_path: Path) -> None:
+    """An hour's failures are divided like the day's. A summary that is replaced is subtracted as it was added."""
     failing = replace(BASE, count=10, ok=4, bus_failures=4, provider_failures=2)
-    new = opened(tmp_path / "volumes")
+    new = opened(tmp_path / "new")
     take(new, failing, replace(failing, slot_start=NOON + 3_600, count=6, ok=6, bus_failures=0, provider_failures=0))
-    before = content(new)
+    as_released(new, tmp_path / "old")
     new.close()
-    as_it_was(tmp_path / "volumes", version)
-    for _ in range(2):
-        exchanges = opened(tmp_path / "volumes")
-        exchanges.verify()
-        assert content(exchanges) == before
-        with exchanges.reading() as reading:
-            hour = NOON // 3_600
-            by_hour = reading.steps([0], range(hour, hour + 2), 3_600)
-            assert by_hour.counts[:, 0].tolist() == [[10, 6], [4, 6], [4, 0]]
-            by_slot = reading.steps([0], range(NOON // 300, NOON // 300 + 2), 300)
-            assert by_slot.counts[:, 0].tolist() == [[10, 0], [4, 0], [4, 0]]
-            for steps in (by_hour, by_slot):
-                assert not any(of.any() for of in (steps.size, steps.repeats, steps.counted, steps.durations))
-            assert reading.first_steps(300) == {0: NOON // 300}
-            assert reading.first_steps(3_600) == {0: NOON // 86_400 * 24}
-        exchanges.close()
-    exchanges = opened(tmp_path / "volumes")
+    exchanges = opened(tmp_path / "old")
+    with exchanges.reading() as reading:
+        hour = NOON // 3_600
+        by_hour = reading.steps([0], range(hour, hour + 2), 3_600)
+        assert by_hour.counts[:, 0].tolist() == [[10, 6], [4, 6], [4, 0]]
+        by_slot = reading.steps([0], range(NOON // 300, NOON // 300 + 2), 300)
+        assert by_slot.counts[:, 0].tolist() == [[10, 0], [4, 0], [4, 0]]
+        for steps in (by_hour, by_slot):
+            assert not any(of.any() for of in (steps.size, steps.repeats, steps.counted, steps.durations))
+        assert reading.first_steps(300) == {0: NOON // 300}
+        assert reading.first_steps(3_600) == {0: NOON // 86_400 * 24}
     take(exchanges, replace(failing, revision=2, **DETAILED))
     with exchanges.reading() as reading:
         steps = reading.steps([0], range(hour, hour + 1), 3_600)
         assert (steps.size[0, 0], steps.counted[0, 0], steps.durations.sum()) == (50, 10, 10)
-    exchanges.close()
-
-
-def test_a_file_without_the_time_of_its_last_message_is_taken_over(tmp_path: Path) -> None:
-    """A file of format 4 keeps its details. When its last message was stored is known after the next one."""
-    new = opened(tmp_path / "volumes")
-    take(new, replace(BASE, **DETAILED))
-    before = content(new)
-    new.close()
-    as_it_was(tmp_path / "volumes", 4)
-    for _ in range(2):
-        exchanges = opened(tmp_path / "volumes")
-        exchanges.verify()
-        assert (content(exchanges), exchanges.stored()) == (before, inf)
-        with exchanges.reading() as reading:
-            hour = NOON // 3_600
-            assert reading.steps([0], range(hour, hour + 1), 3_600).size[0, 0] == 50
-        exchanges.close()
-    exchanges = opened(tmp_path / "volumes")
-    exchanges.take([], calendar=CALENDAR, position=StreamPosition("EXCHANGES", "monday", 2), stored=NOON + 90.5)
-    assert exchanges.stored() == NOON + 90.5
     exchanges.close()
 
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import starmap
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from services.core.metrics import TABLE, LocalCounter, LocalHistogram, counter, gauge, histogram
+from services.core.metrics import (
+    TABLE,
+    Labels,
+    LocalCounter,
+    LocalHistogram,
+    StableCollector,
+    StableFamily,
+    counter,
+    gauge,
+    histogram,
+)
 from services.core.model import PHASES, Measurement, Outcome, Reason, Target
 from services.prober.assignments import Assignment
 from services.prober.transport import ConntrackTable
@@ -22,6 +33,14 @@ EXPIRING_SERIES = 1000
 _SOON_SECONDS = 30 * 86_400
 _NEVER_PUBLISHED = (Reason.NO_MEASUREMENT, Reason.ABSENT)
 """Reasons that the scorer gives to slots without a measurement."""
+
+_PER_TARGET = (
+    "probe_success",
+    "probe_duration_seconds",
+    "probe_http_status_code",
+    "probe_http_duration_seconds",
+    "probe_ssl_earliest_cert_expiry",
+)
 
 
 class ProberMetrics:
@@ -91,7 +110,7 @@ class _TrackingRatio(Collector):
             yield GaugeMetricFamily(metric.name, metric.help, value=ratio)
 
 
-class _TargetSeries(Collector):
+class _TargetSeries(StableCollector):
     """Series per target, made at each scrape rather than at every probe."""
 
     def __init__(self) -> None:
@@ -118,23 +137,15 @@ class _TargetSeries(Collector):
             if target in targets and (self._every or _expires_soon(last[0]))
         }
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        families = {
-            name: GaugeMetricFamily(name, TABLE[name].help, labels=TABLE[name].labels)
-            for name in (
-                "probe_success",
-                "probe_duration_seconds",
-                "probe_http_status_code",
-                "probe_http_duration_seconds",
-                "probe_ssl_earliest_cert_expiry",
-            )
-        }
+    def families(self) -> Iterator[StableFamily]:
+        """Return the series of this scrape."""
+        values: dict[str, dict[Labels, float]] = {name: {} for name in _PER_TARGET}
         assignments = self._assignments
         for target, last in list(self._last.items()):
             assignment = assignments.get(target)
             if assignment is not None:
-                _add_samples(families, (target.id, assignment.consumer, assignment.provider), *last)
-        yield from families.values()
+                _add_samples(values, (target.id, assignment.consumer, assignment.provider), *last)
+        return starmap(StableFamily, values.items())
 
 
 def _expires_soon(row: Measurement) -> bool:
@@ -142,18 +153,18 @@ def _expires_soon(row: Measurement) -> bool:
 
 
 def _add_samples(
-    families: dict[str, GaugeMetricFamily], labels: tuple[str, str, str], row: Measurement, status: int, duration: float
+    values: dict[str, dict[Labels, float]], labels: Labels, row: Measurement, status: int, duration: float
 ) -> None:
     if row.outcome is not Outcome.UNKNOWN:
-        families["probe_success"].add_metric(labels, float(row.outcome is Outcome.OK))
+        values["probe_success"][labels] = float(row.outcome is Outcome.OK)
     if row.time is None:
         return
-    families["probe_duration_seconds"].add_metric(labels, duration)
+    values["probe_duration_seconds"][labels] = duration
     if status:
-        families["probe_http_status_code"].add_metric(labels, status)
+        values["probe_http_status_code"][labels] = status
     for phase in PHASES:
         seconds = getattr(row.phases, phase)
         if seconds is not None:
-            families["probe_http_duration_seconds"].add_metric((*labels, phase), seconds)
+            values["probe_http_duration_seconds"][*labels, phase] = seconds
     if row.certificate_expiry is not None:
-        families["probe_ssl_earliest_cert_expiry"].add_metric(labels, row.certificate_expiry)
+        values["probe_ssl_earliest_cert_expiry"][labels] = row.certificate_expiry

@@ -15,6 +15,7 @@ from services.core.bus import Bus, connect_from_settings
 from services.core.codec import RUN_BYTES
 from services.core.errors import PeyvandError, SettingsError
 from services.core.log import Logger
+from services.core.malloc import use_huge_pages
 from services.core.model import Register
 from services.core.runtime import ENDING, Runtime
 from services.core.settings import Settings
@@ -113,7 +114,13 @@ class Prober:
             gc.collect()
         gc.freeze()
         for slots in range(1, plan.turns + 1):
-            asyncio.get_running_loop().call_later(slots * plan.slot_seconds + plan.longest_timeout, gc.freeze)
+            asyncio.get_running_loop().call_later(slots * plan.slot_seconds + plan.longest_timeout, _keep_in_place)
+
+
+def _keep_in_place() -> None:
+    """Exclude what there is from full collections, and have the kernel hold it in huge pages."""
+    gc.freeze()
+    asyncio.get_running_loop().run_in_executor(None, use_huge_pages)
 
 
 def _free(prepared: dict[Any, Any]) -> None:

@@ -1,8 +1,9 @@
-"""Freed memory is returned to the system, and less of it is kept."""
+"""Freed memory is returned to the system, less of it is kept, and memory in use is held in huge pages."""
 
 from __future__ import annotations
 
 import ctypes
+import platform
 import re
 import subprocess
 import sys
@@ -88,3 +89,28 @@ def test_large_blocks_are_returned_when_they_are_freed() -> None:
     """98 MiB are freed below a block in use."""
     assert int(run(FREED.format(less=True))) > 90
     assert int(run(FREED.format(less=False))) < 10
+
+
+HUGE = """
+import re
+from pathlib import Path
+from services.core.malloc import use_huge_pages
+
+def huge():
+    return int(re.search(r"^AnonHugePages: +(\\d+) kB$", Path("/proc/self/smaps_rollup").read_text(), re.MULTILINE)[1])
+
+made = [[str(number)] for number in range(300_000)]
+before = huge()
+use_huge_pages()
+print(huge() - before if made == [[str(number)] for number in range(300_000)] else -1)
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists()
+    or tuple(map(int, platform.release().split(".")[:2])) < (6, 1),
+    reason="only Linux 6.1 and later moves memory into huge pages when it is asked",
+)
+def test_memory_in_use_is_moved_into_huge_pages() -> None:
+    """Of some 40 MiB of small objects, at least some are in pages of 2 MiB afterwards, and all are unchanged."""
+    assert int(run(HUGE)) >= 2048

@@ -11,7 +11,7 @@ from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.index import Scoring
 from services.scorer.state import Store
 
-SAVE_SECONDS = 1.0
+SAVE_SECONDS = 5.0
 SAVE_SHARE = 0.05
 """The maximum share of the time spent on saving, so that large states are saved less often."""
 

@@ -37,6 +37,9 @@ from services.indicator.requirements import has_index
 
 _REFRESH_SECONDS = 0.5
 _SCRAPE_SECONDS = 1.0
+# Where one line is printed per slot, counters are read less often: each time costs prober and scorer as much as some
+# three probes.
+_LINES_SCRAPE_SECONDS = 5.0
 _RETRY_SECONDS = 0.1
 _TIMEOUT_SECONDS = 5.0
 _PROBES = "peyvand_probe_outcomes_total"
@@ -216,7 +219,7 @@ class Monitor:
                 )
             if as_lines:
                 self._print_notes()
-            await asyncio.sleep(_SCRAPE_SECONDS)
+            await asyncio.sleep(_LINES_SCRAPE_SECONDS if as_lines else _SCRAPE_SECONDS)
 
     def _print_notes(self) -> None:
         """Print each note that is new or has changed since the last time."""

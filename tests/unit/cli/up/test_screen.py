@@ -261,6 +261,7 @@ async def test_late_measurements_are_printed_while_they_grow(
     """Without a usable terminal, a line is printed as soon as the scorer's counter grows, and none for zero."""
     for variable, value in terminal.items():
         monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(monitor, "_LINES_SCRAPE_SECONDS", 0.1)
     registry = CollectorRegistry()
     late = counter("peyvand_measurements_late_total", registry)
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)

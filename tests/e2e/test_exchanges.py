@@ -22,6 +22,7 @@ from services.register.attribution import Attributor
 from services.register.directory import load_register
 from tests.support.forked import run
 from tests.support.oracles.witness import read_rows, read_truth
+from tests.support.processes import logged
 from tests.support.system import System
 
 SLOT = 2
@@ -88,8 +89,7 @@ def _published(running: System) -> dict[tuple[int, str, str], dict[str, Any]]:
 
 
 def _true(path: Path) -> dict[tuple[int, str, str], dict[str, Any]]:
-    rows = map(json.loads, path.read_text("utf-8").splitlines())
-    return {(row["slot"], row["client"], row["service"]): row for row in rows}
+    return {(row["slot"], row["client"], row["service"]): row for row in logged(path)}
 
 
 def _explain(running: System, link: str, *flags: str) -> str:

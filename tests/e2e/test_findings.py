@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.forked import run
+from tests.support.processes import logged
 from tests.support.system import System
 
 SLOT = 2
@@ -24,8 +25,7 @@ later; the rest is room for a busy machine.
 
 def _injected(running: System) -> list[dict[str, Any]]:
     """Return the departures that begin first."""
-    text = (running.data / "sandbox" / "departures.ndjson").read_text("utf-8")
-    lines = [json.loads(line) for line in text.splitlines()]
+    lines = logged(running.data / "sandbox" / "departures.ndjson")
     return [line for line in lines if line["from"] == lines[0]["from"]]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from tests.support.oracles.witness import (
 )
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
+from tests.support.processes import logged
 from tests.support.system import System
 from tests.support.waiting import DEADLINE
 
@@ -102,8 +102,7 @@ def more(tmp_path: Path):
 
 def _answers(path: Path) -> Counter[tuple[str, int]]:
     """Return how often each link was answered in each slot, from the sandbox's own log."""
-    rows = map(json.loads, path.read_text("utf-8").splitlines())
-    return Counter((row["link"], row["slot"]) for row in rows)
+    return Counter((row["link"], row["slot"]) for row in logged(path))
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 from tests.support.forked import ForkedProcess
 
-__all__ = ["Process", "end_with_parent", "page", "state"]
+__all__ = ["Process", "end_with_parent", "logged", "page", "state"]
 
 _SECONDS = 20.0
 
@@ -35,6 +35,13 @@ def _answer(url: str) -> tuple[int, str]:
     except HTTPError as error:
         with error:
             return error.code, error.read().decode()
+
+
+def logged(log: Path) -> list[dict[str, Any]]:
+    """Return the JSON lines of a log in order, without a last one that is still being written."""
+    written = log.read_bytes() if log.exists() else b""
+    lines = written[: written.rfind(b"\n") + 1].splitlines()
+    return [json.loads(line) for line in lines if line.startswith(b"{")]
 
 
 def state(pid: int) -> str:
@@ -79,9 +86,7 @@ class Process:
 
     def logged(self) -> list[dict[str, Any]]:
         """Return the complete lines that it has logged, in order."""
-        written = self.log.read_bytes() if self.log.exists() else b""
-        lines = written[: written.rfind(b"\n") + 1].decode().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return logged(self.log)
 
     def events(self) -> list[str]:
         """Return the events of the lines that it has logged."""

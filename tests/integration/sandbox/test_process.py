@@ -28,7 +28,7 @@ from services.sandbox.timing import slot_timing
 from tests.support.console.pages import block
 from tests.support.forked import ForkedProcess, run
 from tests.support.patient_loop import wall_time
-from tests.support.processes import page
+from tests.support.processes import logged, page
 from tests.support.servers.sandbox_client import Seen, ask
 from tests.support.waiting import DEADLINE, until
 
@@ -45,7 +45,7 @@ class Process:
     metrics: str
 
     def read(self, name: str) -> list[dict[str, object]]:
-        return read(self.directory / name)
+        return logged(self.directory / name)
 
     def stop(self) -> int:
         """Stop it and return its exit code."""
@@ -116,13 +116,9 @@ async def probe(register: Register, link: Link, trust: ssl.SSLContext, at: float
     return judge(link, seen)
 
 
-def read(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 def truth_of(folder: Path, slot: int) -> dict[str, Stage]:
     """Return what the truth log says about the links with a fault in a slot."""
-    spans = read(folder / "truth.ndjson")[1:]
+    spans = logged(folder / "truth.ndjson")[1:]
     return {
         str(s["link"]): Stage(int(str(s["stage"]))) for s in spans if int(str(s["from"])) <= slot < int(str(s["to"]))
     }
@@ -157,7 +153,7 @@ async def test_a_client_sees_what_the_truth_log_says(tmp_path, base_port):
     rng = random.Random(1)
     async with played(Settings(data=tmp_path, slot=SLOT, base_port=base_port())):
         register = load_register(tmp_path / "register")
-        header = read(tmp_path / "truth.ndjson")[0]
+        header = logged(tmp_path / "truth.ndjson")[0]
         first = int(str(header["first_slot"]))
         assert header["register_version"] == register.register_version
         assert register.policy.epoch.timestamp() == first * SLOT
@@ -180,12 +176,12 @@ async def test_a_client_sees_what_the_truth_log_says(tmp_path, base_port):
         seen = {key: task.result() for key, task in probes.items()}
         assert {key: (stage, wanted[key]) for key, stage in seen.items() if stage is not wanted[key]} == {}
         assert set(seen.values()) == set(Stage)
-    access = read(tmp_path / "access.ndjson")
+    access = logged(tmp_path / "access.ndjson")
     answered = sorted((str(line["link"]), int(str(line["slot"]))) for line in access)
     sent = {(str(line["link"]), int(str(line["slot"]))): line["sent"] for line in access}
     mode = {
         (str(span["link"]), slot): span["mode"]
-        for span in read(tmp_path / "truth.ndjson")[1:]
+        for span in logged(tmp_path / "truth.ndjson")[1:]
         for slot in range(int(str(span["from"])), int(str(span["to"])))
     }
     silent = {"refused", "tls_broken", "hung"}

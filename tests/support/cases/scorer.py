@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import time
 from collections.abc import Iterable, Mapping
@@ -24,7 +23,7 @@ from services.register.directory.load import load_register
 from tests.support.forked import ForkedProcess
 from tests.support.nats import Nats
 from tests.support.ports import free_port
-from tests.support.processes import page
+from tests.support.processes import logged, page
 from tests.support.registers import write_register
 from tests.support.values.block_columns import Block, decode_block
 from tests.support.waiting import DEADLINE, eventually
@@ -211,7 +210,7 @@ class Scorer:
         return [line for line in self._log() if line["event"] == "index_published"]
 
     def _log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.data / "scorer.log").read_text("utf-8").splitlines()]
+        return logged(self.data / "scorer.log")
 
     async def serving(self) -> None:
         """Wait until it is healthy. A failure says how its log ends."""

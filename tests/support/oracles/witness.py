@@ -6,7 +6,6 @@ Nothing here uses services/: the register is read from its files, as an auditor 
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -21,6 +20,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc, outcome_pb2
 from tests.support.oracles import index as oracle
+from tests.support.processes import logged
 
 OK = 5
 EXACT = 1e-12
@@ -83,26 +83,20 @@ class Truth:
 
 def read_truth(path: Path) -> Truth:
     """Resolve the spans of truth.ndjson into one stage per (link, slot)."""
-    header, *lines = _rows(path)
+    header, *lines = logged(path)
     spans = {(span["link"], slot): span["stage"] for span in lines for slot in range(span["from"], span["to"])}
     return Truth(header["slot_seconds"], header["first_slot"], spans)
 
 
 def late_slots(log: Path) -> set[int]:
     """Return the slots in which a too busy sandbox, by its own log, did not do in time what its truth says."""
-    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
-    late = [line for line in lines if line["event"] == "truth served late"]
+    late = [line for line in logged(log) if line["event"] == "truth served late"]
     return {slot for line in late for slot in range(line["from_slot"] - 1, line["to_slot"] + 1)}
 
 
 def read_answers(path: Path) -> set[tuple[str, int]]:
     """(link, slot) of every answer in the sandbox's access log."""
-    return {(row["link"], row["slot"]) for row in _rows(path)}
-
-
-def _rows(path: Path) -> list[Any]:
-    """Return the rows of a log, without an incomplete last line."""
-    return [json.loads(line) for line in path.read_text("utf-8").rpartition("\n")[0].splitlines()]
+    return {(row["link"], row["slot"]) for row in logged(path)}
 
 
 class Client:

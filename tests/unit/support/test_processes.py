@@ -1,4 +1,4 @@
-"""Workers of a pool end when the process that began them is killed."""
+"""Logs are read while they are written, and workers of a pool end when the process that began them is killed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
-from tests.support.processes import state
+from tests.support.processes import logged, state
 from tests.support.waiting import until
 
 PARENT = """
@@ -31,3 +32,15 @@ def test_a_worker_ends_with_its_parent() -> None:
         worker = int(parent.stdout.readline())
         os.kill(parent.pid, signal.SIGKILL)
         until(lambda: state(worker) == "Z", "the worker to end")
+
+
+def test_a_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
+    """The last line counts once it is whole, wherever it is cut. Lines that are not JSON are left out."""
+    log = tmp_path / "log"
+    assert logged(log) == []
+    whole, last = b'{"event": "one"}\nstarted\n', '{"event": "ب"}\n'.encode()
+    for end in range(len(last)):
+        log.write_bytes(whole + last[:end])
+        assert logged(log) == [{"event": "one"}]
+    log.write_bytes(whole + last)
+    assert [line["event"] for line in logged(log)] == ["one", "ب"]

@@ -27,7 +27,7 @@ from tests.support.servers.flooding_server import flooding
 from tests.support.servers.frames import grpc_answer
 from tests.support.servers.grpc_server import SERVICE, descriptor_set
 from tests.support.servers.http_server import LOOPBACK, assignment, says, serving
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 GZIP = Probe("", "http", timeout=0.9, headers={"Accept-Encoding": "gzip"})
 SOAP = Probe("", "soap", timeout=0.9, body="<a/>")
@@ -107,9 +107,10 @@ COSTLY = {
 
 @pytest.fixture(scope="module")
 def _little_processor_time() -> Iterator[None]:
-    """Set a limit of processor time that even a busy machine gives a worker before the probe ends."""
+    """Set a limit of processor time that even a busy machine gives a worker before the probe, or the worker, ends."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker_pool, "far_above_usual", lambda _: 0.05)
+        patch.setattr(worker_pool, "_ALARM_SECONDS", DEADLINE)
         yield
 
 

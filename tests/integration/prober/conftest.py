@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from services.prober.checks import worker_pool
 from tests.support.patient_loop import PatientLoop, loop_clock
+from tests.support.waiting import DEADLINE
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, type[PatientLoop]]:
@@ -16,6 +18,11 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
 
 @pytest.fixture(autouse=True)
 def _patient_clock() -> Iterator[None]:
-    """The prober reads the clock of the loop that it runs in."""
-    with loop_clock("services.prober"):
+    """The prober reads the clock of the loop that it runs in.
+
+    A worker has the machine's clock, by which it ends itself if the loop does not end it. That clock goes on while the
+    loop's stands still.
+    """
+    with loop_clock("services.prober"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_pool, "_ALARM_SECONDS", DEADLINE)
         yield

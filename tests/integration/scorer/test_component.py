@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
+
+import pytest
 
 from services.core.blocks.target_blocks import decode_slot_block
 from services.core.bus import Bus
@@ -140,24 +141,21 @@ async def test_last_slot_is_shown_and_goes_when_unknown(nats: Nats, scorer: Scor
     assert await scorer.stop() == (0, "")
 
 
-async def _has_resumed(scorer: Scorer) -> bool:
-    return "resumed" in scorer.events()
-
-
 async def test_nothing_is_published_before_the_first_whole_slot(nats: Nats, tmp_path: Path) -> None:
     """With an epoch in the future, the first published index is that of the first slot after it."""
-    for lead in (4, 16, 48):  # slots; a slow machine needs some of them for startup
+    # Slots. A slow machine needs some of them for startup, and may be late for the first index.
+    for lead in (4, 16, 48):
         scorer = Scorer(nats, tmp_path / f"scorer-{lead}")
         first_slot = now_slot() + lead
         await register_on(nats, make_register(tmp_path / f"register-{lead}", epoch=first_slot * SLOT))
         scorer.start()
-        await eventually(partial(_has_resumed, scorer), "the scorer waits for the epoch")
-        in_time = now_slot() < first_slot
         await scorer.serving()
         assert await scorer.stop() == (0, "")
-        if in_time:
-            break
-    assert scorer.published()[0]["as_of"] == (first_slot + 1) * SLOT
+        as_of = scorer.published()[0]["as_of"]
+        assert as_of >= (first_slot + 1) * SLOT
+        if as_of == (first_slot + 1) * SLOT:
+            return
+    pytest.fail("the index of the first slot was never the first")
 
 
 async def test_late_and_repeated_measurements(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:

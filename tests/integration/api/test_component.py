@@ -119,6 +119,9 @@ async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register
         async def refreshed():
             return await as_of() == AS_OF + 300
 
+        async def is_serving():
+            return await health_of(channel) == SERVING
+
         nats.kill()
         await eventually(lambda: has("bus_disconnected"), "the lost bus is logged")
         assert await as_of() == AS_OF
@@ -126,7 +129,7 @@ async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register
         async with nats.connect("scorer") as bus:
             await put_blocks(bus, register, as_of=AS_OF + 300)
         await eventually(refreshed, "the new block is shown")
-        assert await health_of(channel) == SERVING
+        await eventually(is_serving, "health says SERVING, also after a long restart")
 
 
 async def test_sigterm_drains_and_ends_well(launch, nats, register):

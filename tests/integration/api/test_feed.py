@@ -223,7 +223,8 @@ async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
 
         async def held():
             indicator = await indicators.GetIndicator(
-                indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT), timeout=5
+                indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT),
+                timeout=DEADLINE,
             )
             answer = await registers.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=DEADLINE)
             return indicator.indicator.as_of.seconds, answer.register_version

@@ -21,7 +21,7 @@ from tests.support.forked import ForkedProcess
 from tests.support.processes import Process
 from tests.support.registers import write_register
 from tests.support.values.block_columns import encoded
-from tests.support.waiting import EAGER, eventually
+from tests.support.waiting import DEADLINE, EAGER, eventually
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -68,7 +68,7 @@ async def put_blocks(bus, register, **options):
 async def health_of(channel, name=""):
     stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
-        return (await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)).status
+        return (await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=DEADLINE)).status
     except grpc.aio.AioRpcError:
         return None
 
@@ -76,7 +76,7 @@ async def health_of(channel, name=""):
 async def with_register(channel):
     stub = register_service_pb2_grpc.RegisterServiceStub(channel)
     try:
-        await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
+        await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=DEADLINE)
     except grpc.aio.AioRpcError:
         return False
     return True

@@ -133,6 +133,7 @@ async def _answered(port: int) -> bool:
 async def test_connections_are_bounded(api, monkeypatch):
     """Of more connections than there may be, those beyond are ended at once; when others end there is room again."""
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 10)
+    monkeypatch.setattr(server, "HANDSHAKE_SECONDS", 2 * DEADLINE)  # none is ended for its silence
     async with served(api.state) as port:
         with ExitStack() as stack:
             connections = [stack.enter_context(_silent(port)) for _ in range(40)]

@@ -17,7 +17,9 @@ from services.cli.render.structure import structure_tables
 from services.core import codec
 from services.core.errors import Fault, InputError, SettingsError
 from services.core.model import ExchangeSummary, Indicator, IndicatorKind, Policy, Register
+from services.dataset.positions import read_position
 from services.dataset.storage import open_dataset
+from services.dataset.tables import MEASUREMENT
 from services.indicator.calendar import Calendar
 from services.indicator.index import Snapshot
 from services.indicator.method_version import METHOD_VERSION
@@ -118,7 +120,10 @@ def score_dataset(
     An empty ``at`` stands for the newest published numbers. Raises SettingsError, StateError for a damaged dataset, and
     InputError for numbers that differ from the published ones.
     """
-    archive = ArchivedEvidence(open_dataset(address))
+    storage = open_dataset(address)
+    # Before segments are listed, which may be more by then.
+    archived = read_position(storage, MEASUREMENT) if rescoring.compare else None
+    archive = ArchivedEvidence(storage)
     if rescoring.method not in ("", METHOD_VERSION):
         raise SettingsError(
             f"this version computes by method {METHOD_VERSION}: {_release_for(archive, {rescoring.method})} to compute by "
@@ -146,6 +151,11 @@ def score_dataset(
     _check_epoch(policy, moment, f"register {directory}" if directory else f"the register of {address}")
     end_slot = calendar.slot_of(moment)
     limits = {"end_slot": end_slot, "sequence": ALL if sequence is None else sequence}
+    if sequence and archived and archive.limit(calendar, range(end_slot, end_slot), sequence).is_beyond(archived):
+        raise SettingsError(
+            f"these numbers count messages up to {sequence} of stream {archived.stream}, and {address} has them up to "
+            f"{archived.sequence}: wait until the archive has written them, or give an earlier time with --at"
+        )
     engine = engine_at(rescoring.engine)
     days = question.days(policy)
     evidence = archive.evidence(register, window_days=days, **limits, again=rescoring.again, engine=engine)

@@ -177,7 +177,7 @@ class ArchivedEvidence:
         measurements, and are closed. The measurements of other days are ingested. Returns the slots that these changed.
         """
         calendar, closed = evidence.calendar, evidence.closed_days
-        limit = self._limit(calendar, span, sequence)
+        limit = self.limit(calendar, span, sequence)
         days = [day for day, _ in calendar.days(span) if day not in closed]
         # No day may be closed after one that has open slots.
         end = span.stop if evidence.last_slot is None else evidence.closed_before
@@ -199,7 +199,7 @@ class ArchivedEvidence:
     ) -> Iterator[Sequence[MarkedDay]]:
         """Yield the parts of every day of a span, marked out of the measurements of messages up to ``sequence``."""
         policy, calendar, limits = register.policy, Calendar.of(register.policy), LinkLimits.of(register)
-        limit = self._limit(calendar, span, sequence)
+        limit = self.limit(calendar, span, sequence)
         days = [day for day, _ in calendar.days(span)]
         whole = {
             day: self._files_to_count(day, policy, again=True)
@@ -247,7 +247,7 @@ class ArchivedEvidence:
             for table in self._tables(MEASUREMENT, one, names=SCORED):
                 yield from counting_rows(limit.within(table), policy)
 
-    def _limit(self, calendar: Calendar, span: range, sequence: int) -> MessageLimit:
+    def limit(self, calendar: Calendar, span: range, sequence: int) -> MessageLimit:
         """Return the limit for the numbers as of the end of a span that count messages up to ``sequence``."""
         return message_limit(self._storage, self._sealed.values(), sequence, self._near, calendar, span.stop)
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.dataset.days import Manifest, StreamSpan
-from services.dataset.positions import read_position
+from services.dataset.positions import ArchivedUpTo, read_position
 from services.dataset.storage import Storage
 from services.dataset.tables import INDICATOR, MEASUREMENT, MICROS, Kind
 from services.indicator.calendar import Calendar
@@ -38,6 +38,13 @@ class MessageLimit:
     sequence: int = ALL
     since: float = -inf
     until: float = inf
+
+    def is_beyond(self, archived: ArchivedUpTo) -> bool:
+        """Return whether messages up to the limit may be missing from a dataset. It has all those ``archived``.
+
+        The archive writes each stream by itself, so numbers may be in a dataset before their measurements.
+        """
+        return self.until == inf and self.sequence > archived.sequence
 
     def has_all(self, spans: Sequence[StreamSpan]) -> bool:
         """Return whether all measurements of a sealed day are within the limit."""

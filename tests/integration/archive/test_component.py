@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from services.cli.command_line import app
 from services.core.bus.names import MEASUREMENTS
 from services.core.bus.topology import initialise_streams
 from services.core.model import Indicator, IndicatorKind
-from services.dataset.days import LogFiles, verify
-from services.dataset.positions import read_position
+from services.dataset.days import LogFiles, list_segments, verify
+from services.dataset.positions import read_position, write_position
+from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT
 from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.archive import LINKS, Archive, publish, seal_a_day, sealed, streams_of, undisturbed
@@ -42,22 +44,39 @@ async def test_a_day_is_sealed_once_it_is_over(archive: Archive, nats: Nats) -> 
 
 
 async def test_what_was_published_is_computed_again(archive: Archive, nats: Nats) -> None:
-    """The dataset alone gives every number of the index that a scorer published, and the command says so."""
+    """The dataset alone gives every number of the index that a scorer published, and the command says so. Where the
+    dataset does not have all their measurements yet, the command says that instead.
+    """
     archive.start()
     slot = int(time.time()) // SLOT
     async with nats.connect("prober") as prober:
         for number in range(40, 0, -1):
             await put(prober, [measure(link, slot - number, at=0.1) for link in LINKS])
+    await archive.has((await streams_of(nats))[0])  # the archive writes each stream by itself
     archive.components.start("scorer")
 
     def published() -> list[Indicator]:
         return ArchivedEvidence(archive.storage).published()
 
     await archive.components.until(lambda: len(published()) > len(LINKS), "published numbers were archived")
-    run = await asyncio.to_thread(CliRunner().invoke, app, ["score", "--archive", archive.address, "--compare"])
+    run = await _compared(archive.address)
     assert (run.exit_code, run.exception) == (0, None)
     assert re.fullmatch(r"\d+ published numbers are the same, to the last bit\n", run.output)
     assert IndicatorKind.GOVERNMENT in {row.kind for row in published()}
+    copy = LocalStorage(archive.copy())
+    segment, position = list_segments(copy, MEASUREMENT)[-1], read_position(copy, MEASUREMENT)
+    assert position is not None
+    copy.remove(segment.name)
+    write_position(copy, MEASUREMENT, replace(position, sequence=segment.first - 1))
+    run = await _compared(copy.address)
+    assert str(run.exception) == (
+        f"these numbers count messages up to 40 of stream MEASUREMENTS, and {copy.address} has them up to "
+        f"{segment.first - 1}: wait until the archive has written them, or give an earlier time with --at"
+    )
+
+
+async def _compared(address: str) -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, app, ["score", "--archive", address, "--compare"])
 
 
 async def test_more_grace_puts_no_row_into_a_sealed_day(archive: Archive, nats: Nats, tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ async def test_numbers_are_computed_again_from_an_object_store(archive: Archive,
     async with nats.connect("prober") as prober:
         for number in range(40, 0, -1):
             await put(prober, [measure(link, slot - number, at=0.1) for link in LINKS])
+    await archive.has((await streams_of(nats))[0])  # the archive writes each stream by itself
     archive.components.start("scorer")
 
     def published() -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.support.forked import ForkedProcess
 from tests.support.ports import free_port
@@ -25,13 +26,20 @@ class Components:
         self.running: dict[str, ForkedProcess] = {}
         self.metrics: dict[str, str] = {}
 
-    def start(self, name: str, *flags: object, module: str = "", args: tuple[str, ...] = ()) -> None:
-        """Start a component. ``module`` runs in place of the component's own module."""
+    def start(
+        self,
+        name: str,
+        *flags: object,
+        module: str = "",
+        args: tuple[str, ...] = (),
+        constants: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """Start a component. ``module`` runs in place of the component's own module, with other ``constants``."""
         metrics = self.metrics.setdefault(name, f"127.0.0.1:{free_port()}")
         where = ("--nats", self._nats.url, "--credentials", self._nats.credentials, "--data", self._folder / name)
         words = (*args, *where, "--metrics", metrics, *flags)
         log = self._folder / f"{name}.log"
-        self.running[name] = ForkedProcess(module or f"services.{name}", *words, stdout=log)
+        self.running[name] = ForkedProcess(module or f"services.{name}", *words, stdout=log, constants=constants)
 
     def kill(self, name: str) -> None:
         process = self.running.pop(name)

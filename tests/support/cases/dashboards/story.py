@@ -145,10 +145,12 @@ async def told(nats, folder: Path):
         components.start("sandbox", *settings, module="tests.support.servers.commanded_sandbox", args=(str(faults),))
         reads = ("--probe-files", register)
         components.start("prober", "--prober", "one", "--spool-limit", SPOOL_BYTES, *reads)
-        components.start("scorer")
+        # Prometheus asks once a second here, so a rate must change as often.
+        components.start("scorer", constants={"services.scorer.session.STREAMS_SECONDS": 0.5})
         archive_key = folder / "archive.key"
         archive_key.write_text(SigningKey.generate("dashboards/archive", LOG).text(), "utf-8")
-        components.start("archive", "--archive-key", archive_key, "--segment-seconds", 1)
+        flags = "--archive-key", archive_key, "--segment-seconds", 1
+        components.start("archive", *flags, constants={"services.archive.component._POLL_SECONDS": 0.5})
         components.start("api", "--listen", api)
         await components.until(lambda: "sandbox serving" in components.logs(), "the sandbox served")
         serving = time.time()

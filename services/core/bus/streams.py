@@ -37,6 +37,7 @@ from services.core.tasks import propagate_cancellation
 RETRY_SECONDS = 0.2
 """How long to wait before a failed request is repeated."""
 
+_TIMEOUT = 5.0  # seconds that a call may take, unless its caller says otherwise
 _POLL_SECONDS = 5.0  # how long a follower waits for a signal before it reads anyway
 _RECHECK_SECONDS = 1.0  # after such a pause, or a failure, a follower checks that the stream is the one it has read
 _TIME_ERROR = timedelta(milliseconds=1)  # more than a stored time loses as a float
@@ -71,7 +72,7 @@ class Streams:
             signal.set()
 
     async def publish(
-        self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0, follows: int | None = None
+        self, subject: str, payload: bytes, *, message_id: str, timeout: float = _TIMEOUT, follows: int | None = None
     ) -> int:
         """Publish to a stream and return the sequence of the message once it is on disk.
 
@@ -93,7 +94,7 @@ class Streams:
         headers: dict[str, str],
         what: str,
         *,
-        timeout: float = 5.0,
+        timeout: float = _TIMEOUT,
         ttl: float | None = None,
     ) -> int:
         if ttl is not None:
@@ -199,7 +200,7 @@ class Streams:
         *,
         pattern: str = ">",
         limit: int = 500,
-        timeout: float = 5.0,
+        timeout: float = _TIMEOUT,
         since: datetime | None = None,
     ) -> list[StoredMessage]:
         """Return up to ``limit`` stored messages from sequence ``start`` on, in order; empty when there are none yet.
@@ -255,7 +256,7 @@ class Streams:
         what = f"reading the state of stream {stream}"
         return await self.request_api(f"$JS.API.STREAM.INFO.{stream}", json.dumps(request).encode(), what)
 
-    async def request_api(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> dict[str, Any]:
+    async def request_api(self, subject: str, payload: bytes, what: str, timeout: float = _TIMEOUT) -> dict[str, Any]:
         """Request a subject of JetStream's API and return the answer.
 
         Raises BusError, which begins with ``what``, when there is no answer or it is an error.
@@ -282,7 +283,7 @@ class Streams:
                         answers += [reply.data] if reply.data else []
         return answers
 
-    async def _request(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> Msg:
+    async def _request(self, subject: str, payload: bytes, what: str, timeout: float = _TIMEOUT) -> Msg:
         try:
             with propagate_cancellation():
                 return await self.client.request(subject, payload, timeout=timeout)

@@ -20,7 +20,7 @@ from services.core.metrics import (
     gauge,
     histogram,
 )
-from services.core.model import PHASES, Measurement, Outcome, Reason, Target
+from services.core.model import PHASES, UNMEASURED_REASONS, Measurement, Outcome, Reason, Target
 from services.prober.assignments import Assignment
 from services.prober.transport import ConntrackTable
 
@@ -31,8 +31,6 @@ EXPIRING_SERIES = 1000
 """With more targets, up to this many whose certificate expires soon have series, so that alerts do not miss them."""
 
 _SOON_SECONDS = 30 * 86_400
-_NEVER_PUBLISHED = (Reason.NO_MEASUREMENT, Reason.ABSENT)
-"""Reasons that the scorer gives to slots without a measurement."""
 
 _PER_TARGET = (
     "probe_success",
@@ -47,7 +45,7 @@ class ProberMetrics:
     """The metrics of one prober. Counters start at zero; gauges are absent until they have a value."""
 
     def __init__(self, registry: CollectorRegistry, tracking: ConntrackTable | None = None) -> None:
-        published = (reason for reason in Reason if reason not in _NEVER_PUBLISHED)
+        published = (reason for reason in Reason if reason not in UNMEASURED_REASONS)
         self._outcomes = LocalCounter("peyvand_probe_outcomes_total", Outcome)
         self._reasons = LocalCounter("peyvand_probe_reasons_total", published)
         self._series = _TargetSeries()

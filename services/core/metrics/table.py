@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from services.core.model import UNMEASURED_REASONS, Outcome, Reason
+
 EVERY = "every component"
 """The component in rows of metrics that all of them expose."""
 
@@ -73,8 +75,10 @@ _ROWS = (
     ),
     *_rows_of(
         "prober",
-        _counter("peyvand_probe_outcomes_total", "Probes by outcome", ("outcome",), "7"),
-        _counter("peyvand_probe_reasons_total", "Probes by reason", ("reason",), "59"),
+        _counter("peyvand_probe_outcomes_total", "Probes by outcome", ("outcome",), str(len(Outcome))),
+        _counter(
+            "peyvand_probe_reasons_total", "Probes by reason", ("reason",), str(len(Reason) - len(UNMEASURED_REASONS))
+        ),
         _histogram("peyvand_probe_schedule_lag_seconds", "How late probes start", "13", _LAG_BUCKETS),
         _counter("peyvand_probe_overruns_total", "Probes that did not finish within their slot"),
         _counter("peyvand_probe_shed_total", "Probes shed because of overload"),

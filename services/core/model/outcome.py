@@ -142,13 +142,11 @@ def _outcome(reason: Reason) -> Outcome:
 
 OUTCOME_OF: dict[Reason, Outcome] = {reason: _outcome(reason) for reason in Reason}
 
+UNMEASURED_REASONS: Final = (Reason.NO_MEASUREMENT, Reason.ABSENT)
+"""Reasons of slots without a measurement; no measurement has one of them."""
+
 OTHER_REASON: dict[Outcome, Reason] = {
-    outcome: next(
-        reason
-        for reason in Reason
-        # A measurement was made, and the register does not say that the link is on paper.
-        if reason.outcome is outcome and reason not in (Reason.NO_MEASUREMENT, Reason.ABSENT)
-    )
+    outcome: next(reason for reason in Reason if reason.outcome is outcome and reason not in UNMEASURED_REASONS)
     for outcome in Outcome
 }
 """By outcome: the reason that stands for those that only a newer version knows."""

@@ -1,4 +1,4 @@
-"""Records one probe while it runs: deadline, phases, connections and what they showed."""
+"""Records one probe while it runs, and ends it at its deadline: phases, connections and what they showed."""
 
 from __future__ import annotations
 

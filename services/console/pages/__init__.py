@@ -3,9 +3,7 @@
 from services.console.pages import (
     agencies,
     agency,
-    badges,
     data,
-    feeds,
     findings,
     government,
     link,
@@ -19,6 +17,7 @@ from services.console.pages import (
     still,
     structure,
 )
+from services.console.pages.news import AnnouncementView, announcements_of, maintenance_of
 from services.console.pages.page import Content, File, NoSuchPageError, Page, Stream, Visit
 
 PAGES: tuple[Page, ...] = (
@@ -40,7 +39,19 @@ PAGES: tuple[Page, ...] = (
 )
 """Every page of the menu and below it, in no particular order."""
 
-FILES: tuple[File, ...] = (*data.FILES, *feeds.FILES, *badges.FILES)
-"""The files that are served as they are: data, feeds, badges."""
+TABLES: tuple[File, ...] = data.FILES
+"""Every figure as CSV and JSON."""
 
-__all__ = ["FILES", "PAGES", "Content", "File", "NoSuchPageError", "Page", "Stream", "Visit"]
+__all__ = [
+    "PAGES",
+    "TABLES",
+    "AnnouncementView",
+    "Content",
+    "File",
+    "NoSuchPageError",
+    "Page",
+    "Stream",
+    "Visit",
+    "announcements_of",
+    "maintenance_of",
+]

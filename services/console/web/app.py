@@ -17,7 +17,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Route
 
 from services.client import Client
-from services.console.pages import FILES, PAGES, File, Page
+from services.console.files import FILES
+from services.console.pages import PAGES, File, Page
 from services.console.queries import EditionFeed, RoundFiles
 from services.console.texts import LANGUAGES
 from services.console.web.answers import Pages, Settled

@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from xml.etree import ElementTree as ET
 
-from services.console.pages.news import AnnouncementView, announcements_of, maintenance_of
-from services.console.pages.page import Content, File, Visit
+from services.console.pages import AnnouncementView, Content, File, Visit, announcements_of, maintenance_of
 from services.console.texts import LANGUAGES, iso, texts_of, write_markdown
 
 _ATOM = "http://www.w3.org/2005/Atom"

@@ -1,4 +1,4 @@
-"""Data, feeds and badges."""
+"""Every figure as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
-from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -16,18 +14,13 @@ from services.client import connect
 from services.console.pages import Content, Stream
 from services.console.pages.data import as_csv
 from services.console.pages.datasets import DATASETS
-from services.register.directory import load_register
 from tests.support.cases.api.blocks import blocks_of
 from tests.support.console.case import Console
-from tests.support.registers import ANNOUNCEMENTS, write_register
 from tests.support.values.findings import finding
 
 
 async def _whole(made: Content | Stream) -> str:
     return made.text if isinstance(made, Content) else "".join([piece async for piece in made.pieces])
-
-
-_ATOM = {"a": "http://www.w3.org/2005/Atom"}
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda one: one.name)
@@ -95,54 +88,3 @@ async def test_history_is_of_whom_the_address_names(console: Console) -> None:
     assert len(json.loads((await console.get("/data/history.json")).text)["rows"]) == 24
     assert (await console.get("/data/history.json?kind=provider&id=tax-office")).status_code == 200
     assert (await console.get("/data/history.json?kind=provider")).status_code == 404
-
-
-async def test_feeds_are_well_formed_and_say_the_same(console: Console) -> None:
-    """Atom, JSON Feed and iCalendar list the announcements with stable ids and absolute addresses."""
-    for code, title in (("en", "Late answers"), ("fa", "پاسخ‌های دیر")):
-        atom = ET.fromstring((await console.get(f"/feeds/{code}.atom")).content)
-        entries = atom.findall("a:entry", _ATOM)
-        feed = json.loads((await console.get(f"/feeds/{code}.json")).text)
-        assert feed["version"] == "https://jsonfeed.org/version/1.1"
-        ids = [one.findtext("a:id", namespaces=_ATOM) for one in entries]
-        assert ids == [one["id"] for one in feed["items"]]
-        assert ids[0] == f"http://console.test/{code}/news#late-answers"
-        assert entries[0].findtext("a:title", namespaces=_ATOM) == title
-        calendar = (await console.get(f"/feeds/{code}.ics")).text
-        assert calendar.startswith("BEGIN:VCALENDAR\r\n")
-        assert calendar.count("BEGIN:VEVENT") == 2
-        assert all(len(line.encode()) <= 75 for line in calendar.split("\r\n"))
-        unfolded = calendar.replace("\r\n ", "")
-        assert f"SUMMARY:{title}\r\n" in unfolded
-
-
-async def test_a_feed_is_well_formed_whatever_a_title_holds(empty_api: Any, make_console: Any, tmp_path: Path) -> None:
-    """Characters that XML cannot hold, which a text that was pasted may bring, are left out."""
-    title = '"Late\\uFFFE ans\\uFFFFw\\x0Bers"'
-    hostile = ANNOUNCEMENTS.replace("title_en: Late answers", f"title_en: {title}")
-    empty_api.take_register(load_register(write_register(tmp_path / "register", announcements_yaml=hostile)))
-    empty_api.take_blocks()
-    console = await make_console()
-    atom = ET.fromstring((await console.get("/feeds/en.atom")).content)
-    titles = [one.findtext("a:title", namespaces=_ATOM) for one in atom.findall("a:entry", _ATOM)]
-    assert "Late answers" in titles
-    assert "SUMMARY:Late answers\r\n" in (await console.get("/feeds/en.ics")).text
-
-
-async def test_badges_show_index_and_bounds_and_may_be_framed(console: Console) -> None:
-    """Badges are in either language, for agencies and above."""
-    assert "/badge/provider/tax-office.svg?lang=fa" in (await console.get("/fa/agency/tax-office")).text
-    answer = await console.get("/badge/provider/tax-office.svg?lang=fa")
-    assert answer.headers["content-type"] == "image/svg+xml"
-    assert "frame-ancestors *" in answer.headers["content-security-policy"]
-    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
-    again = await console.get("/badge/provider/tax-office.svg?lang=fa", if_none_match=answer.headers["etag"])
-    assert again.status_code == 304
-    # A browser takes the headers of this answer for those of the badge that it has.
-    for name in ("content-security-policy", "cross-origin-resource-policy"):
-        assert again.headers[name] == answer.headers[name]
-    root = ET.fromstring(answer.content)
-    assert "پیوند: " in (root.get("aria-label") or "")
-    assert "تا" in (root.get("aria-label") or "")
-    assert (await console.get("/badge/link/deed-tax.svg")).status_code == 404
-    assert (await console.get("/badge/provider/nobody.svg")).status_code == 404

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from services.console.pages.page import Content, File, NoSuchPageError, Visit
+from services.console.pages import Content, File, NoSuchPageError, Visit
 from services.console.texts import LANGUAGES, Texts, texts_of
 from services.core.codec import indicator_from_message
 from services.core.errors import ApiNotApplicableError

@@ -1,4 +1,4 @@
-"""Shares, weights and losses of links, imputed where nothing is known, and their means over sets (docs/method.md §3-5)."""
+"""Shares, bounds and losses of links, imputed where nothing is known, and their means over sets (docs/method.md §3-5)."""
 
 from __future__ import annotations
 

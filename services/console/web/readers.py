@@ -1,4 +1,4 @@
-"""Tells who reads a page, and what that reader may see."""
+"""Tells who reads a page, and what that reader, such as the public, may see."""
 
 from __future__ import annotations
 

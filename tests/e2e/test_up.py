@@ -18,12 +18,12 @@ import pytest
 
 from services.core.bus.roles import write_users
 from tests.support.forked import run
+from tests.support.limits.small_disk import no_file_beyond
 from tests.support.oracles.witness import Client
 from tests.support.paths import ROOT
 from tests.support.ports import SANDBOX_HOST, free_base_port, free_first_port
 from tests.support.processes import state
 from tests.support.registers import write_register
-from tests.support.small_disk import no_file_beyond
 from tests.support.system import System
 from tests.support.values.exchange_records import both_sides
 from tests.support.waiting import DEADLINE, until

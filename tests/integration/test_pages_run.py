@@ -20,7 +20,7 @@ import pytest
 
 from services.core.bus.roles import write_users
 from services.register.directory import load_register
-from tests.support.console.pages import block
+from tests.support.doc_blocks import block
 from tests.support.paths import ROOT
 from tests.support.ports import free_first_port, free_port
 from tests.support.processes import page

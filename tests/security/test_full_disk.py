@@ -23,12 +23,12 @@ from services.core.bus.names import (
     measurement_subject,
 )
 from services.core.errors import BusError
+from tests.support.limits.small_disk import fill, small_disk
 from tests.support.nats import Nats
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.programs import program
 from tests.support.servers.deployed_nats import PEYVAND, deployed, initialised
-from tests.support.small_disk import fill, small_disk
 from tests.support.waiting import DEADLINE, answered, eventually
 
 _DISK_MIB = 160

@@ -13,7 +13,7 @@ import pytest
 
 from services.cli.opendata.export import read_contents, write_export
 from tests.support.cases.datasets.open_data import publish
-from tests.support.console.pages import block
+from tests.support.doc_blocks import block
 from tests.support.forked import ForkedProcess
 from tests.support.ports import free_port
 from tests.support.waiting import DEADLINE, until

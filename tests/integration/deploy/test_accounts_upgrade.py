@@ -16,7 +16,7 @@ from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS, REGISTER_BUC
 from services.core.bus.roles import write_users
 from services.core.bus.server import adopt_streams, server_configuration, write_configuration
 from services.core.errors import BusError
-from tests.support.console.pages import block
+from tests.support.doc_blocks import block
 from tests.support.flat_users import flat_configuration, flat_users_file
 from tests.support.nats import Nats
 from tests.support.paths import ROOT

@@ -25,7 +25,7 @@ from services.core.settings import Settings
 from services.register.directory.load import load_register
 from services.sandbox.component import run_sandbox
 from services.sandbox.timing import slot_timing
-from tests.support.console.pages import block
+from tests.support.doc_blocks import block
 from tests.support.forked import ForkedProcess, run
 from tests.support.patient_loop import wall_time
 from tests.support.processes import logged, page

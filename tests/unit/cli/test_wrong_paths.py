@@ -11,8 +11,8 @@ from services.cli.command_line import app
 from services.core.bus.roles import write_users
 from services.core.errors import InputError, PeyvandError
 from tests.support.cases.datasets.rows import sealed_example
+from tests.support.limits.small_disk import no_file_beyond
 from tests.support.registers import write_register
-from tests.support.small_disk import no_file_beyond
 
 _NO_DATASET = "the dataset {} cannot be read: {}; name the folder that has log/ and sealed/"
 _READS_A_DATASET = {

@@ -12,7 +12,7 @@ from services.collector.ledger import Ledger
 from services.collector.offline import digest_logs
 from services.core.errors import InputError, StateError
 from tests.support.cases.ledger import NOW, batch
-from tests.support.small_disk import no_file_beyond
+from tests.support.limits.small_disk import no_file_beyond
 from tests.support.values.exchange_records import record
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.core import files
-from tests.support.small_disk import no_file_beyond
+from tests.support.limits.small_disk import no_file_beyond
 
 
 def test_a_seal_shows_every_changed_bit() -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.console.pages import blocks, pages
+from tests.support.doc_blocks import blocks, pages
 from tests.support.paths import ROOT
 
 RUN_BY = {

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from tests.support.cases.datasets.questions import FEBRUARY, FRIDAY, SATURDAY, Made, Rows, make, moment
-from tests.support.console.pages import Block, blocks
+from tests.support.doc_blocks import Block, blocks
 from tests.support.paths import ROOT
 
 PAGE = "docs/questions.md"

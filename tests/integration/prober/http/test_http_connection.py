@@ -17,7 +17,7 @@ from services.core.model.register import Egress
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from tests.support.servers.descriptors import no_descriptor_left
+from tests.support.limits.descriptors import no_descriptor_left
 from tests.support.servers.http_server import Request, answer, ask, says, serving
 from tests.support.servers.name_server import name_server
 

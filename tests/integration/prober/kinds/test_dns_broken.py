@@ -12,8 +12,8 @@ import pytest
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import DnsQuery
 from services.prober.attempt import ProbeResult
+from tests.support.limits.descriptors import no_descriptor_left
 from tests.support.patient_loop import takes
-from tests.support.servers.descriptors import no_descriptor_left
 from tests.support.servers.dns_server import Answer, Asked, naming
 from tests.support.servers.http_server import ask, silent, unaccepting
 from tests.support.servers.line_server import Connection, Handler, talking

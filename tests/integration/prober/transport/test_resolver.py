@@ -18,7 +18,7 @@ from services.prober.transport import resolver as resolve
 from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.resolver import Resolver
-from tests.support.servers.descriptors import no_descriptor_left
+from tests.support.limits.descriptors import no_descriptor_left
 from tests.support.servers.dns_server import Answer, Asked, answering, naming, with_rcode
 from tests.support.servers.http_server import LOOPBACK, ask, says, serving
 from tests.support.servers.name_server import name_server

@@ -15,7 +15,7 @@ from services.dataset.days import EvidenceDays, KeyChange, LogFiles, Manifest, k
 from services.dataset.log import Checkpoint, LogProof, SigningKey, VerifierKey
 from services.dataset.storage import LocalStorage, sole_writer
 from tests.support.cases.datasets.rows import START, seal_a_day
-from tests.support.console.pages import block
+from tests.support.doc_blocks import block
 
 DAY = EvidenceDays("Asia/Tehran", 3600.0, 300).day_of(START)
 EMPTY_DAY = Manifest("2030-01-01", "UTC", 0, 0, ()).leaf()

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from services.cli.command_line import app
 from services.core.errors import SettingsError
+from tests.support.limits.small_disk import no_file_beyond
 from tests.support.ports import free_port
-from tests.support.small_disk import no_file_beyond
 
 
 def users(folder: Path, *words: str) -> str:

@@ -25,7 +25,7 @@ from tests.support.cases.datasets.open_data import (
     rows,
     write_marked_register,
 )
-from tests.support.console.pages import block
+from tests.support.doc_blocks import block
 
 __all__ = ["exported", "published"]  # fixtures
 

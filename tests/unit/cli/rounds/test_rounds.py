@@ -31,7 +31,7 @@ from tests import independent_round_verifier
 from tests.support.cases.datasets.round_folders import SPAN, dataset, directory, frozen, key, sign_again
 from tests.support.cases.scoring import START
 from tests.support.cases.scoring import register_of_long_slots as register
-from tests.support.console.pages import block
+from tests.support.doc_blocks import block
 
 __all__ = ["dataset", "directory", "frozen", "key", "register"]
 

@@ -14,8 +14,8 @@ from services.console.pages import PAGES, Page
 from services.console.texts import LANGUAGES
 from tests.support.cases.api.blocks import blocks_of
 from tests.support.console.case import NAMED_PAGES, Console
+from tests.support.console.messages import messages
 from tests.support.console.words import TAGS, text_of
-from tests.support.messages import messages
 from tests.support.paths import ROOT
 
 _WORDS = re.compile(r"[A-Za-z]{3}")

@@ -9,7 +9,7 @@ import pytest
 from services.console.texts import LANGUAGES, texts_of
 from services.console.texts.words import WORDS
 from services.core.model import OTHER, PHASES, STAGES, Outcome, Reason
-from tests.support.messages import catalogue, messages
+from tests.support.console.messages import catalogue, messages
 
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
 _PLACES = re.compile(r"\{\w*\}")

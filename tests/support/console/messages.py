@@ -1,6 +1,6 @@
 """Collect the messages in the console's code, and bring its catalogues up to date with them.
 
-`python -m tests.support.messages` adds missing messages to each catalogue, untranslated, and removes unused ones.
+`python -m tests.support.console.messages` adds missing messages to each catalogue, untranslated, and removes unused ones.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from peyvand.v1 import outcome_pb2
 from tests.support.oracles.witness import (
     Client,
     assert_the_index_counts_each_verdict_once,
@@ -109,7 +110,8 @@ def _answers(path: Path) -> Counter[tuple[str, int]]:
 @pytest.mark.alone
 def test_probers_that_share_lose_nothing_and_double_nothing(system, more) -> None:
     """Every known verdict is true while probers join, probe side by side under one id, leave and are killed. Only the
-    share of the last killed prober is unknown, until that prober is missed. The index counts each verdict once.
+    share of the last killed prober is unknown, until that prober is missed, and the few probes that a prober on a busy
+    machine sheds. The index counts each verdict once.
     """
     running = system("--slot", f"{SLOT}s", "--seed", "9")
     client = Client(running.api)
@@ -157,9 +159,11 @@ def test_probers_that_share_lose_nothing_and_double_nothing(system, more) -> Non
     assert not wrong, f"{len(wrong)} known verdicts are not the truth (link, slot, told, true): {wrong[:10]}"
     unknown = [(link, s) for link, of in told.items() for s, stage in of.items() if stage is None]
     held = range(int(killed - FLUSH_SECONDS) // SLOT, int(alone) // SLOT + 1)
-    lost = [one for one in unknown if one[1] not in held]
-    shown = [client.slot(*one, SLOT) for one in lost[:10]]
-    assert not lost, f"{len(lost)} slots are unknown though somebody was to probe them: {lost[:10]}, {shown}"
+    missed = {one: client.slot(*one, SLOT) for one in unknown if one[1] not in held}
+    lost = {one: slot for one, slot in missed.items() if slot.reason != outcome_pb2.REASON_SHED}
+    assert len(missed) - len(lost) < sum(map(len, told.values())) / 50, "the machine was too busy for the probers"
+    shown = list(lost.items())[:10]
+    assert not lost, f"{len(lost)} slots are unknown though somebody was to probe them: {shown}"
     answers = _answers(running.data / "sandbox" / "access.ndjson")
     twice = {key for key, count in answers.items() if count == 2 and side_by_side <= key[1] < side_by_side + 3}
     assert len(twice) > len(live) / 6, "the twins did not probe side by side"

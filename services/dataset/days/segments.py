@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
@@ -105,14 +104,21 @@ def drop_uncommitted(storage: Storage, kind: Kind, position: int, generation: in
 
 
 def damaged_segments(storage: Storage, kinds: Iterable[Kind]) -> list[Segment]:
-    """Return the segments, of whatever generation, that cannot be read. Raises StateError when the storage cannot."""
+    """Return the segments, of whatever generation, that cannot be read, or repeat messages of one that can.
+
+    Raises StateError when the storage cannot be read.
+    """
     damaged = []
     for kind in kinds:
+        whole = []
         for segment in list_segments(storage, kind):
             try:
                 list(read_segments(storage, kind, [segment]))
             except DamagedSegmentError:
                 damaged.append(segment)
+            else:
+                whole.append(segment)
+        damaged += [later for _, later in _overlapping(whole)]
     return damaged
 
 
@@ -189,7 +195,7 @@ def before_damage(
     there = Counter(segment.group for segment, _ in whole)
     there.update(name.removeprefix("open/").rpartition("/")[0] for _, name in damaged)
     damaged += _incomplete(there, archived)
-    damaged += [(former.first, former.name) for former, _ in _overlapping(committed)]
+    damaged += dict.fromkeys((one.first, one.name) for pair in _overlapping(committed) for one in pair)
     if not damaged:
         return archived, ()
     kept = min(first for first, _ in damaged) - 1
@@ -247,13 +253,16 @@ def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> 
 
 
 def _overlapping(segments: Iterable[Segment]) -> list[tuple[Segment, Segment]]:
-    """Return neighbours of a group, in the order of their messages, that hold the same ones."""
-    in_order = sorted(segments, key=lambda segment: (segment.group, segment.generation, segment.first))
-    return [
-        (former, later)
-        for former, later in pairwise(in_order)
-        if (former.group, former.generation) == (later.group, later.generation) and later.first <= former.last
-    ]
+    """Return each segment that repeats messages of its group, after the one that has them and does not repeat any."""
+    found, kept = [], dict[tuple[str, int], Segment]()
+    for segment in sorted(segments, key=lambda one: (one.first, one.last)):
+        place = segment.group, segment.generation
+        former = kept.get(place)
+        if former is not None and segment.first <= former.last:
+            found.append((former, segment))
+        else:
+            kept[place] = segment
+    return found
 
 
 def _by_day(

@@ -189,6 +189,34 @@ async def test_a_segment_on_a_bad_sector_is_damaged(
         assert gap.startswith("messages 1 to 1 ")
 
 
+async def test_what_two_archives_wrote_is_kept_once_if_the_bus_no_longer_has_it(
+    archive: Archive, nats: Nats, tmp_path: Path
+) -> None:
+    """Once the gap is accepted, each message is in one segment, the next start finds nothing wrong, and the day can be sealed."""
+    storage = LocalStorage(tmp_path / "shared")
+    one, another = archiver_of(storage), archiver_of(storage)
+    async with nats.connect("archive") as bus, nats.connect("admin") as admin:
+        cursor = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=True)
+        await one.resume(cursor)
+        await another.resume(cursor)
+        await publish(nats, 0)
+        await one.take(cursor, archive.days)
+        await publish(nats, 1)
+        await another.take(cursor, archive.days)
+        await one.take(cursor, archive.days)
+        assert [(part.first, part.last) for part in list_segments(storage, BATCH)] == [(1, 1), (1, 2), (2, 2)]
+        await admin.jetstream.purge_stream(MEASUREMENTS)
+        await publish(nats, 2)
+        restarted = archiver_of(storage)
+        await restarted.resume(cursor)
+        await restarted.take(cursor, archive.days)
+        (gap,) = restarted.missing(0.0, time.time())
+        assert gap.startswith("messages 1 to 2 ")
+        assert sequences(storage) == [1] * len(LINKS) + [2] * len(LINKS) + [3] * len(LINKS)
+        refusing = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=False)
+        await archiver_of(storage).resume(refusing)
+
+
 async def test_a_stop_while_a_segment_is_to_be_read_again_loses_nothing(
     archive: Archive, nats: Nats, tmp_path: Path
 ) -> None:

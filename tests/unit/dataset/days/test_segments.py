@@ -13,6 +13,7 @@ from services.dataset.days import (
     before_damage,
     check_counts,
     counted,
+    damaged_segments,
     list_segments,
     seems_whole,
     write_segments,
@@ -97,3 +98,12 @@ def test_messages_that_two_archives_wrote_are_all_read_again(tmp_path: Path) -> 
     archived, named = before_damage(storage, [MEASUREMENT], _ARCHIVED)
     assert archived.sequence == 4
     assert [Path(name).name for name in named] == [f"{7:012}-{9:012}.parquet", f"{9:012}-{10:012}.parquet"]
+
+
+def test_a_message_counts_once_where_segments_repeat_it(tmp_path: Path) -> None:
+    """Segments that repeat messages of an earlier one count as damaged, also where another stands between the two."""
+    storage = LocalStorage(tmp_path)
+    for first, last in ((1, 9), (2, 3), (5, 6), (10, 12), (12, 14)):
+        write_segments(storage, MEASUREMENT, [measured(first, sequence=first)], first, last, _DAYS)
+    repeated = [(one.first, one.last) for one in damaged_segments(storage, [MEASUREMENT])]
+    assert repeated == [(2, 3), (5, 6), (12, 14)]

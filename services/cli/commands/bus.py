@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.commands.options import Credentials, Nats, command_group
-from services.core.errors import SettingsError
+from services.core.errors import SettingsError, reason_of
 
 if TYPE_CHECKING:
     from services.core.bus import Bus
@@ -121,7 +121,11 @@ def restore(
     """
     from services.core.bus import restore_stream, stream_configs
 
-    if not any((folder / str(config.name)).is_dir() for config in stream_configs(1)):
+    try:
+        is_backup = any((folder / str(config.name)).is_dir() for config in stream_configs(1))
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be read: {reason_of(error)}") from error
+    if not is_backup:
         raise SettingsError(f"{folder} holds no backup: name the folder that `peyvand bus backup` wrote")
     _copy_streams(
         lambda bus, stream: restore_stream(bus, folder / stream), "restored", nats, credentials, name="bus-restore"

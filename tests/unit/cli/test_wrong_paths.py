@@ -71,6 +71,14 @@ def test_what_is_no_backup_is_refused_before_a_bus_is_asked(place: str, places: 
     assert _sentences("bus", "restore", places[place], "--credentials", places["seeds"]) == [sentence]
 
 
+def test_a_backup_that_cannot_be_looked_for_is_named(places: dict[str, str]) -> None:
+    """The system may refuse to look, as where a name is too long or a folder may not be entered."""
+    unlikely = places["nothing"] + "a" * 300
+    assert _sentences("bus", "restore", unlikely, "--credentials", places["seeds"]) == [
+        f"{unlikely} cannot be read: File name too long"
+    ]
+
+
 @pytest.mark.parametrize(
     ("place", "reason"),
     [("nothing", "there is no such directory"), ("file", "it is no directory: name the one that holds policy.yaml")],

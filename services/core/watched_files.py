@@ -57,8 +57,8 @@ class WatchedFiles(Generic[T]):
         except Exception as error:
             if self._failed is None or not hasattr(self, "_value"):
                 raise
-            if str(error) != self._reason:
-                self._reason = str(error)
+            if repr(error) != self._reason:  # an error may have no text
+                self._reason = repr(error)
                 self._failed(error)
         self._due = now + self._interval
         return self._value

@@ -109,3 +109,20 @@ def test_what_was_read_last_stays_while_a_change_is_unusable(tmp_path: Path) -> 
     path.unlink()
     assert checked() == 22
     assert [type(error) for error in told] == [ValueError, FileNotFoundError, FileNotFoundError]
+
+
+def test_a_reason_without_words_is_reported(tmp_path: Path) -> None:
+    """An error that has no text is told like any other, once."""
+    path, clock, told = tmp_path / "file", Clock(), list[Exception]()
+
+    def read() -> str:
+        if (text := path.read_text()) != "good":
+            raise EOFError
+        return text
+
+    watched = WatchedFiles((path,), read, clock=clock, failed=told.append)
+    path.write_text("good")
+    assert watched.get() == "good"
+    path.write_text("bad")
+    assert [watched.get() for _ in range(3)] == ["good"] * 3
+    assert [type(error) for error in told] == [EOFError]

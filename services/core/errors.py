@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from operator import attrgetter
+from dataclasses import dataclass, field
 
 from services.core.plural import plural
 
@@ -16,8 +15,8 @@ class Fault:
     file: str
     line: int
     column: int
+    record: int = field(default=0, kw_only=True)  # here, because faults are sorted by their fields in this order
     reason: str
-    record: int = 0
 
     def __str__(self) -> str:
         place = ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
@@ -33,8 +32,7 @@ class InputError(PeyvandError):
 
     def __init__(self, what: str, faults: Iterable[Fault]) -> None:
         self.what = what
-        in_file_order = attrgetter("file", "line", "column", "record", "reason")
-        self.faults = tuple(sorted(set(faults), key=in_file_order))
+        self.faults = tuple(sorted(set(faults)))
         super().__init__(f"{what} is refused: {plural(len(self.faults), 'fault')}")
 
     def report(self) -> str:

@@ -7,10 +7,11 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from services.core.runtime import raise_descriptor_limit
 from services.core.settings import Settings
+from services.core.tasks import run_in_thread
 from services.sandbox.directory import ACCESS, DEPARTURES, EXCHANGES, make_directory, prepare_run
 from services.sandbox.exchanges import LEARNED, SimulatedTraffic, make_data_bus
 from services.sandbox.faults import FaultSpan, FaultTimeline, draw_server_faults
@@ -102,7 +103,7 @@ async def run_sandbox(
             async def log_exchanges(slot: int) -> None:
                 for number in exchanges.due(slot):
                     if not stop.is_set():
-                        await asyncio.get_running_loop().run_in_executor(drawing, exchanges.write, number)
+                        await run_in_thread(partial(exchanges.write, number), executor=drawing)
 
             servers.follow(state)
             await _run_slots(

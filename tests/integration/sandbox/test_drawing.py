@@ -6,9 +6,12 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from services.core.settings import Settings
 from services.sandbox.component import run_sandbox
 from services.sandbox.exchanges.traffic import SimulatedTraffic
+from services.sandbox.logs.exchange_log import ExchangeLog
 from services.sandbox.scenario.scenario import make_scenario
 from services.sandbox.servers.replies import page_reply
 from services.sandbox.servers.servers import Servers, Site
@@ -69,3 +72,37 @@ async def test_a_site_may_have_its_replies_made_in_a_thread(base_port):
             seen = await ask(f"http://127.0.0.1:{port}/", seconds=DEADLINE)
     assert (seen.end, seen.status) == ("answered", 200)
     assert threads == ["drawing_0"]
+
+
+async def test_what_is_being_drawn_is_written_before_the_sandbox_ends(tmp_path, base_port, monkeypatch):
+    """A sandbox that is cancelled waits for the thread, so that it does not write to a closed file."""
+    drawn, go = threading.Event(), threading.Event()
+    draw, close = SimulatedTraffic._draw, ExchangeLog.close
+
+    def wait(self, slot):
+        drawn.set()
+        assert go.wait(DEADLINE)
+        return draw(self, slot)
+
+    def close_first(self):
+        close(self)
+        go.set()
+
+    monkeypatch.setattr(SimulatedTraffic, "_draw", wait)
+    monkeypatch.setattr(ExchangeLog, "close", close_first)
+    playing = asyncio.create_task(
+        run_sandbox(
+            Settings(data=tmp_path, slot=TIMES.slot, base_port=base_port()),
+            clock=wall_time,
+            stop=asyncio.Event(),
+            on_ready=lambda _: None,
+            on_answer=lambda _: None,
+            on_late=lambda _start, _end: None,
+        )
+    )
+    await eventually(drawn.is_set, "exchanges are drawn")
+    playing.cancel()
+    asyncio.get_running_loop().call_soon(go.set)
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    assert (tmp_path / "exchanges.ndjson").stat().st_size > 0

@@ -59,8 +59,8 @@ class ProbingPlan:
     """Everything that one vantage probes by one register.
 
     ``longest_timeout`` is the longest of all definitions, in seconds. ``turns`` is the largest number of params of an
-    assignment. ``control_proxy`` is the proxy for control targets, if any. At national size a plan takes 0.1 s to make,
-    so it is not made in the event loop.
+    assignment. ``control_proxy`` is the proxy for control targets, if any. Nothing is probed before ``epoch`` (epoch
+    seconds). At national size a plan takes 0.1 s to make, so it is not made in the event loop.
     """
 
     origin: Origin
@@ -72,6 +72,7 @@ class ProbingPlan:
     control_proxy: Proxy
     longest_timeout: float
     turns: int
+    epoch: float
 
 
 def plan_of(register: Register, vantage: str, prober: str) -> ProbingPlan:
@@ -92,6 +93,7 @@ def plan_of(register: Register, vantage: str, prober: str) -> ProbingPlan:
         control_proxy=_only_proxy(assigned.values()),
         longest_timeout=max((probe.timeout for probe in register.probes.values()), default=0.0),
         turns=max((len(assignment.params) for assignment in assigned.values()), default=1),
+        epoch=Calendar.of(register.policy).epoch,
     )
 
 

@@ -58,6 +58,7 @@ class Prober:
         self._settings = settings
         self._environment = environment
         self._log = log
+        self._clock = clock
         self._stalls = LoopStalls(CONTROL_TIMEOUT)
         self._bracket: Bracket[HeldMeasurement] = Bracket(CONTROL_TIMEOUT)
         self._runner = ProbeRunner(environment, log, stalls=self._stalls, clock=clock)
@@ -108,13 +109,14 @@ class Prober:
         """Exclude long-lived objects from full collections, which would stall the loop for as long as some probes take.
 
         One collection runs before the first probe. A target is prepared at the first probe of each of its turns, so
-        nothing is left to prepare after as many slots as there are turns.
+        nothing is left to prepare once probing has gone on for as many slots as there are turns.
         """
         if self.launcher.origin is None:
             gc.collect()
         gc.freeze()
+        begins = max(0.0, plan.epoch - self._clock()) + plan.longest_timeout
         for slots in range(1, plan.turns + 1):
-            asyncio.get_running_loop().call_later(slots * plan.slot_seconds + plan.longest_timeout, _keep_in_place)
+            asyncio.get_running_loop().call_later(begins + slots * plan.slot_seconds, _keep_in_place)
 
 
 def _keep_in_place() -> None:

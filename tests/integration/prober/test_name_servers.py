@@ -58,7 +58,7 @@ class Vantage:
         target = Target("x")
         assigned = Assignment(ScheduleEntry(target, 1.0), probe, "a", "b", url, ({},), 60.0, None)
         plan = ProbingPlan(
-            Origin("north", "p", "r", "p"), 300, {target: assigned}, Rendezvous(), (), (), Proxy(), 1.0, 1
+            Origin("north", "p", "r", "p"), 300, {target: assigned}, Rendezvous(), (), (), Proxy(), 1.0, 1, 0.0
         )
         await self._control._round(asyncio.get_running_loop().time(), *self._checked)
         await self._pipeline.probe(Launch(target=target, slot_start=1 << 40, due=0.0, latest=0.0), plan)

@@ -239,13 +239,17 @@ async def test_a_vantage_the_register_does_not_know(tmp_path: Path) -> None:
 
 
 async def test_prepared_targets_are_kept_from_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each slot in which a record has its first turn, the targets prepared for it are frozen."""
+    """After each slot in which a record has its first turn, the targets prepared for it are frozen. Probing may begin later."""
     delays = []
     monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda delay, _act: delays.append(delay))
     made = RunningProber(tmp_path, Clock())
     three = register({"link": "http://127.0.0.1:9/"}, params=({"a": 1}, {"a": 2}, {"a": 3}))
-    made.prober._keep_from_collector(plan_of(three, "north", "p1"))
+    plan = plan_of(three, "north", "p1")
+    made.prober._keep_from_collector(plan)
     assert delays == [2.5, 4.5, 6.5]
+    made.prober._clock = lambda: plan.epoch - 100.0
+    made.prober._keep_from_collector(plan)
+    assert delays[3:] == [102.5, 104.5, 106.5]
     monkeypatch.undo()
     await made.close()
 

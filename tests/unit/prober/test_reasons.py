@@ -138,7 +138,7 @@ async def _shed() -> Reason:
     pipeline = _pipeline(kept, environment, metrics)
     launcher = Launcher(9, pipeline, Membership("p1", 1.0), metrics, structlog.get_logger())
     target = Target("x")
-    plan = ProbingPlan(ORIGIN, 300, {target: _assigned(target)}, Rendezvous(), (), (), Proxy(), 1.0, 1)
+    plan = ProbingPlan(ORIGIN, 300, {target: _assigned(target)}, Rendezvous(), (), (), Proxy(), 1.0, 1, 0.0)
     launcher._launch(Launch(target=target, slot_start=1000, due=1000.0, latest=1001.0), plan)
     await environment.close()
     return kept.rows[0].reason

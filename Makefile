@@ -116,7 +116,7 @@ dashboards: setup-dev ## write Grafana's dashboards from deploy/dashboards
 sbom: setup-dev ## write the list of the image's packages, deploy/sbom.cdx.json, from requirements.lock
 	@$(BIN)/python -m deploy.sbom requirements.lock pyproject.toml deploy/sbom.cdx.json
 
-# The program is not among the locked packages. nats-server is a Go program, of which the database for Python knows nothing.
+# The program is not among the locked packages. The database for Python does not know nats-server, which is a Go program.
 audit: setup ## look up the pinned packages in a database of known vulnerabilities (needs pip-audit and the database)
 	@$(BIN)/python -m deploy.audit requirements-dev.lock $(ARGS)
 

@@ -108,7 +108,7 @@ print(huge() - before if made == [[str(number)] for number in range(300_000)] el
 
 @pytest.mark.skipif(
     not Path("/sys/kernel/mm/transparent_hugepage").exists()
-    or tuple(map(int, platform.release().split(".")[:2])) < (6, 1),
+    or tuple(map(int, re.findall(r"\d+", platform.release())[:2])) < (6, 1),
     reason="only Linux 6.1 and later moves memory into huge pages when it is asked",
 )
 def test_memory_in_use_is_moved_into_huge_pages() -> None:

@@ -16,13 +16,13 @@ from services.core.log import Logger
 from services.core.model import Register, Target
 from services.core.runtime import Runtime
 from services.indicator.calendar import Calendar
-from services.register.bus import PREVIOUS_KEY, read_register
+from services.register.bus import PREVIOUS_KEY, read_publications, read_register
 from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import CompiledRegister, Scoring
 from services.scorer.ingest import POLL_SECONDS, start_position
 from services.scorer.publishing import recall
-from services.scorer.state import Store
+from services.scorer.state import StateManifest, Store
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ async def resume(
     store, started = Store(runtime.settings.data, calendar), time.monotonic()
     former = await _previous_targets(bus, log) if store.is_new else ()
     loaded = await asyncio.to_thread(partial(store.load, compiled.arrays.targets, former=former))
-    if loaded.manifest is not None and loaded.manifest.register_version != register.register_version:
+    if loaded.manifest is not None and await _has_changed(bus, register, loaded.manifest, log):
         former = await _previous_targets(bus, log)  # the scorer may never have run under it
     log.info(
         "evidence_read",
@@ -81,6 +81,14 @@ async def resume(
     recalled = await persistently(partial(recall, bus, scoring, position.sequence), log)
     log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
     return Resumed(store, scoring, cursors[0], position.sequence + behind, cursors[1])
+
+
+async def _has_changed(bus: Bus, register: Register, manifest: StateManifest, log: Logger) -> bool:
+    """Return whether a register was published after the state was written, perhaps the same again or one with other endpoints."""
+    if manifest.register_version != register.register_version:
+        return True
+    publications = await persistently(partial(read_publications, bus), log)
+    return any(one.published >= manifest.time for one in publications)
 
 
 async def _previous_targets(bus: Bus, log: Logger) -> Sequence[Target]:

@@ -94,9 +94,12 @@ async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_pa
     assert await scorer.stop() == (0, "")
 
 
-async def test_measurements_by_a_register_that_came_and_went_count(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """Two registers come while a scorer does not run. Measurements of a link that only the first of them had are kept, and
-    count when the link returns.
+@pytest.mark.parametrize("undone", [False, True], ids=["replaced", "undone"])
+async def test_measurements_by_a_register_that_came_and_went_count(
+    nats: Nats, scorer: Scorer, tmp_path: Path, *, undone: bool
+) -> None:
+    """Two registers come while a scorer does not run. The second may be the one that it knows. Measurements of a link that only
+    the first of them had are kept, and count when the link returns.
     """
     began = time.time() - 3600
     first = make_register(tmp_path / "first", epoch=began)
@@ -112,7 +115,7 @@ async def test_measurements_by_a_register_that_came_and_went_count(nats: Nats, s
         version, definitions = register.register_version, register.probe_version
         row = replace(measure("permit-land", now_slot() - 20), register_version=version, probe_version=definitions)
         sequence = await put(prober, [row])
-        await register_on(nats, without)
+        await register_on(nats, first if undone else without)
         scorer.start()
         await government(api, sequence)
         await register_on(nats, longer)

@@ -42,7 +42,8 @@ def use_huge_pages() -> None:
     """Move what this process has allocated so far into huge pages. Takes some 20 ms, and may run in a thread.
 
     A process that often sleeps finds its memory, and the tables of its pages, in no cache when it wakes up. Huge pages
-    need far fewer tables. Nothing is moved where the kernel cannot do it.
+    need far fewer tables. Nothing is moved where the kernel cannot do it. A huge page takes back what ``trim_memory``
+    returned of it, so a process has use for one of the two.
     """
     with suppress(OSError):  # no Linux
         for line in _MAPS.read_text("utf-8", "replace").splitlines():

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from typing import Any
 
+from services.core.plural import plural
+
 __all__ = ["main", "report"]
 
 _COMMAND = ("--require-hashes", "--disable-pip", "--progress-spinner", "off", "--format", "json")
@@ -33,7 +35,7 @@ def report(dependencies: list[dict[str, Any]]) -> tuple[list[str], bool]:
             f"the database does not know {len(unknown)} of {len(dependencies)} packages ({named}), so nothing is known of "
             "their vulnerabilities: name another with ARGS='--vulnerability-service osv'"
         )
-    return found or [f"no vulnerability of {len(dependencies)} packages is known"], not found
+    return found or [f"no vulnerability of {plural(len(dependencies), 'package')} is known"], not found
 
 
 def main(arguments: list[str]) -> int:

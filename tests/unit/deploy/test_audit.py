@@ -43,7 +43,7 @@ def _audit(folder: Path, answer: str, *, error: str = "", code: int = 0) -> subp
 @pytest.mark.parametrize(
     ("dependencies", "code", "printed"),
     [
-        ([_SOUND], 0, "no vulnerability of 1 packages is known\n"),
+        ([_SOUND], 0, "no vulnerability of 1 package is known\n"),
         ([_SOUND, _VULNERABLE], 1, "h2 4.3.0: PYSEC-2026-1, fixed in 4.3.1 or 4.4.0\n"),
         ([_SOUND, _UNKNOWN], 1, "the database does not know 1 of 2 packages (orjson), so nothing is known of"),
     ],

@@ -187,11 +187,12 @@ async def test_nothing_of_a_former_calendar_stays(nats: Nats, tmp_path: Path, mo
 
             await eventually(in_force, folder.name)
 
-        def is_alone() -> bool:
-            return sum(thread.name.startswith("index") for thread in set(threading.enumerate()) - before) == 1
+        def of_sessions() -> int:
+            return sum(thread.name.startswith("index") for thread in set(threading.enumerate()) - before)
 
         await publish(make_register(tmp_path / "first", epoch=epoch))
         await publish(without_civil_registry(tmp_path / "same calendar", epoch=epoch))  # freezes the first session
+        assert of_sessions() == 1
         await publish(without_civil_registry(tmp_path / "other calendar", epoch=epoch + SLOT))
-        await eventually(is_alone, "only the thread of the present session")
+        await eventually(lambda: of_sessions() == 1, "only the thread of the present session")
         runtime.stop.set()

@@ -6,6 +6,7 @@ They are ``indicator``, ``explain``, ``history``, ``structure``, ``tabulate`` an
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC
 from typing import Annotated
 
 import typer
@@ -148,6 +149,8 @@ def history(
     from services.client import Client, IndicatorKind
 
     about = IndicatorKind[kind.upper()]
+    for text in (since, until):
+        parse_moment(text, UTC)  # a wrong one is refused before the api is asked, which alone knows the timezone
 
     async def show_history(client: Client) -> None:
         zone = await client.timezone()

@@ -152,6 +152,7 @@ BESIDE = {
     "exchange --api": {},
     "tabulate": {"attribute": "sector", "--api": "{api}"},
     **{f"{name} entity": {"kind": "provider", "--api": "{api}"} for name in ("indicator", "explain", "history")},
+    **{f"history --{name}": {"--api": "127.0.0.1:1"} for name in ("from", "to")},
     **{f"findings {name}": {"counts": "{list}"} for name in ("counts", "--step", "--timezone", "--budget")},
     **{
         f"finding {verb}": {"finding": "0123456789abcdef", "--note": "a", "--register": "{register}"}

@@ -60,10 +60,17 @@ async def _greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def test_an_api_that_is_not_there_is_told_apart(port):
-    """No server, a web server, a silent server and another server each have their own sentence."""
+    """No server, no such name, a web server, a silent server and another server each have their own sentence."""
     async with connect(f"127.0.0.1:{port()}", timeout=DEADLINE) as client:
         with pytest.raises(ApiUnavailableError, match=r"does not answer: start it, or ask another$"):
             await client.register()
+    unresolved = f"{'a' * 64}.example:7410"  # a label may have 63 characters, so no name server needs to be asked
+    async with connect(unresolved, timeout=DEADLINE) as client:
+        with pytest.raises(ApiUnavailableError) as unknown:
+            await client.register()
+    assert str(unknown.value) == (
+        f"api at {unresolved} has a name that cannot be resolved: check the name and the name servers, or ask another"
+    )
     async with await asyncio.start_server(_greet, "127.0.0.1", 0) as greeter:
         address = f"127.0.0.1:{greeter.sockets[0].getsockname()[1]}"
         async with connect(address, timeout=DEADLINE) as client:

@@ -17,7 +17,7 @@ from services.console.queries import EditionFeed, read_export
 from services.console.web import BoundedProtocol, Provider, Settled, make_app
 from services.core import metrics
 from services.core.errors import ListenError, SettingsError, reason_of
-from services.core.network import is_loopback
+from services.core.network import is_loopback, listening
 from services.core.runtime import ENDING, Runtime
 from services.core.settings import Settings, parse_address
 from services.core.tasks import cancel_and_wait
@@ -139,7 +139,7 @@ async def _report_health(runtime: Runtime, feed: EditionFeed) -> None:
 def _listening(address: str) -> Iterator[socket.socket]:
     host, port = parse_address(address)
     try:
-        listener = socket.create_server((host, port), backlog=1024)
+        listener = listening(host, port, backlog=1024)
     except OSError as error:
         raise ListenError(
             f"the console cannot listen on {address}: {error.strerror}; choose another address with --console"

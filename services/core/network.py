@@ -1,10 +1,11 @@
-"""Tells which hosts are this machine, and makes the TLS contexts of clients."""
+"""Tells which hosts are this machine, listens on addresses, and makes the TLS contexts of clients."""
 
 from __future__ import annotations
 
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
+from socket import AF_INET, AF_INET6, create_server, socket
 
 
 def is_loopback(host: str) -> bool:
@@ -13,6 +14,14 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def listening(host: str, port: int, backlog: int | None = None) -> socket:
+    """Return a socket that listens on an address. Raises OSError, whose ``strerror`` does not name the address."""
+    try:
+        return create_server((host, port), family=AF_INET6 if ":" in host else AF_INET, backlog=backlog)
+    except OSError as error:  # Python adds the address to what the system says
+        raise OSError(error.errno, str(error.strerror).partition(" (while attempting to bind")[0]) from error
 
 
 def trusting(authorities: Path | str | None) -> ssl.SSLContext:

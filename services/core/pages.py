@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from socket import AF_INET, AF_INET6, create_server, socket
+from socket import socket
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import choose_encoder
 
 from services.core.metrics import PageRegistry
+from services.core.network import listening
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -50,7 +51,7 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 @contextmanager
 def serving_pages(host: str, port: int, registry: PageRegistry, health: Callable[[], Answer]) -> Iterator[None]:
     """Serve on an address for as long as the context lasts. Raises OSError when nothing can listen there."""
-    listener = create_server((host, port), family=AF_INET6 if ":" in host else AF_INET)
+    listener = listening(host, port)
     loop, stop = uvloop.new_event_loop(), asyncio.Event()
     server = _Server(registry, health)
     thread = Thread(target=loop.run_until_complete, args=(server.serve(listener, stop),), daemon=True)

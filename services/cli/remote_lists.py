@@ -12,20 +12,20 @@ from time import monotonic
 
 import httpx
 
-from services.core.errors import Fault, InputError, SettingsError
+from services.core.errors import SettingsError, reason_of
 from services.core.network import trusting
 
 _DEADLINE_SECONDS = 30.0
 _MAX_BYTES = 64 << 20
-_URL = re.compile(r"https?://")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 @contextmanager
 def local_files(files: Sequence[str], authority: Path | None = None) -> Iterator[list[Path]]:
     """Yield the files as paths; those that are URLs are fetched into a folder that is removed afterwards.
 
-    ``authority`` is a file of certificates that are trusted in place of the system's. Raises InputError for a list that
-    cannot be fetched within 30 s or is larger than 64 MiB, and SettingsError for an authority that cannot be used.
+    ``authority`` is a file of certificates that are trusted in place of the system's. Raises SettingsError for a list that
+    cannot be fetched within 30 s or is larger than 64 MiB, and for an authority that cannot be used.
     """
     try:
         trust = trusting(authority)
@@ -43,13 +43,18 @@ def _fetch(url: str, folder: Path, trust: ssl.SSLContext) -> Path:
     try:
         path.write_bytes(_content(url, trust))
     except httpx.HTTPStatusError as error:
-        raise _fault(url, f"it answered with HTTP status {error.response.status_code}") from error
+        raise _not_fetched(url, f"it answered with HTTP status {error.response.status_code}") from error
     except httpx.ConnectError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            raise _fault(url, "its certificate is not trusted: name its authority with --authority FILE") from error
-        raise _fault(url, "it cannot be connected to") from error
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise _fault(url, f"it cannot be fetched: {type(error).__name__}") from error
+            todo = "name its authority with --authority FILE"
+            raise _not_fetched(url, "its certificate is not trusted", todo) from error
+        raise _not_fetched(url, "it cannot be connected to") from error
+    except httpx.TimeoutException as error:
+        raise _not_fetched(url, f"it did not answer within {_DEADLINE_SECONDS:g} s") from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise _not_fetched(url, "it is no http:// or https:// address") from error
+    except (httpx.HTTPError, OSError) as error:
+        raise _not_fetched(url, reason_of(error).rstrip(".")) from error
     return path
 
 
@@ -66,9 +71,11 @@ def _content(url: str, trust: ssl.SSLContext) -> bytes:
         for chunk in response.iter_raw():
             body += chunk
             if len(body) > _MAX_BYTES or monotonic() > deadline:
-                raise _fault(url, f"it is larger than {_MAX_BYTES >> 20} MiB, or too slow")
+                raise _not_fetched(url, f"it is larger than {_MAX_BYTES >> 20} MiB, or too slow")
     return bytes(body)
 
 
-def _fault(url: str, reason: str) -> InputError:
-    return InputError("what was to be fetched", [Fault(url, 0, 0, reason)])
+def _not_fetched(
+    url: str, reason: str, todo: str = "check the address, or save the list and name its file"
+) -> SettingsError:
+    return SettingsError(f"{url} cannot be fetched: {reason}; {todo}")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from services.cli.commands.register import app
 from services.collector.config import XroadSource, read_sources
-from services.core.errors import InputError
+from services.core.errors import InputError, SettingsError
 from services.register.directory.load import load_register
 from services.register.discovery.proposal import write_files
 from services.register.discovery.xroad_import import import_xroad
@@ -198,10 +198,12 @@ def test_a_list_is_fetched_from_its_url(data_file: Callable[[str], Path], tmp_pa
         url = f"http://127.0.0.1:{server.server_port}"
         arguments = ["import", "xroad", f"{url}/listClients?xRoadInstance=FI", "--out", str(tmp_path / "fi")]
         result = CliRunner().invoke(app, arguments)
-        with pytest.raises(InputError) as caught:
+        with pytest.raises(SettingsError) as caught:
             CliRunner().invoke(app, ["import", "xroad", f"{url}/x", "--out", "o"], catch_exceptions=False)
         server.shutdown()
     assert result.exit_code == 0
     assert "listClients: links: what the law requires is not listed" in result.stdout
     assert len(load_register(tmp_path / "fi").agencies) == 7
-    assert str(caught.value.faults[0]) == f"{url}/x: it answered with HTTP status 404"
+    assert str(caught.value) == (
+        f"{url}/x cannot be fetched: it answered with HTTP status 404; check the address, or save the list and name its file"
+    )

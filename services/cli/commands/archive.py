@@ -190,10 +190,13 @@ def witness(
 
 
 def read_key(text: str) -> VerifierKey:
-    """Return the public key in a text or in the file that it names."""
+    """Return the public key in a text or in the file that it names; a text without plus signs is no key."""
     from services.dataset.log import VerifierKey
 
     try:
-        return VerifierKey.parse((Path(text).read_text("utf-8") if Path(text).is_file() else text).strip())
-    except (OSError, ValueError) as error:
+        content = text if "+" in text and not Path(text).is_file() else Path(text).read_text("utf-8")
+        return VerifierKey.parse(content.strip())
+    except OSError as error:
+        raise SettingsError(f"the key {text} cannot be read: {error.strerror}") from error
+    except ValueError as error:
         raise typer.BadParameter(f"{text} is no public key: {reason_of(error)}", param_hint="--key") from error

@@ -105,6 +105,12 @@ def test_a_file_in_place_of_a_register_is_called_no_directory(place: str, reason
             ("archive", "verify", "{dataset}", "--key", "{binary}"),
             "Error: Invalid value for --key: {binary} is no public key: it is not UTF-8",
         ),
+        (("round", "verify", "{work}", "--key", "{nothing}"), "the key {nothing} cannot be read: No such file or directory"),
+        (("archive", "verify", "{dataset}", "--key", "{folder}"), "the key {folder} cannot be read: Is a directory"),
+        (
+            ("archive", "verify", "{dataset}", "--key", "a+b"),
+            "Error: Invalid value for --key: a+b is no public key: it does not read name+identifier+key",
+        ),
         (
             ("archive", "verify", "{dataset}", "--key", "{empty}"),
             "Error: Invalid value for --key: {empty} is no public key: it does not read name+identifier+key",

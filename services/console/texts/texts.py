@@ -120,6 +120,13 @@ class Texts:
         """Return a number with its value."""
         return self._data(value, self.plain_number(value, decimals)) if value is not None else self.none()
 
+    def milliseconds(self, seconds: float, decimals: int = 0) -> Markup:
+        """Return a span of time in milliseconds; one that is shorter than their last digit is not written as nothing."""
+        shown, least = 1000 * seconds, 10.0**-decimals
+        if shown < least:
+            return self.message("under {n} ms", n=self._data(shown, self.plain_number(least, decimals)))
+        return self.message("{n} ms", n=self.number(shown, decimals))
+
     def size(self, octets: int) -> Markup:
         """Return bytes as megabytes or, if many, as gigabytes, with the bytes as the value."""
         if octets >= 1e9:

@@ -17,7 +17,7 @@ from services.console.texts import LANGUAGES
 from services.core.blocks.target_blocks import encode_recent_blocks, encode_slot_blocks
 from services.core.codec import indicator_from_message
 from services.core.errors import StateError
-from services.core.model import Indicator, IndicatorKind, Outcome, Reason
+from services.core.model import Indicator, IndicatorKind, Outcome, Reason, RecentRows
 from services.register.directory.load import load_register
 from tests.support.cases.api.blocks import AS_OF, recent_block, slot_block_of
 from tests.support.cases.api.server import Api, served
@@ -71,6 +71,22 @@ async def test_a_reason_is_in_the_page_s_language_and_its_detail_in_english(
     failures = page.partition('data-part="failures"')[2].partition("</section>")[0]
     assert reason in failures
     assert '<bdi lang="en" dir="ltr">status 503</bdi>' in failures
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "phase"),
+    [("en", "under 1 ms", "under 0.1 ms"), ("fa", "کمتر از ۱ میلی‌ثانیه", "کمتر از ۰٫۱ میلی‌ثانیه")],
+)
+async def test_a_quick_answer_takes_some_time(console: Console, api: Api, code: str, answer: str, phase: str) -> None:
+    """An answer within a millisecond, and a phase within a tenth of one, are not said to take 0 ms."""
+    block = recent_block(api.register)
+    quick = block.latest.numbers.copy()
+    quick[6, 0], quick[8, 0] = 300, 20  # the latency, and the first phase
+    latest = RecentRows(quick, block.latest.details)
+    api.bucket.values["latest.land-registry.0"] = encode_recent_blocks([replace(block, latest=latest)])[0]
+    text = await text_of(console, f"/{code}/link/deed-tax")
+    assert answer in text
+    assert phase in text
 
 
 async def test_the_share_of_inquiries_with_a_legal_basis_is_published(console: Console) -> None:

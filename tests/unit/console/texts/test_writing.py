@@ -85,6 +85,23 @@ def test_sizes_are_in_units_that_are_short() -> None:
     assert texts_of("en").size(2_147_483).striptags() == "2.1 MB"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "decimals", "english", "persian"),
+    [
+        (0.0203, 0, "20 ms", "۲۰ میلی‌ثانیه"),
+        (0.001, 0, "1 ms", "۱ میلی‌ثانیه"),
+        (0.0009, 0, "under 1 ms", "کمتر از ۱ میلی‌ثانیه"),
+        (0.0, 0, "under 1 ms", "کمتر از ۱ میلی‌ثانیه"),
+        (0.0009, 1, "0.9 ms", "۰٫۹ میلی‌ثانیه"),
+        (0.00004, 1, "under 0.1 ms", "کمتر از ۰٫۱ میلی‌ثانیه"),
+    ],
+)
+def test_a_short_time_is_not_written_as_none(seconds: float, decimals: int, english: str, persian: str) -> None:
+    """A time that is shorter than the last digit is under it, in either language."""
+    assert texts_of("en").milliseconds(seconds, decimals).striptags() == english
+    assert texts_of("fa").milliseconds(seconds, decimals).striptags() == persian
+
+
 def test_moments_are_of_the_calendar_of_the_language() -> None:
     """Persian has Jalali days and English Gregorian ones, in the register's timezone, with a machine-readable time."""
     assert texts_of("en", TEHRAN).moment(NOON) == (

@@ -12,9 +12,9 @@ from services.console.pages.page import NoSuchPageError, Visit
 from services.console.pages.trends import span_of
 from services.console.queries import collected, figures_of, government_figure
 from services.console.texts import FIGURE_COLUMNS, VERSION_COLUMNS, Row, figure_row, iso, version_row
-from services.core.codec import indicator_from_message
+from services.core.codec import ANNOUNCEMENT_KINDS, indicator_from_message
 from services.core.errors import ApiNotApplicableError
-from services.core.model import IndicatorKind
+from services.core.model import OTHER, IndicatorKind
 
 _BATCH = 500
 """Rows that are made without a rest: other pages wait for as long, some ten milliseconds."""
@@ -159,6 +159,7 @@ async def _announcements(visit: Visit) -> list[Row]:
     return [
         {
             "id": one.id,
+            "kind": ANNOUNCEMENT_KINDS.get(one.kind, OTHER),
             "from": iso(getattr(one, "from").seconds),
             "until": iso(one.until.seconds) if one.HasField("until") else None,
             "title_en": one.title_en,
@@ -166,8 +167,22 @@ async def _announcements(visit: Visit) -> list[Row]:
             "text_en": one.text_en,
             "text_fa": one.text_fa,
             "agencies": " ".join(one.agencies),
+            "links": " ".join(one.links),
         }
         for one in await collected(visit.api.announcements())
+    ]
+
+
+async def _updates(visit: Visit) -> list[Row]:
+    return [
+        {
+            "announcement": one.id,
+            "time": iso(update.time.seconds),
+            "text_en": update.text_en,
+            "text_fa": update.text_fa,
+        }
+        for one in await collected(visit.api.announcements())
+        for update in one.updates
     ]
 
 
@@ -242,8 +257,14 @@ DATASETS = (
     Dataset(
         "announcements",
         "What the keepers of the register announced.",
-        ("id", "from", "until", "title_en", "title_fa", "text_en", "text_fa", "agencies"),
+        ("id", "kind", "from", "until", "title_en", "title_fa", "text_en", "text_fa", "agencies", "links"),
         _announcements,
+    ),
+    Dataset(
+        "updates",
+        "What was added to announcements later, one row for each addition.",
+        ("announcement", "time", "text_en", "text_fa"),
+        _updates,
     ),
     Dataset(
         "services",

@@ -83,6 +83,26 @@ async def test_tables_have_the_figures_of_the_page_of_islands(console: Console) 
         assert f'href="/data/{name}.csv"' in page
 
 
+async def test_announcements_have_what_the_page_of_news_shows(console: Console) -> None:
+    """Kind, agencies and links of an announcement are in its row, and each update has a row of its own, the oldest first."""
+    late, upgrade = sorted(
+        json.loads((await console.get("/data/announcements.json")).text)["rows"], key=lambda row: row["kind"]
+    )
+    assert (late["id"], late["kind"], late["links"]) == ("late-answers", "incident", "")
+    assert (upgrade["kind"], upgrade["agencies"], upgrade["links"]) == (
+        "maintenance",
+        "civil-registry tax-office",
+        "deed-tax",
+    )
+    assert json.loads((await console.get("/data/updates.json")).text)["rows"] == [
+        {"announcement": "bus-upgrade", "time": time, "text_en": english, "text_fa": persian}
+        for time, english, persian in (
+            ("2026-03-01T08:00:00Z", "Half is done.", "نیمی انجام شد."),
+            ("2026-03-01T09:00:00Z", "Done.", "انجام شد."),
+        )
+    ]
+
+
 async def test_history_is_of_whom_the_address_names(console: Console) -> None:
     """The government needs no id, the others do."""
     assert len(json.loads((await console.get("/data/history.json")).text)["rows"]) == 24

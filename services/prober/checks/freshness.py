@@ -75,6 +75,10 @@ def parse_moment(value: object, zone: tzinfo) -> float | None:
     A year from 1300 to 1500 is Jalali, any other Gregorian. Digits may be Persian or Arabic. A date without a time is
     the start of its day in ``zone``, and a Jalali time without an offset is in ``zone``. A Gregorian time without an
     offset is not read: many systems mean UTC by it, and a wrong guess moves an age by hours.
+
+    Second 60 is a leap second and read as the following second, as POSIX counts. Leap seconds end a month in UTC (RFC 3339
+    §5.7, RFC 9110 §5.6.7). Which months have one is announced half a year ahead, so any month may. Elsewhere a second 60 is
+    not read.
     """
     if isinstance(value, bool):
         return None
@@ -114,11 +118,22 @@ def _parse_date(text: str, zone: tzinfo) -> float | None:
             return datetime.combine(day_of_data, time(), zone).timestamp()
         if not match["offset"] and year not in JALALI_YEARS:
             return None
-        time_of_day = time(int(match["hour"]), int(match["minute"]), int(match["second"] or 0))
+        second = int(match["second"] or 0)
+        leaps = second == 60  # a leap second
+        time_of_day = time(int(match["hour"]), int(match["minute"]), 59 if leaps else second)
         offset = _parse_offset(match) if match["offset"] else zone
-        return datetime.combine(day_of_data, time_of_day, offset).timestamp() + float(match["fraction"] or 0)
+        moment = datetime.combine(day_of_data, time_of_day, offset).timestamp()
+        return (_end_of_month(moment) if leaps else moment) + float(match["fraction"] or 0)
     except (ValueError, OverflowError):
         return None
+
+
+def _end_of_month(last_second: float) -> float:
+    """Return the end of a month in UTC from its last second. Raises ValueError for any other second."""
+    end = last_second + 1
+    if datetime.fromtimestamp(end, UTC).timetuple()[2:6] != (1, 0, 0, 0):
+        raise ValueError("a leap second ends a month in UTC")
+    return end
 
 
 def _parse_offset(match: re.Match[str]) -> tzinfo:
@@ -129,10 +144,13 @@ def _parse_offset(match: re.Match[str]) -> tzinfo:
 
 
 def _parse_http_date(text: str) -> float | None:
+    leaps = ":59:60" in text
     try:
-        parsed = parsedate_to_datetime(text)
+        parsed = parsedate_to_datetime(text.replace(":59:60", ":59:59"))
+        if parsed.tzinfo is None:
+            if not _ASCTIME.fullmatch(text):
+                return None
+            parsed = parsed.replace(tzinfo=UTC)
+        return _end_of_month(parsed.timestamp()) if leaps else parsed.timestamp()
     except (ValueError, IndexError, OverflowError):
         return None
-    if parsed.tzinfo is None:
-        return parsed.replace(tzinfo=UTC).timestamp() if _ASCTIME.fullmatch(text) else None
-    return parsed.timestamp()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.core.model import ALWAYS, Endpoint, ExchangeRoute, Link, Member, Policy, Service
+from services.core.model import ALWAYS, Endpoint, ExchangeRoute, Link, Member, Policy, Service, member_of
 from services.register.directory.agencies import AGENCIES, SERVICES
 from services.register.directory.notices import read_legal_basis
 from services.register.directory.params import read_params, read_target_cell
@@ -157,12 +157,29 @@ def read_members(directory: Path, faults: FaultList, agencies: Container[str] | 
     return tuple(members[name] for name in sorted(members))
 
 
-def read_routes(directory: Path, faults: FaultList, links: Container[str] | None) -> tuple[ExchangeRoute, ...]:
-    """Read the exchanges that serve links, in order of client, service and link."""
+def read_routes(
+    directory: Path, faults: FaultList, ids: Container[str] | None, links: Mapping[str, Link], members: Iterable[Member]
+) -> tuple[ExchangeRoute, ...]:
+    """Read the exchanges that serve links, in order of client, service and link.
+
+    ``ids`` are those of all links, ``links`` are the links that could be read. A service of another agency than the provider
+    of its link is a warning: agencies may share an information system. A member that calls itself gives none, as an alias
+    may stand for its provider (docs/exchange.md §7).
+    """
+    agencies = {member.id: member.agency for member in members}
     routes: set[tuple[str, str, str]] = set()
     for row in read_optional_table(directory / EXCHANGE, faults, ("client", "service", "link")).rows:
         client, service = row.need("client", read_party, ""), row.need("service", _read_service, "")
-        route = (client, service, row.reference("link", links, LINKS, required=True))
+        link = row.reference("link", ids, LINKS, required=True)
+        agency = agencies.get(service.rpartition("/")[0]) or agencies.get(member_of(service))
+        own = member_of(client) == member_of(service)
+        if agency and not own and link in links and agency != links[link].provider:
+            row.warn(
+                "service",
+                f"is of `{agency}` by members.csv, and the provider of link `{link}` is `{links[link].provider}`: "
+                "check both, unless the two share an information system",
+            )
+        route = (client, service, link)
         if route in routes:
             row.fault("client", "the row is there twice")
         routes.add(route)

@@ -146,15 +146,17 @@ def _assemble(
         vantages=policy.vantages,
         policy=policy.policy,
     )
+    links = by_id(read_link(row, context) for row in tables["links"].rows)
+    members = read_members(directory, faults, agency_ids)
     return Register(
         agencies=by_id(read_agency(row, agency_ids) for row in tables["agencies"].rows),
         services=services,
-        links=by_id(read_link(row, context) for row in tables["links"].rows),
+        links=links,
         endpoints=by_id(read_endpoint(row, context) for row in tables["endpoints"].rows),
         probes={name: probes.definitions[name].probe for name in sorted(probes.definitions)},
         policy=policy.policy,
-        members=read_members(directory, faults, agency_ids),
-        routes=read_routes(directory, faults, tables["links"].ids),
+        members=members,
+        routes=read_routes(directory, faults, tables["links"].ids, links, members),
         maintenance=read_maintenance(directory, faults, _subjects(tables), policy.zone),
         evaluation=read_evaluation(directory, faults),
         announcements=read_announcements(directory, faults, agency_ids, tables["links"].ids, policy.zone),

@@ -87,6 +87,31 @@ local: {kind: http, auth: {kind: oauth2, token_url: "http://127.0.0.1/", client_
     ]
 
 
+def test_services_of_another_agency_than_the_provider_of_their_link(tmp_path: Path) -> None:
+    """A mapped service whose member or subsystem is another agency's than the link's provider gives a warning.
+
+    A subsystem takes precedence over its member, and a party that members.csv does not list is nobody's. A member that
+    calls itself may have an alias as its provider.
+    """
+    directory = write_register(
+        tmp_path,
+        members_csv="member,agency\nIR/GOV/1,customs\nIR/GOV/1/Tax,tax-office\n",
+        exchange_csv=(
+            "client,service,link\n"
+            "IR/GOV/9/A,IR/GOV/1/Tax/clearance,deed-tax\n"
+            "IR/GOV/9/A,IR/GOV/1/Other/clearance,deed-tax\n"
+            "IR/GOV/9/A,IR/GOV/2/Tax/clearance,deed-tax\n"
+            "IR/GOV/1/A,IR/GOV/1/Other/clearance,deed-tax\n"
+        ),
+    )
+    assert warnings(directory) == [
+        (
+            "exchange.csv:3:12: warning: service: is of `customs` by members.csv, and the provider of link `deed-tax` is "
+            "`tax-office`: check both, unless the two share an information system"
+        )
+    ]
+
+
 def test_the_register_of_the_tests_has_none(tmp_path: Path) -> None:
     """A register without flaws has no warnings."""
     assert warnings(write_register(tmp_path)) == []

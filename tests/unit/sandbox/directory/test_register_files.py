@@ -4,7 +4,7 @@ import pytest
 
 from services.core.model.notices import AnnouncementKind, ObjectionState
 from services.core.model.register import ALWAYS, Register
-from services.register.directory.load import load_register
+from services.register.directory.load import load_register, read_directory
 from services.register.rounds import INTEGRATION, agencies_by_name, match_agency
 from services.sandbox.directory.register_files import make_register_files
 from services.sandbox.exchanges.data_bus import make_data_bus
@@ -61,6 +61,12 @@ def test_policy(tmp_path):
     assert register.policy.egress.allow == ("127.0.0.0/8",)
     assert [vantage.id for vantage in register.policy.vantages] == ["main"]
     assert register.policy.vantages[0].control_targets == ("http://127.3.0.2:7500/",)
+
+
+def test_the_register_has_no_warning(tmp_path, name):
+    """What the register maps and probes is sound, in each scenario."""
+    loaded(tmp_path, name)
+    assert read_directory(tmp_path).warnings == ()
 
 
 def test_the_sample_of_exchanges_is_mapped(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -18,7 +19,14 @@ from services.core.model import Register
 from services.core.plural import plural
 from services.core.settings import Settings
 from services.core.watched_files import file_stamps
-from services.register.bus import CURRENT_KEY, PREVIOUS_KEY, publish_register, read_register, republish_if_lost
+from services.register.bus import (
+    CURRENT_KEY,
+    PREVIOUS_KEY,
+    publish_register,
+    read_publications,
+    read_register,
+    republish_if_lost,
+)
 from services.register.directory import load_register, read_directory
 from services.register.versions import check_succession
 
@@ -61,11 +69,13 @@ async def _publish_now(directory: Path, settings: Settings, by: str, why: str) -
 async def _watch(directory: Path, settings: Settings, *, every: float = _KEEP_SECONDS) -> None:
     """Publish now, and again when the files have changed and then stayed the same for one poll.
 
-    Check every ``every`` seconds whether the bus still has the register, since a bucket may have been recreated.
+    Check every ``every`` seconds whether the bus still has the register, since a bucket may have been recreated, and
+    whether another one was put in force, which a register that was refused may follow.
     """
     clock = asyncio.get_running_loop().time
     tried: object = None
     published, due = None, 0.0
+    refused_after: object = None  # the publications before the one that was refused
     async with connect_from_settings(settings, role="register", name="register") as bus:
         while True:
             stamp = _fingerprint(directory)
@@ -74,15 +84,21 @@ async def _watch(directory: Path, settings: Settings, *, every: float = _KEEP_SE
                     await asyncio.sleep(_POLL_SECONDS)
                 if _fingerprint(directory) == stamp:
                     try:
+                        refused_after = await read_publications(bus)
                         published = await _publish_once(bus, directory)
-                        tried, due = stamp, clock() + every
-                    except InputError as error:  # a bad register stays bad until it changes
+                        tried, refused_after = stamp, None
+                    except InputError as error:  # it stays bad until it changes, or what is in force does
                         typer.echo(f"{error.report()}; the register in force stays", err=True)
                         tried = stamp
                     except BusError as error:
                         typer.echo(f"{error}; trying again", err=True)
-            elif published is not None and clock() >= due:
-                await _keep(bus, directory, published)
+                    due = clock() + every
+            elif clock() >= due:
+                if published is not None:
+                    await _keep(bus, directory, published)
+                with suppress(BusError):
+                    if refused_after is not None and await read_publications(bus) != refused_after:
+                        tried = None
                 due = clock() + every
             await asyncio.sleep(_POLL_SECONDS)
 

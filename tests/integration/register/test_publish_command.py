@@ -9,6 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from services.cli.register_publisher import _watch
 from services.core.bus.names import REGISTER_BUCKET, kv_stream
 from services.core.bus.topology import initialise_streams
@@ -106,6 +108,31 @@ async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.wait, DEADLINE) == 0
+
+
+async def test_a_refused_register_is_tried_again_after_another_one(
+    nats: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`register publish --watch` publishes a register that must not follow the one in force once it may follow another."""
+    directory = write_register(tmp_path / "register")
+    moved, other = (
+        load_register(write_register(tmp_path / name, links_csv=change))
+        for name, change in (("moved", ("tax-office,tax-clearance,", "customs,tax-clearance,")), ("other", CHANGES))
+    )
+    settings = load_settings("bus", ["--nats", nats.url, "--credentials", str(nats.credentials)], {})
+    async with asyncio.timeout(DEADLINE), nats.connect("register") as bus, nats.connect("scorer") as reader:
+        await publish_register(bus, moved, now=1_700_000_000.0)
+        versions = followed(reader)
+        assert await anext(versions) == moved
+        watching = asyncio.ensure_future(_watch(directory, settings, every=0.1))
+        await eventually(lambda: "the register in force stays" in capsys.readouterr().err, "the refusal")
+        await publish_register(bus, other, now=1_700_000_001.0)
+        assert await anext(versions) == other
+        assert await anext(versions) == load_register(directory)
+        await versions.aclose()
+        assert not watching.done()
+        watching.cancel()
+        await asyncio.wait({watching})
 
 
 async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> None:

@@ -126,21 +126,20 @@ class Reason(LabelledEnum):
         return OUTCOME_OF[self]
 
 
-def _outcome(reason: Reason) -> Outcome:
-    """Return the outcome of a reason: their numbers are laid out in ranges, one per outcome."""
-    if reason is Reason.OK:
-        return Outcome.OK
-    ranges = (
-        (20, Outcome.UNKNOWN),
-        (40, Outcome.NOT_CONNECTED),
-        (60, Outcome.NOT_ANSWERED),
-        (80, Outcome.INVALID),
-        (90, Outcome.LATE),
-    )
-    return next((outcome for below, outcome in ranges if reason < below), Outcome.STALE)
+_RANGES: Final = (
+    (range(1, 2), Outcome.OK),
+    (range(10, 20), Outcome.UNKNOWN),
+    (range(20, 40), Outcome.NOT_CONNECTED),
+    (range(40, 60), Outcome.NOT_ANSWERED),
+    (range(60, 80), Outcome.INVALID),
+    (range(80, 90), Outcome.LATE),
+    (range(90, 100), Outcome.STALE),
+)
+"""The numbers of reasons by outcome, which may have several ranges. A reason outside all of them is a fault of the code."""
 
+_OUTCOME_OF_NUMBER: Final = {number: outcome for numbers, outcome in _RANGES for number in numbers}
 
-OUTCOME_OF: dict[Reason, Outcome] = {reason: _outcome(reason) for reason in Reason}
+OUTCOME_OF: dict[Reason, Outcome] = {reason: _OUTCOME_OF_NUMBER[reason] for reason in Reason}
 
 UNMEASURED_REASONS: Final = (Reason.NO_MEASUREMENT, Reason.ABSENT)
 """Reasons of slots without a measurement; no measurement has one of them."""

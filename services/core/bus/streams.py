@@ -268,7 +268,7 @@ class Streams:
             raise BusError(f"{what} failed: {answer['error'].get('description')}{hint}")
         return answer
 
-    async def request_all(self, subject: str, payload: bytes, *, most: int, seconds: float) -> list[bytes]:
+    async def request_all(self, subject: str, payload: bytes, *, most: int, timeout: float = _TIMEOUT) -> list[bytes]:
         """Request a subject that each server answers; return up to ``most`` answers that come in time, possibly none.
 
         Raises BusError when it cannot be sent.
@@ -277,7 +277,7 @@ class Streams:
         with self._replies.expected() as (reply_subject, replies):
             await self.send(subject, payload, reply=reply_subject)
             with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(timeout):
                     while len(answers) < most:
                         reply = await replies.get()
                         answers += [reply.data] if reply.data else []

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from nats.aio.msg import Msg
 from nats.js.api import StorageType
 
 from services.core.bus import bus_report, stream_configs
-from services.core.bus.durability import DURABILITY_FAULTS, _of_servers, _of_streams
-from services.core.bus.names import EXCHANGES, STREAMS
+from services.core.bus.durability import _SERVERS, DURABILITY_FAULTS, _of_servers, _of_streams
+from services.core.bus.names import EXCHANGES, SERVERS_SUBJECT, STREAMS
+from services.core.bus.streams import Streams
 from services.core.errors import BusError
 from tests.support.nats import Configuration, Nats, running_nats
 from tests.support.servers.authority import Authority
@@ -75,6 +77,34 @@ async def test_servers_with_former_accounts_do_not_say(tmp_path: Path) -> None:
         assert list(await faults(server)) == ["unknown"]
 
 
+async def test_servers_that_answer_late_are_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers that are busy or far away have as long as for any other request before they count as silent."""
+    defaults = Streams.request_all.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "timeout", DEADLINE)  # nothing here takes longer
+
+    def stub(configuration: Configuration) -> None:
+        bus, scorer = (configuration["accounts"][name] for name in ("BUS", "scorer"))
+        bus["exports"].append({"service": "servers", "accounts": ["scorer"], "response_type": "stream"})
+        scorer["imports"] = [one for one in scorer["imports"] if "$SYS" not in json.dumps(one)]
+        scorer["imports"].append({"service": {"account": "BUS", "subject": "servers"}, "to": SERVERS_SUBJECT})
+        (admin,) = bus["users"]
+        admin["permissions"]["subscribe"]["allow"].append("servers")
+        admin["permissions"]["publish"]["allow"].append("_R_.>")
+
+    server = {"server": {"name": "n1", "ver": "2.14.6"}, "data": {"jetstream": {"config": {"sync_always": True}}}}
+
+    async def answer(message: Msg) -> None:
+        await asyncio.sleep(2.5)  # as a server does that is far away
+        for _ in range(_SERVERS):
+            await message.respond(json.dumps(server).encode())
+
+    async with running_nats(tmp_path, change=stub) as nats, nats.connect("admin") as admin:
+        await admin.client.subscribe("servers", cb=answer)
+        await admin.client.flush()
+        assert await faults(nats) == {}
+
+
 async def test_a_stream_in_memory_is_named(nats: Nats) -> None:
     """A stream that was recreated in memory is named."""
     (config,) = (one for one in stream_configs(1) if one.name == EXCHANGES)
@@ -120,7 +150,7 @@ async def test_a_cluster_says_which_copies_it_lacks(tmp_path: Path) -> None:
 async def test_only_the_scorer_may_ask_servers(nats: Nats, role: str) -> None:
     """No role but the scorer gets an answer from the servers."""
     async with nats.connect(role) as bus:
-        assert await bus.request_all("$SYS.REQ.SERVER.PING.VARZ", b"{}", most=1, seconds=0.5) == []
+        assert await bus.request_all("$SYS.REQ.SERVER.PING.VARZ", b"{}", most=1, timeout=0.5) == []
 
 
 def test_a_cluster_is_judged_by_its_copies() -> None:

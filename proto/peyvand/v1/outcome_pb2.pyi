@@ -129,7 +129,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_PROTOCOL_ERROR: _Reason.ValueType  # 44
     """NOT_ANSWERED: the answer is not of the protocol."""
     REASON_SERVER_ERROR: _Reason.ValueType  # 45
-    """NOT_ANSWERED: status 5xx, or X-Road's provider did not answer its security server."""
+    """NOT_ANSWERED: status 5xx, 408 or 429, or X-Road's provider did not answer its security server."""
     REASON_AUTH_REFUSED: _Reason.ValueType  # 46
     """NOT_ANSWERED: the target refused the monitor's identity."""
     REASON_BUS_ERROR: _Reason.ValueType  # 47
@@ -257,7 +257,7 @@ REASON_CONNECTION_CLOSED: Reason.ValueType  # 43
 REASON_PROTOCOL_ERROR: Reason.ValueType  # 44
 """NOT_ANSWERED: the answer is not of the protocol."""
 REASON_SERVER_ERROR: Reason.ValueType  # 45
-"""NOT_ANSWERED: status 5xx, or X-Road's provider did not answer its security server."""
+"""NOT_ANSWERED: status 5xx, 408 or 429, or X-Road's provider did not answer its security server."""
 REASON_AUTH_REFUSED: Reason.ValueType  # 46
 """NOT_ANSWERED: the target refused the monitor's identity."""
 REASON_BUS_ERROR: Reason.ValueType  # 47

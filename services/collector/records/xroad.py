@@ -15,12 +15,11 @@ import msgspec
 import orjson
 
 from services.collector.records.fields import AT_DAEMON, AT_ID, AT_MESSAGE, AT_NUMBERS, AT_SIZES, FIELDS, SIDES, reasons
-from services.core.model import Parties, Reason, escape_code, reason_of_fault
+from services.core.model import Parties, Reason, escape_code, reason_of_fault, reason_of_status
 
 _META = frozenset({"listMethods", "allowedMethods", "listClients", "listCentralServices", "getWsdl", "getOpenAPI"})
 _OF_TEXT = blake2b(digest_size=16)
 _OF_MESSAGE = blake2b(digest_size=16, person=b"messageId")
-_UNANSWERED = frozenset({401, 403, 408, 429})
 
 
 class RecordError(ValueError):
@@ -35,9 +34,9 @@ class ExchangeResult(IntEnum):
     """How an exchange ended (docs/exchange.md §1).
 
     A fault code decides first: by ``reason_of_fault`` if a security server wrote it; any other is a SOAP fault of the
-    provider. Without a code the REST status decides. Statuses of 500 and above, and 401, 403, 408 and 429, with which
-    nothing was answered, are failures of the provider. Any other status is an answer, although X-Road logs every status
-    from 400 on as not succeeded. Without either, ``succeeded: false`` is a failure of the bus.
+    provider. Without a code the REST status decides, by ``reason_of_status``: one with which nothing was answered is a
+    failure of the provider. Any other status is an answer, although X-Road logs every status from 400 on as not
+    succeeded. Without either, ``succeeded: false`` is a failure of the bus.
     """
 
     OK = 0
@@ -87,7 +86,7 @@ def _result(fault_code: str | None, status: int | None, *, succeeded: bool) -> E
         of_bus = reason_of_fault(fault_code) is Reason.BUS_ERROR
         return ExchangeResult.BUS_FAILURE if of_bus else ExchangeResult.PROVIDER_FAILURE
     if status:
-        return ExchangeResult.PROVIDER_FAILURE if status >= 500 or status in _UNANSWERED else ExchangeResult.OK
+        return ExchangeResult.PROVIDER_FAILURE if reason_of_status(status) else ExchangeResult.OK
     return ExchangeResult.OK if succeeded else ExchangeResult.BUS_FAILURE
 
 

@@ -65,6 +65,7 @@ from services.core.model.outcome import (
     largest_loss,
     outcome_of,
     reason_label,
+    reason_of_status,
 )
 from services.core.model.probe import (
     BUS_KINDS,
@@ -248,6 +249,7 @@ __all__ = [
     "placeholders",
     "reason_label",
     "reason_of_fault",
+    "reason_of_status",
     "round_down",
     "sent_texts",
     "split_flow",

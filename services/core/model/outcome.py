@@ -141,6 +141,19 @@ _OUTCOME_OF_NUMBER: Final = {number: outcome for numbers, outcome in _RANGES for
 
 OUTCOME_OF: dict[Reason, Outcome] = {reason: _OUTCOME_OF_NUMBER[reason] for reason in Reason}
 
+_UNANSWERED_STATUSES: Final = {
+    401: Reason.AUTH_REFUSED,
+    403: Reason.AUTH_REFUSED,
+    408: Reason.SERVER_ERROR,
+    429: Reason.SERVER_ERROR,
+}
+
+
+def reason_of_status(status: int) -> Reason | None:
+    """Return the reason of an HTTP status with which nothing is answered, None for any other (ADR 46)."""
+    return Reason.SERVER_ERROR if status >= 500 else _UNANSWERED_STATUSES.get(status)
+
+
 UNMEASURED_REASONS: Final = (Reason.NO_MEASUREMENT, Reason.ABSENT)
 """Reasons of slots without a measurement; no measurement has one of them."""
 

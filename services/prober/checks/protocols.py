@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Final
 
-from services.core.model import Reason, reason_of_fault
+from services.core.model import Reason, reason_of_fault, reason_of_status
 from services.prober.checks.document import CheckFailedError, Document
 from services.prober.expected import Expectations, Records
 from services.prober.observation import Cause, Failure, Observation, Phase
@@ -33,12 +33,8 @@ def check_bus(observation: Observation, expectations: Expectations, _document: D
 def check_refused(observation: Observation, expectations: Expectations, _document: Document) -> None:
     """Check that the target itself answered, with neither a server error nor a refusal."""
     status = observation.status
-    if status in expectations.status:
-        return
-    if status >= 500:
-        raise CheckFailedError(Reason.SERVER_ERROR, f"status {status}")
-    if status in {401, 403}:
-        raise CheckFailedError(Reason.AUTH_REFUSED, f"status {status}")
+    if status not in expectations.status and (reason := reason_of_status(status)):
+        raise CheckFailedError(reason, f"status {status}")
 
 
 def check_status(observation: Observation, expectations: Expectations, _document: Document) -> None:

@@ -29,6 +29,7 @@ _DEFAULT = tuple(
         (304, Reason.STATUS),
         (404, Reason.STATUS),
         (401, Reason.AUTH_REFUSED),
+        (429, Reason.SERVER_ERROR),
         (500, Reason.SERVER_ERROR),
     )
 )

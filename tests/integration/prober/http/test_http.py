@@ -34,10 +34,13 @@ async def test_02_listed_statuses_replace_the_default(status: int, reason: Reaso
 
 @pytest.mark.parametrize(
     ("status", "reason"),
-    [(500, Reason.SERVER_ERROR), (503, Reason.SERVER_ERROR), (401, Reason.AUTH_REFUSED), (403, Reason.AUTH_REFUSED)],
+    [
+        *((status, Reason.SERVER_ERROR) for status in (408, 429, 500, 503)),
+        *((status, Reason.AUTH_REFUSED) for status in (401, 403)),
+    ],
 )
 async def test_no_proper_answer(status: int, reason: Reason) -> None:
-    """A server error and a refusal of our credential are NOT_ANSWERED, each with its own reason."""
+    """A server error, a server that is too busy and a refusal of our credential are NOT_ANSWERED, by their reasons."""
     async with serving(says(status, b"sorry")) as server:
         result = await ask(server.url())
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, reason)

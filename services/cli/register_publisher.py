@@ -23,12 +23,13 @@ from services.register.bus import (
     CURRENT_KEY,
     PREVIOUS_KEY,
     publish_register,
+    published_versions,
     read_publications,
     read_register,
     republish_if_lost,
 )
 from services.register.directory import load_register, read_directory
-from services.register.versions import check_succession
+from services.register.versions import check_succession, with_removed
 
 _POLL_SECONDS = 0.5
 _KEEP_SECONDS = 60.0
@@ -115,9 +116,10 @@ async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") 
     reading = read_directory(directory)
     register = reading.register
     now = time.time()
-    before = await read_register(bus, CURRENT_KEY)
-    faults = () if before is None else check_succession(register, reading.locations, before)
-    if faults and await read_register(bus, PREVIOUS_KEY) != register:  # the previous one undoes a publication
+    before, previous = [await read_register(bus, key) for key in (CURRENT_KEY, PREVIOUS_KEY)]
+    known = with_removed(before, previous) if before and previous else before
+    faults = check_succession(register, reading.locations, known) if known else ()
+    if faults and register.versions not in await published_versions(bus):  # one that was in force undoes publications
         raise InputError(f"register {directory} as the successor of the one in force", faults)
     published = await publish_register(bus, register, now=now, by=by, why=why)
     state = "is in force" if published else "was already in force"

@@ -2,6 +2,15 @@
 
 from services.register.versions.diff import diff_registers
 from services.register.versions.rows import Rows, by_id, from_rows, to_rows, with_versions
-from services.register.versions.succession import check_succession
+from services.register.versions.succession import check_succession, with_removed
 
-__all__ = ["Rows", "by_id", "check_succession", "diff_registers", "from_rows", "to_rows", "with_versions"]
+__all__ = [
+    "Rows",
+    "by_id",
+    "check_succession",
+    "diff_registers",
+    "from_rows",
+    "to_rows",
+    "with_removed",
+    "with_versions",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from services.core.errors import Fault
 from services.core.model import Policy, Register
@@ -29,6 +30,20 @@ def check_succession(new: Register, locations: Mapping[tuple[str, str], Location
                 faults.add(locations[section, name], reason)
     _check_calendar(new.policy, locations, old.policy, faults)
     return tuple(sorted(faults))
+
+
+def with_removed(register: Register, before: Register) -> Register:
+    """Return a register with the agencies, services, links and endpoints that it removed from the one before.
+
+    A successor may use their ids for nothing else either.
+    """
+    return replace(
+        register,
+        agencies={**before.agencies, **register.agencies},
+        services={**before.services, **register.services},
+        links={**before.links, **register.links},
+        endpoints={**before.endpoints, **register.endpoints},
+    )
 
 
 def _check_calendar(new: Policy, locations: Mapping[tuple[str, str], Location], old: Policy, faults: FaultList) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -68,21 +69,39 @@ async def test_only_a_successor_is_put_in_force(nats: Any, tmp_path: Path) -> No
     ]
 
 
-async def test_a_publication_can_be_undone(nats: Any, tmp_path: Path) -> None:
-    """The register before the one in force is put in force again, although its epoch is earlier; no other one is."""
-    earlier = write_register(tmp_path / "earlier")
+async def test_publications_can_be_undone(nats: Any, tmp_path: Path) -> None:
+    """Every register that was in force is put in force again, although its epoch is earlier; no other one is."""
     other = write_register(tmp_path / "other", links_csv=CHANGES)
-    later = load_register(write_register(tmp_path / "later", policy_yaml=("epoch: 2026-01-01", "epoch: 2026-01-02")))
+    earlier = write_register(tmp_path / "earlier")
+    days = ("02", "03")
+    later = [write_register(tmp_path / day, policy_yaml=("epoch: 2026-01-01", f"epoch: 2026-01-{day}")) for day in days]
     async with nats.connect("register") as bus:
-        for register in (load_register(earlier), later):
-            await publish_register(bus, register, now=1_700_000_000.0)
+        for directory in (earlier, *later):
+            await publish_register(bus, load_register(directory), now=1_700_000_000.0)
+        assert (await _publish(nats, other)).returncode == 1
+        for directory in (later[0], earlier):
+            assert (await _publish(nats, directory)).returncode == 0
+            assert await register_in_force(bus) == load_register(directory)
 
-        async def publish(directory: Path) -> int:
-            command = ("register", "publish", directory, "--nats", nats.url, "--credentials", nats.credentials)
-            return (await asyncio.to_thread(run, "services.cli", *command)).returncode
 
-        assert (await publish(other), await register_in_force(bus)) == (1, later)
-        assert (await publish(earlier), await register_in_force(bus)) == (0, load_register(earlier))
+async def test_an_id_that_was_removed_is_not_used_again(nats: Any, tmp_path: Path) -> None:
+    """A link that only the register before the one in force had gets no other meaning."""
+    link = "transfer-customs,title-transfer,customs,liens"
+    first = write_register(tmp_path / "first")
+    second = write_register(tmp_path / "second", links_csv=(f"{link},,,,,,,,,,,\n", ""))
+    third = write_register(tmp_path / "third", links_csv=(link, "transfer-customs,title-deed,customs,liens"))
+    async with nats.connect("register") as bus:
+        for directory in (first, second):
+            assert (await _publish(nats, directory)).returncode == 0
+        refused = await _publish(nats, third)
+        assert await register_in_force(bus) == load_register(second)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"{third}/links.csv:6:1: id: link `transfer-customs` changes service from")
+
+
+async def _publish(nats: Any, directory: Path) -> subprocess.CompletedProcess[str]:
+    command = ("register", "publish", directory, "--nats", nats.url, "--credentials", nats.credentials)
+    return await asyncio.to_thread(run, "services.cli", *command)
 
 
 async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:

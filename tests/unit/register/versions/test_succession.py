@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from services.register.directory.load import load_register, read_directory
-from services.register.versions.succession import check_succession
+from services.register.versions.succession import check_succession, with_removed
 from tests.support.registers import write_register
 
 
@@ -58,6 +58,34 @@ def test_ids_are_never_used_again(tmp_path: Path) -> None:
         "agencies.csv:5:1: id: `customs` was the id of something else: ids are never used again",
         "endpoints.csv:3:1: id: `portal` was the id of something else: ids are never used again",
         "services.csv:4:1: id: `title-transfer` was the id of something else: ids are never used again",
+    ]
+
+
+def test_ids_that_were_removed_are_not_used_again(tmp_path: Path) -> None:
+    """The id of a removed link or endpoint is used for nothing else. A renamed agency is compared with its last name."""
+    without: dict[str, Any] = {
+        "endpoints_csv": ("portal,tax-office,tax-clearance,page,http://127.0.0.1:7500/portal,,\n", ""),
+        "links_csv": ("transfer-customs,title-transfer,customs,liens,,,,,,,,,,,\n", ""),
+    }
+    renamed = ("customs,Customs,گمرک,economy", "customs,Borders,مرزها,economy")
+    first = load_register(write_register(tmp_path / "first"))
+    second = load_register(write_register(tmp_path / "second", agencies_csv=renamed, **without))
+    third = read_directory(
+        write_register(
+            tmp_path / "third",
+            agencies_csv=("customs,Customs,گمرک,economy", "customs,Borders,مرزها,justice"),
+            endpoints_csv=("portal,tax-office,tax-clearance,page,http", "portal,customs,,page,https"),
+            links_csv=("transfer-customs,title-transfer,customs,liens", "transfer-customs,title-deed,customs,liens"),
+        )
+    )
+    assert check_succession(third.register, third.locations, second) == ()
+    faults = check_succession(third.register, third.locations, with_removed(second, first))
+    assert [str(fault).removeprefix(f"{tmp_path}/third/") for fault in faults] == [
+        "endpoints.csv:3:1: id: `portal` was the id of something else: ids are never used again",
+        (
+            "links.csv:6:1: id: link `transfer-customs` changes service from `title-transfer` to `title-deed`: "
+            "end it and give the new link another id"
+        ),
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -102,11 +101,15 @@ def backup(
     credentials: Credentials = "",
 ) -> None:
     """Store every stream and bucket in files while the bus runs."""
-    from services.core.bus import save_stream
+    from services.cli.connections import run_on_bus
+    from services.core.bus import STREAMS, save_stream
 
-    _copy_streams(
-        lambda bus, stream: save_stream(bus, stream, folder / stream), "kept", nats, credentials, name="bus-backup"
-    )
+    async def save_all(bus: Bus) -> None:
+        for stream in STREAMS:
+            last = await save_stream(bus, stream, folder / stream)
+            typer.echo(f"{stream}: kept up to message {last}")
+
+    run_on_bus(save_all, nats, credentials, role="admin", name="bus-backup")
 
 
 @app.command()
@@ -119,32 +122,27 @@ def restore(
 
     The bus must be empty. Sequence numbers stay the same.
     """
-    from services.core.bus import restore_stream, stream_configs
+    from services.cli.connections import run_on_bus
+    from services.core.bus import STREAMS, restore_stream, streams_of_backup
 
     try:
-        is_backup = any((folder / str(config.name)).is_dir() for config in stream_configs(1))
+        is_backup = any((folder / stream).is_dir() for stream in STREAMS)
     except OSError as error:
         raise SettingsError(f"{folder} cannot be read: {reason_of(error)}") from error
     if not is_backup:
         raise SettingsError(f"{folder} holds no backup: name the folder that `peyvand bus backup` wrote")
-    _copy_streams(
-        lambda bus, stream: restore_stream(bus, folder / stream), "restored", nats, credentials, name="bus-restore"
-    )
+    streams = streams_of_backup(folder)
 
+    async def restore_all(bus: Bus) -> None:
+        for stream in streams:
+            last = await restore_stream(bus, folder / stream)
+            typer.echo(f"{stream}: restored up to message {last}")
 
-def _copy_streams(
-    copy: Callable[[Bus, str], Awaitable[int]], done: str, nats: str, credentials: str, *, name: str
-) -> None:
-    """Copy stream after stream; ``copy`` returns the sequence of the last message."""
-    from services.cli.connections import run_on_bus
-    from services.core.bus import stream_configs
-
-    async def copy_all(bus: Bus) -> None:
-        for config in stream_configs(1):
-            last = await copy(bus, str(config.name))
-            typer.echo(f"{config.name}: {done} up to message {last}")
-
-    run_on_bus(copy_all, nats, credentials, role="admin", name=name)
+    run_on_bus(restore_all, nats, credentials, role="admin", name="bus-restore")
+    for stream in (name for name in STREAMS if name not in streams):
+        typer.echo(
+            f"{stream}: not in the backup, which an earlier version made; `peyvand bus init` creates it", err=True
+        )
 
 
 @app.command()

@@ -14,6 +14,9 @@ INDICATOR_BUCKET = "indicator"
 STREAMS = (MEASUREMENTS, EXCHANGES, INDICATORS, FINDINGS, f"KV_{REGISTER_BUCKET}", f"KV_{INDICATOR_BUCKET}")
 """Every stream, those of buckets included."""
 
+LATER_STREAMS = (FINDINGS,)
+"""Streams that version 0.2.0 did not have."""
+
 SHARDS = 16
 
 GOVERNMENT_KEY = "government"

@@ -20,6 +20,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from services.core import files
+from services.core.bus import names
 from services.core.bus.streams import Streams
 from services.core.errors import BusError, StateError, reason_of
 
@@ -78,22 +79,37 @@ async def _receive(bus: Streams, queue: asyncio.Queue[Msg], archive: IO[bytes], 
             await bus.client.publish(message.reply)
 
 
+def streams_of_backup(folder: Path) -> tuple[str, ...]:
+    """Return the streams that a backup holds, by the folders that `save_stream` wrote in ``folder``.
+
+    One by version 0.2.0 need not hold those that came later. Raises StateError, which names each other stream that is
+    missing or incomplete.
+    """
+    wanted = [name for name in names.STREAMS if name not in names.LATER_STREAMS or (folder / name).exists()]
+    if missing := [name for name in wanted if not _holds(folder / name, name)]:
+        raise StateError(
+            f"the backup {folder} lacks {', '.join(missing)}, and nothing was restored: name one that holds every stream"
+        )
+    return tuple(wanted)
+
+
+def _holds(folder: Path, stream: str) -> bool:
+    try:
+        return bool(_read_description(folder)["config"]["name"] == stream)
+    except StateError:
+        return False
+
+
 async def restore_stream(bus: Streams, folder: Path) -> int:
     """Restore a stream that `save_stream` wrote, replacing an empty one; return its last sequence. Needs role admin.
 
     Raises BusError when the bus refuses or has a stream of that name that held messages, StateError when the folder does
     not hold a backup.
     """
-    try:
-        description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
-        stream, last = str(description["config"]["name"]), int(description["state"]["last_seq"])
-        archive = (folder / _ARCHIVE).open("rb")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StateError(
-            f"{folder} does not hold a stream as `peyvand bus backup` keeps it: {reason_of(error)}"
-        ) from error
+    description = _read_description(folder)
+    stream, last = description["config"]["name"], int(description["state"]["last_seq"])
     what = f"restoring stream {stream}"
-    with archive:
+    with (folder / _ARCHIVE).open("rb") as archive:
         await _wait_for_leader(bus, what)
         await _delete_empty(bus, stream)
         answer = await bus.request_api(
@@ -106,6 +122,19 @@ async def restore_stream(bus: Streams, folder: Path) -> int:
     if restored != last:
         raise BusError(f"{what} failed: it ends at message {restored}, and was kept up to {last}")
     return last
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    """Return the configuration and state of a stream with an archive beside them. Raises StateError."""
+    try:
+        description: dict[str, Any] = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+        str(description["config"]["name"]), int(description["state"]["last_seq"])
+        (folder / _ARCHIVE).open("rb").close()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateError(
+            f"{folder} does not hold a stream as `peyvand bus backup` keeps it: {reason_of(error)}"
+        ) from error
+    return description
 
 
 def _chunks(archive: IO[bytes]) -> Iterator[bytes]:

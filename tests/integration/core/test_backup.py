@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
 from services.core.bus import Bus, snapshots
-from services.core.bus.names import MEASUREMENTS
+from services.core.bus.names import FINDINGS, MEASUREMENTS
 from services.core.bus.snapshots import restore_stream, save_stream
 from services.core.bus.topology import initialise_streams, stream_configs
 from services.core.codec import indicator_to_json
@@ -24,6 +24,7 @@ from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from tests.integration.scorer.test_equality import settled
 from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, measure, put, register_on
+from tests.support.forked import run
 from tests.support.nats import Nats
 from tests.support.servers.deployed_nats import Deployed, deployed, initialised
 from tests.support.waiting import DEADLINE, eventually
@@ -98,6 +99,35 @@ async def test_what_is_there_is_never_restored_over(nats: Nats, tmp_path: Path) 
             await save_stream(admin, MEASUREMENTS, tmp_path / "kept" / MEASUREMENTS)
         with pytest.raises(BusError, match="keeping stream NONE failed: stream not found"):
             await save_stream(admin, "NONE", tmp_path / "none")
+
+
+async def test_a_backup_by_an_earlier_version_is_restored_and_one_that_lacks_more_is_not(
+    nats: Nats, tmp_path: Path
+) -> None:
+    """A stream that version 0.2.0 did not have may be missing. Without another one nothing is restored."""
+    async with nats.connect("prober") as prober:
+        await put(prober, _rows(1, range(60, 120)))
+    async with nats.connect("admin") as admin:
+        kept = await _kept(admin, tmp_path / "kept")
+        for name in kept:
+            await admin.jetstream.delete_stream(name)
+        await initialise_streams(admin)
+        shutil.rmtree(tmp_path / "kept" / FINDINGS)
+        (tmp_path / "kept" / "KV_register").rename(tmp_path / "register")
+        command = ("bus", "restore", tmp_path / "kept", "--nats", nats.url, "--credentials", nats.credentials)
+        refused = await asyncio.to_thread(run, "services.cli", *command)
+        assert (refused.returncode, refused.stderr) == (
+            1,
+            f"peyvand: the backup {tmp_path / 'kept'} lacks KV_register, and nothing was restored: name one that holds every stream\n",
+        )
+        assert (await admin.stream_state(MEASUREMENTS)).last == 0
+        (tmp_path / "register").rename(tmp_path / "kept" / "KV_register")
+        restored = await asyncio.to_thread(run, "services.cli", *command)
+        assert (restored.returncode, restored.stderr) == (
+            0,
+            "FINDINGS: not in the backup, which an earlier version made; `peyvand bus init` creates it\n",
+        )
+        assert (await admin.stream_state(MEASUREMENTS)).last == kept[MEASUREMENTS]
 
 
 async def test_a_backup_is_on_disk_before_it_is_said_to_be_kept(

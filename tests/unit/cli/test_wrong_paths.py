@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copy, rmtree
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from services.cli.command_line import app
 from services.core.bus.roles import write_users
 from services.core.errors import InputError, PeyvandError
+from tests.support.cases.backups import write_backup
 from tests.support.cases.datasets.rows import sealed_example
 from tests.support.limits.small_disk import no_file_beyond
 from tests.support.registers import write_register
@@ -69,6 +71,22 @@ def test_what_is_no_backup_is_refused_before_a_bus_is_asked(place: str, places: 
     """Nothing is wrong with the bus or its credentials, so neither is named."""
     sentence = f"{places[place]} holds no backup: name the folder that `peyvand bus backup` wrote"
     assert _sentences("bus", "restore", places[place], "--credentials", places["seeds"]) == [sentence]
+
+
+def test_a_backup_that_lacks_streams_is_refused_whole(tmp_path: Path, places: dict[str, str]) -> None:
+    """Every stream that is missing, incomplete or another one is named, and nothing is restored."""
+    kept = tmp_path / "kept"
+    write_backup(kept)
+    rmtree(kept / "EXCHANGES")
+    (kept / "INDICATORS" / "stream.tar.s2").unlink()
+    copy(kept / "KV_register" / "backup.json", kept / "KV_indicator")
+    (kept / "FINDINGS" / "backup.json").write_text("{}")
+    assert _sentences("bus", "restore", str(kept), "--credentials", places["seeds"]) == [
+        (
+            f"the backup {kept} lacks EXCHANGES, INDICATORS, FINDINGS, KV_indicator, and nothing was restored: "
+            "name one that holds every stream"
+        )
+    ]
 
 
 def test_a_backup_that_cannot_be_looked_for_is_named(places: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from services.cli.up import up
 from services.core.bus.roles import write_users
 from services.core.errors import InputError, PeyvandError
 from tests.support.cases.api.server import Api
+from tests.support.cases.backups import write_backup
 from tests.support.cases.datasets.open_data import publish
 from tests.support.cases.datasets.rows import sealed_example
 from tests.support.commands import _command
@@ -240,7 +241,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: dict[str,
     monkeypatch.chdir(work)
     monkeypatch.setattr(up, "running", lambda *_: pytest.fail("a wrong value came as far as starting processes"))
     write_users(tmp_path / "seeds")
-    (tmp_path / "backup" / "MEASUREMENTS").mkdir(parents=True)
+    write_backup(tmp_path / "backup")
     contents = {"empty": "", "list": "agency,target\na,https://a.example/\n", "clients": CLIENTS}
     for name, content in contents.items():
         (tmp_path / name).write_text(content, "utf-8")

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import StateError
+from services.dataset.storage import Storage
 
 
 class KilledError(BaseException):
@@ -118,7 +119,7 @@ class Disk:
 _replace, _unlink = Path.replace, Path.unlink
 
 
-class MemoryStorage:
+class MemoryStorage(Storage):
     """A dataset in memory, like an object store. A write that was interrupted may or may not have taken effect."""
 
     def __init__(self, disk: Disk, owner: str) -> None:

@@ -126,7 +126,7 @@ def days_between(first: date, last: date) -> Iterator[str]:
         yield date.fromordinal(number).isoformat()
 
 
-class EvidenceFolder:
+class EvidenceFolder(Storage):
     """The folder of a round's evidence, as a storage."""
 
     def __init__(self, storage: Storage) -> None:

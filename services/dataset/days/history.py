@@ -65,7 +65,8 @@ class LogFiles:
         """Add a leaf and sign all of them. The leaf is written before the checkpoint that covers it.
 
         Signing is refused if the leaves do not begin with those of the existing checkpoint, if the key has not signed it, or
-        if it is no longer the key of the log. A day that is not after the last sealed one is refused.
+        if it is no longer the key of the log. A day that is not after the last sealed one is refused, and so is a leaf in
+        whose place another archive wrote one meanwhile.
         """
         self.sign(key)
         leaves = self.leaves()
@@ -75,7 +76,11 @@ class LogFiles:
                 f"the log in {self._storage.address} has a leaf of {sealed}, and none of {added.day} may follow it: another "
                 "archive may write there; end one of the two"
             )
-        self._storage.write(leaf_name(len(leaves)), leaf)
+        name = leaf_name(len(leaves))
+        if not self._storage.create(name, leaf):
+            raise StateError(
+                f"{name} in {self._storage.address} is another leaf by now: another archive may write there; end one of the two"
+            )
         return self._sign([*leaves, leaf], key)
 
     def change_key(self, former: SigningKey, new: SigningKey) -> Checkpoint:

@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +25,9 @@ from services.dataset.days.shards import Shards
 from services.dataset.log import Checkpoint, SigningKey
 from services.dataset.storage import Storage
 from services.dataset.tables import LINK_DAY, MEASUREMENT, STREAM_KINDS, Kind, codes_of, content_hash, texts_of, write
+
+_DIGITS: Final = 16
+"""Digits of the hash of a file in its name: two archives never write different files under one name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,9 @@ class Sealer:
         self._log = LogFiles(storage)
 
     def recover(self) -> None:
-        """Finish what a crash interrupted: sign a leaf without a checkpoint, and remove the segments of sealed days."""
+        """Finish what a crash interrupted: sign a leaf without a checkpoint, and remove what sealing leaves."""
         self._log.sign(self._key)
+        self._remove_unnamed_of_latest()
         self._remove_segments({one.day for one in self.sealed_days()})
 
     def sealed_days(self) -> list[SealedDay]:
@@ -105,8 +110,11 @@ class Sealer:
         """Seal a day; the same rows make the same bytes. Raises StateError.
 
         Its files are durable before the leaf that names them, the leaf before the checkpoint, and the checkpoint before
-        the segments are removed.
+        the segments are removed. If another archive sealed the day meanwhile, its leaf and its files stay, and ours go
+        (ADR 128).
         """
+        if not self._storage.one_writer:
+            self._remove_unnamed_of_latest()
         files: list[SealedFile] = []
         spans: list[StreamSpan] = []
         counts = Counter[tuple[str, str]]()
@@ -129,7 +137,6 @@ class Sealer:
                     created = context.streams.get(kind.stream, "")
                     spans.append(StreamSpan(kind.stream, created, min(sequences), max(sequences)))
             files += [self._write(table, LINK_DAY, day, shard, late=False) for shard, table in counted.take()]
-        self._remove_leftovers(day, {file.path for file in files})
         span = self._days.span(day)
         runs, more_runs = account_of_day(self._storage, self._days, day, [*self._earlier, *self._manifests()])
         manifest = Manifest(
@@ -147,7 +154,13 @@ class Sealer:
             runs=runs,
             more_runs=more_runs,
         )
-        checkpoint = self._log.append(manifest.leaf(), self._key)
+        try:
+            checkpoint = self._log.append(manifest.leaf(), self._key)
+        except StateError:
+            self._remove_if_beaten(manifest)
+            raise
+        if self._storage.one_writer:
+            self._remove_unnamed(manifest)
         self._remove_segments([day])
         return checkpoint
 
@@ -159,17 +172,31 @@ class Sealer:
         return shards.take()
 
     def _write(self, table: pa.Table, kind: Kind, day: str, shard: int, *, late: bool) -> SealedFile:
-        path = f"{_folder(kind, day, late=late)}/shard={shard:02}.parquet"
         data = write(table, kind)
+        path = f"{_folder(kind, day, late=late)}/shard={shard:02}-{sha256(data).hexdigest()[:_DIGITS]}.parquet"
         self._storage.write(path, data)
         return SealedFile.of(path, kind.name, data, table.num_rows, content_hash(table, kind))
 
-    def _remove_leftovers(self, day: str, sealed: Collection[str]) -> None:
-        """Remove files of an attempt to seal a day that had more shards: segments that were lost since gave rows to it."""
+    def _remove_if_beaten(self, manifest: Manifest) -> None:
+        """Remove the files of a manifest if the log has another one of that day, which does not name them."""
+        for sealed in (one for one in self._manifests() if one.day == manifest.day):
+            for name in {file.path for file in manifest.files} - {file.path for file in sealed.files}:
+                self._storage.remove(name)
+
+    def _remove_unnamed_of_latest(self) -> None:
+        for latest in self._manifests()[-1:]:
+            self._remove_unnamed(latest)
+
+    def _remove_unnamed(self, manifest: Manifest) -> None:
+        """Remove files of a sealed day that its leaf does not name: of an attempt with other rows, or of another archive.
+
+        Where others may write, they may be about to replace the leaf. There it waits for the next day or the next start.
+        """
+        named = {file.path for file in manifest.files}
         for kind in (*STREAM_KINDS, LINK_DAY):
             for late in (False, True):
-                for name in self._storage.names(_folder(kind, day, late=late)):
-                    if name not in sealed:
+                for name in self._storage.names(_folder(kind, manifest.day, late=late)):
+                    if name not in named:
                         self._storage.remove(name)
 
     @contextmanager

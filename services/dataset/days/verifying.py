@@ -47,7 +47,7 @@ def verify(
             # The archive removes the segments of a day once the log covers it. So they are listed before the log is read.
             waiting = _first_waiting_day(storage, covered)
             later = _covered(*log.read())
-            extra -= _named(later)
+            extra = extra.intersection(storage.names("sealed")) - _named(later)
             sealing = {name for name in extra if (day := _DAY_OF_FILE.search(name)) and day[1] == waiting}
             ahead = [] if later[: len(leaves)] == leaves else leaves[len(covered) :]
             if ahead and _days(ahead) != {waiting}:

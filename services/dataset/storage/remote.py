@@ -8,12 +8,15 @@ from typing import Any
 import fsspec
 
 from services.core.errors import StateError
+from services.dataset.storage.storage import Storage
 
 _REFUSED = (OSError, ValueError, ImportError)  # for bad addresses, and for missing packages
 
 
-class RemoteStorage:
+class RemoteStorage(Storage):
     """Files below an address such as ``s3://bucket/path``."""
+
+    one_writer = False
 
     def __init__(self, address: str) -> None:
         """Raises StateError for an address that fsspec does not know."""
@@ -39,6 +42,14 @@ class RemoteStorage:
     def write(self, name: str, content: bytes) -> None:
         """Write a whole file, or replace one."""
         self._do("written", name, lambda: self._files.pipe_file(self._path(name), content))
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a whole file under the condition that there is none. A store that knows no conditions is asked before."""
+        try:
+            self._files.pipe_file(self._path(name), content, mode="create")
+        except Exception:  # noqa: BLE001 - it is there, the store knows no conditions, or its answer was lost
+            return super().create(name, content)
+        return True
 
     def remove(self, name: str) -> None:
         """Remove a file."""

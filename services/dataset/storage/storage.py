@@ -25,6 +25,8 @@ class Storage(Protocol):
     """Files by name, with slashes. Every method raises StateError, which names the file and the reason."""
 
     address: str
+    one_writer: bool = True
+    """Whether nobody else writes meanwhile: see `sole_writer`."""
 
     def names(self, folder: str = "") -> list[str]:
         """Return the names of all files below a folder, sorted; none if the folder does not exist."""
@@ -34,6 +36,13 @@ class Storage(Protocol):
 
     def write(self, name: str, content: bytes) -> None:
         """Write a whole file, or replace one: after a crash it is the old one or the new one. It is durable on return."""
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Do as ``write``, but leave a file that exists; return whether the file has this content afterwards."""
+        if name in self.names(name.rpartition("/")[0]):
+            return self.read(name) == content
+        self.write(name, content)
+        return True
 
     def remove(self, name: str) -> None:
         """Remove a file, if it exists."""
@@ -86,7 +95,7 @@ def sole_writer(address: str, *, create: bool = False) -> Iterator[None]:
         os.close(descriptor)
 
 
-class LocalStorage:
+class LocalStorage(Storage):
     """A folder of this host. Files are synced before their names, and names before ``write`` and ``remove`` return."""
 
     def __init__(self, folder: Path) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from services.cli.command_line import app
 from services.dataset.days import LogFiles, list_segments, verify
+from services.dataset.storage import open_storage
 from services.dataset.tables import MEASUREMENT
 from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed
@@ -126,3 +127,12 @@ async def test_a_day_that_two_archives_wrote_is_sealed_once_one_has_ended(archiv
     streams, created = await streams_of(nats)
     assert verify(archive.storage, archive.key.public) == []
     assert sealed(archive.storage) == undisturbed(archive, streams, created)
+
+
+def test_of_two_leaves_the_store_keeps_the_first(address: str) -> None:
+    """A leaf that another archive wrote between a look at the log and the write stays. The same leaf again is no conflict."""
+    storage, other = open_storage(address), open_storage(address)
+    assert storage.create("log/entries/000000.json", b"first")
+    assert other.create("log/entries/000000.json", b"first")
+    assert not other.create("log/entries/000000.json", b"second")
+    assert storage.read("log/entries/000000.json") == b"first"

@@ -7,9 +7,10 @@ from errno import EACCES, ENOENT
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from services.core.errors import StateError
-from services.dataset.storage import LocalStorage
+from services.dataset.storage import LocalStorage, open_storage
 
 
 def test_an_empty_folder_that_stays_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,3 +68,31 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
         os.close(writer)
     with pytest.raises(StateError, match=f"zero in {tmp_path} cannot be read: it is no regular file"):
         LocalStorage(tmp_path).read("zero")
+
+
+@pytest.mark.parametrize("address", ["{}/dataset", "memory://{}/dataset"])
+def test_a_file_that_exists_is_not_created_again(tmp_path: Path, address: str) -> None:
+    """Of two writers of one file the first wins. The other learns whether it would have written the same."""
+    storage = open_storage(address.format(tmp_path))
+    assert storage.create("log/one", b"first")
+    assert storage.create("log/one", b"first")
+    assert not storage.create("log/one", b"other")
+    assert storage.read("log/one") == b"first"
+
+
+def test_a_store_that_knows_no_conditions_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a store refuses to write under a condition, the file is looked for, and written if it is not there."""
+
+    def refuse(_self: object, path: str, value: bytes, mode: str = "overwrite") -> None:
+        if mode == "create":
+            raise NotImplementedError
+        pipe_file(_self, path, value)
+
+    pipe_file = MemoryFileSystem.pipe_file
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", refuse)
+    storage = open_storage(f"memory://{tmp_path}/dataset")
+    assert storage.create("log/one", b"first")
+    assert not storage.create("log/one", b"other")
+    assert storage.read("log/one") == b"first"

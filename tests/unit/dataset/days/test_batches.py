@@ -11,7 +11,7 @@ import pytest
 
 from services.dataset.days import BatchRun, EvidenceDays, LogFiles, list_segments, read_leaf, run_faults
 from services.dataset.log import SigningKey
-from services.dataset.storage import LocalStorage
+from services.dataset.storage import LocalStorage, Storage
 from services.dataset.tables import BATCH, StoredBatch
 from tests.support.cases.datasets.batches import (
     DAYS,
@@ -209,7 +209,7 @@ def test_leaves_from_before_there_were_accounts(dataset: Dataset) -> None:
     assert read_leaf(manifest.leaf()) == manifest
 
 
-class _InMemory:
+class _InMemory(Storage):
     """A storage that keeps its files in memory."""
 
     address = "memory"

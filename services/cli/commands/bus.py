@@ -102,10 +102,10 @@ def backup(
 ) -> None:
     """Store every stream and bucket in files while the bus runs."""
     from services.cli.connections import run_on_bus
-    from services.core.bus import STREAMS, save_stream
+    from services.core.bus import save_stream, streams_to_save
 
     async def save_all(bus: Bus) -> None:
-        for stream in STREAMS:
+        for stream in await streams_to_save(bus):
             last = await save_stream(bus, stream, folder / stream)
             typer.echo(f"{stream}: kept up to message {last}")
 

@@ -31,6 +31,12 @@ _LEADER_SECONDS = 60.0  # until servers that have just started have elected a le
 _INTEREST_SECONDS = 10.0  # until every server of a cluster knows which of them is subscribed to the chunks
 
 
+async def streams_to_save(bus: Streams) -> tuple[str, ...]:
+    """Return every stream, but of those that version 0.2.0 did not have only the ones that exist. Raises BusError."""
+    existing = (await bus.request_api("$JS.API.STREAM.NAMES", b"", "listing the streams")).get("streams") or ()
+    return tuple(name for name in names.STREAMS if name in existing or name not in names.LATER_STREAMS)
+
+
 async def save_stream(bus: Streams, stream: str, folder: Path) -> int:
     """Write a stream as it is now into a new folder, durably; return its last sequence. Needs role admin.
 

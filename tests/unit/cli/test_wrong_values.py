@@ -139,6 +139,7 @@ WRONG = {
 
 SANDBOX = {"--sandbox": "", "--data": "{data}"}
 BY_HAND = {"directory": "{register}", "--probe": "page", "--target": "http://127.0.0.1:1/"}
+FINDING = {"finding": "0123456789abcdef", "--note": "a", "--register": "{register}"}
 BESIDE = {
     "up": {"--register": "{register}", "--data": "{data}"},
     **{f"up --{name}": SANDBOX for name in ("scenario", "seed", "slot", "faults", "traffic", "base-port")},
@@ -155,10 +156,7 @@ BESIDE = {
     **{f"{name} entity": {"kind": "provider", "--api": "{api}"} for name in ("indicator", "explain", "history")},
     **{f"history --{name}": {"--api": "127.0.0.1:1"} for name in ("from", "to")},
     **{f"findings {name}": {"counts": "{list}"} for name in ("counts", "--step", "--timezone", "--budget")},
-    **{
-        f"finding {verb}": {"finding": "0123456789abcdef", "--note": "a", "--register": "{register}"}
-        for verb in ("confirm", "dismiss")
-    },
+    **{f"finding {verb}": FINDING for verb in ("confirm", "dismiss")},
     "register check": {"directory": "{register}"},
     "register publish": {"directory": "{register}", "--credentials": "{seeds}"},
     "register log": {"--credentials": "{seeds}"},

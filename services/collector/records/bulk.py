@@ -93,7 +93,7 @@ def mark_surrogates(document: bytes) -> bytes:
 
     Such an escape stops the decoder even where it only splits the document or passes over a field.
     """
-    if b"\\ud" not in document and b"\\uD" not in document:
+    if b"\\" not in document or (b"\\ud" not in document and b"\\uD" not in document):  # one byte is found faster
         return document
     return _SURROGATES.sub(lambda escape: escape[0] if escape[2] else escape[1] + _NO_TEXT, document)
 

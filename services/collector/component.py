@@ -22,7 +22,7 @@ from services.collector.xroad import ServerPoller
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, PeyvandError, SettingsError
 from services.core.files import count_damaged
-from services.core.malloc import keep_less
+from services.core.malloc import map_large_blocks
 from services.core.metrics import gauge
 from services.core.model import FLUSH_SECONDS, Register
 from services.core.runtime import ENDING, Runtime
@@ -199,7 +199,7 @@ async def main(runtime: Runtime) -> None:
     if sources and settings.replay:
         raise SettingsError("a replay moves time, which sources do not: give --replay or --sources, not both")
     gauge("peyvand_collector_damaged_files", runtime.registry).set_function(partial(count_damaged, settings.data))
-    keep_less()
+    map_large_blocks()
     executor = LedgerExecutor()
     runtime.health.not_serving("waiting for the bus")
     async with connect_from_settings(settings, role="collector", name=f"collector-{settings.bus}") as bus:

@@ -27,14 +27,22 @@ def trim_memory() -> None:
         _malloc_trim(0)
 
 
-def keep_less() -> None:
-    """Have glibc keep less of what is freed from now on (ADR 126). Call it before threads start.
+def share_arena() -> None:
+    """Have all threads share one arena. Call it before they start. Does nothing without glibc.
 
-    Threads share one arena, and each block of a MiB or more is mapped by itself, so that its memory is returned when it is
-    freed. That is cheap for a process that makes some ten such blocks a second. Does nothing without glibc.
+    Each arena keeps what its threads freed. In a component one thread works most of the time, and the others hardly wait
+    for the arena.
     """
     if _mallopt is not None:
         _mallopt(_M_ARENA_MAX, 1)
+
+
+def map_large_blocks() -> None:
+    """Have each block of a MiB or more mapped by itself, so that its memory is returned when it is freed (ADR 126).
+
+    That is cheap for a process that makes some ten such blocks a second. Does nothing without glibc.
+    """
+    if _mallopt is not None:
         _mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 from services.core import log as logs
 from services.core import metrics
 from services.core.errors import InputError, ListenError, PeyvandError, SettingsError
+from services.core.malloc import share_arena
 from services.core.pages import serving_pages, text_page
 from services.core.settings import Settings, load_settings, parse_address
 from services.core.tasks import cancel_and_wait
@@ -129,6 +130,7 @@ def run_component(component: str, main: Callable[[Runtime], Awaitable[None]], ar
     """Run one component until it ends or a signal arrives; return the exit code: 0, or 1 after one sentence on stderr."""
     try:
         raise_descriptor_limit()
+        share_arena()
         settings = load_settings(component, sys.argv[1:] if argv is None else argv, os.environ)
         logs.configure_logging(component, settings.log_level)
         registry = metrics.PageRegistry()

@@ -23,7 +23,7 @@ from services.collector.ledger import summary_rows as rows
 from services.collector.ledger.ledger import Ledger
 from services.collector.publisher import SUMMARIES_PER_READ, messages, publish
 from services.core.bus import Bus
-from services.core.malloc import keep_less
+from services.core.malloc import map_large_blocks, share_arena
 from services.core.model.register import FLUSH_SECONDS
 from tests.bench.growth.points import point
 from tests.bench.loads.exchange_records import PAIRS, write_log
@@ -64,7 +64,8 @@ async def _flush(bus: Bus, ledger: Ledger, stages: _Stages) -> int:
 
 
 async def _digest(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
-    keep_less()
+    share_arena()
+    map_large_blocks()
     stages = _Stages()
     add_counts = rows.add_counts
     rows.add_counts = lambda *args: stages.time("summarise", add_counts, *args)  # the ledger calls it by its module

@@ -47,11 +47,11 @@ def run(code: str) -> str:
 
 THREADS = """
 import ctypes, threading
-from services.core.malloc import keep_less
+from services.core.malloc import share_arena
 
 libc = ctypes.CDLL(None)
-if {less}:
-    keep_less()
+if {shared}:
+    share_arena()
 for _ in range(3):
     thread = threading.Thread(target=libc.malloc, args=(100,))
     thread.start()
@@ -65,18 +65,18 @@ libc.fflush(None)
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc has arenas")
 def test_threads_share_an_arena() -> None:
     """Without the call they have another one than the main thread."""
-    assert run(THREADS.format(less=True)).count("<heap") == 1
-    assert run(THREADS.format(less=False)).count("<heap") > 1
+    assert run(THREADS.format(shared=True)).count("<heap") == 1
+    assert run(THREADS.format(shared=False)).count("<heap") > 1
 
 
 FREED = """
-from services.core.malloc import keep_less
+from services.core.malloc import map_large_blocks
 from tests.unit.core.test_malloc import MIB, private
 
 large = bytes(31 * MIB)
 del large
-if {less}:
-    keep_less()
+if {mapped}:
+    map_large_blocks()
 blocks = [bytes([at]) * 2 * MIB for at in range(50)]
 before = private()
 del blocks[:-1]
@@ -87,8 +87,8 @@ print((before - private()) // MIB)
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc keeps what was freed")
 def test_large_blocks_are_returned_when_they_are_freed() -> None:
     """98 MiB are freed below a block in use."""
-    assert int(run(FREED.format(less=True))) > 90
-    assert int(run(FREED.format(less=False))) < 10
+    assert int(run(FREED.format(mapped=True))) > 90
+    assert int(run(FREED.format(mapped=False))) < 10
 
 
 HUGE = """

@@ -50,23 +50,25 @@ class _Archive:
         ]
         self._days: EvidenceDays | None = None
         self._policy: Policy | None = None
+        self._unkept: Register | None = None
         self._closing = 0.0
         self._sealed: Sequence[SealedDay] = ()
         self._log_read = asyncio.Event()
         self._failures: dict[str, str] = {}
 
-    async def follow(self, register: Register, later: AsyncIterator[Register]) -> None:
+    async def follow(self, later: AsyncIterator[Register]) -> None:
         """Keep the register in force, and every later one."""
-        await self._keep(register)
-        async for one in later:
-            self.adopt(one)
-            await self._keep(one)
+        await self._keep()
+        async for register in later:
+            self.adopt(register)
+            del register  # the next one may come in months
+            await self._keep()
 
     def adopt(self, register: Register) -> None:
-        """Date rows by the policy of a register."""
+        """Date rows by the policy of a register, which ``follow`` then keeps."""
         policy = register.policy
         self._days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
-        self._policy = policy
+        self._policy, self._unkept = policy, register
 
     async def read(self, archiver: StreamArchiver, needed_from: float) -> None:
         """Read one stream until cancelled."""
@@ -175,17 +177,17 @@ class _Archive:
         self._closing = days.closes_next(complete)
         return bool(due)
 
-    async def _keep(self, register: Register) -> None:
-        """Write the rows of a register, however often that fails."""
-        while True:
+    async def _keep(self) -> None:
+        """Write the rows of the register that was adopted last, however often that fails."""
+        while self._unkept is not None:
             try:
-                await run_in_thread(partial(keep_register, self._storage, register))
+                await run_in_thread(partial(keep_register, self._storage, self._unkept))
             except StateError as error:
                 self._fail("register", str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
+                self._unkept = None
                 self._fail("register", "")
-                return
 
     def _fail(self, what: str, reason: str) -> None:
         """Note that something fails, or, with no ``reason``, that it works again."""
@@ -217,15 +219,16 @@ async def main(runtime: Runtime) -> None:
             archive = _Archive(runtime, bus, storage, key)
             register = await anext(registers)
             archive.adopt(register)
-            await _work(archive, runtime, register, registers)
+            epoch = Calendar.of(register.policy).epoch
+            del register  # it may be large
+            await _work(archive, runtime, registers, epoch)
 
 
-async def _work(archive: _Archive, runtime: Runtime, register: Register, registers: AsyncIterator[Register]) -> None:
-    epoch = Calendar.of(register.policy).epoch
+async def _work(archive: _Archive, runtime: Runtime, registers: AsyncIterator[Register], epoch: float) -> None:
     tasks = [
         asyncio.ensure_future(work)
         for work in (
-            archive.follow(register, registers),
+            archive.follow(registers),
             archive.seal(),
             *(archive.read(archiver, epoch) for archiver in archive.archivers),
         )

@@ -93,6 +93,7 @@ class _Collector:
         """Follow the register. Raises StateError when one with another length of slots comes into force."""
         async for register in registers:
             await self._executor.run(self._ledger.check_slots, register.policy.slot_seconds)
+            del register  # the next one may come in months
 
     async def check_state(self) -> None:
         """Check the rows of the state once. Raises StateError when one is damaged."""
@@ -211,6 +212,7 @@ async def main(runtime: Runtime) -> None:
                 f"the alias {settings.alias} is not an agency of the register: name one that is with --alias"
             )
         slot_seconds, span_ms = register.policy.slot_seconds, round(settings.span_days * _DAY_MS)
+        del register  # nothing else of it is needed
         async with executor.ledger(settings.data / _DATABASE, slot_seconds, _now_ms(), span_ms) as ledger:
             collect_seldom()
             await _work(_Collector(runtime, bus, executor, ledger, again), runtime, registers, sources)

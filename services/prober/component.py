@@ -193,5 +193,6 @@ async def _follow(bus: Bus, prober: Prober, runtime: Runtime) -> None:
             if prober.launcher.origin is None:
                 raise
             runtime.log.warning("register_not_used", reason=str(error))
-            continue
-        runtime.health.serving()
+        else:
+            runtime.health.serving()
+        del register  # the plan has what is needed of it, and the next one may come in months

@@ -33,7 +33,8 @@ class UnverifiedError(BusError):
 async def follow_register(bus: Bus) -> AsyncIterator[Register]:
     """Wait for the register in force, yield it, and then yield each new one.
 
-    Raises UnverifiedError if the first one cannot be verified. A later one is logged, and the register in force stays.
+    A register may be large, and is not kept here. Raises UnverifiedError if the first one cannot be verified. A later one
+    is logged, and the register in force stays.
     """
     in_force: RegisterManifest | None = None
     async for _, payload in bus.kv_follow(REGISTER_BUCKET, CURRENT_KEY):
@@ -43,8 +44,9 @@ async def follow_register(bus: Bus) -> AsyncIterator[Register]:
             manifest = _verified(payload)
             if in_force is not None and in_force.digest == manifest.digest:
                 continue
-            contents = [await _read_chunk_persistently(bus, chunk) for chunk in manifest.chunks]
-            register = await _assemble(manifest, contents)
+            register = await _assemble(
+                manifest, [await _read_chunk_persistently(bus, chunk) for chunk in manifest.chunks]
+            )
         except UnverifiedError as error:
             if await _is_superseded(bus, payload):
                 continue  # the newer one comes next
@@ -54,6 +56,7 @@ async def follow_register(bus: Bus) -> AsyncIterator[Register]:
             continue
         in_force = manifest
         yield register
+        del register
 
 
 async def published_versions(bus: Bus) -> list[RegisterVersions]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,9 +18,11 @@ from services.core.bus.messages import StoredMessage
 from services.core.bus.names import REGISTER_BUCKET, kv_stream
 from services.core.codec import decode_manifest, encode_manifest
 from services.core.errors import BusError
+from services.core.model import Register
+from services.core.tasks import cancel_and_wait
 from services.register.bus.chunks import split_register
 from services.register.bus.publish import publish_register, republish_if_lost
-from services.register.bus.read import CURRENT_KEY, UnverifiedError, read_publications
+from services.register.bus.read import CURRENT_KEY, UnverifiedError, follow_register, read_publications
 from services.register.directory.load import load_register
 from tests.support.cases.registers.published import CHANGES, followed, register_in_force
 from tests.support.registers import write_register
@@ -178,6 +181,27 @@ async def test_followers_get_each_version(nats: Any, tmp_path: Path) -> None:
         await publish_register(writer, third, now=2.0)
         assert await next_one == third
         await versions.aclose()
+
+
+async def test_a_register_that_was_read_is_not_kept(nats: Any, tmp_path: Path) -> None:
+    """Its reader alone decides how long it stays in memory."""
+    register = load_register(write_register(tmp_path / "register", links_csv=(",0.99,2", ",0.99,7")))
+    version = register.register_version
+
+    def kept() -> bool:
+        gc.collect()
+        return any(isinstance(one, Register) and one.register_version == version for one in gc.get_objects())
+
+    async with nats.connect("register") as bus:
+        await publish_register(bus, register, now=0.0)
+        versions = follow_register(bus)
+        register = await anext(versions)
+        assert register.register_version == version
+        del register
+        waiting = asyncio.ensure_future(anext(versions))
+        await eventually(lambda: not kept(), "the register was freed")
+        assert not kept()
+        await cancel_and_wait(waiting)
 
 
 async def test_followers_wait_for_a_replica_that_lags(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:

@@ -16,10 +16,7 @@ from services.core.model.register import Register
 from services.core.runtime import Health
 from services.core.tasks import run_in_thread
 from services.dataset.log import WITNESS, SigningKey
-from tests.support.cases.scoring import register
 from tests.support.waiting import HeldCalls, eventually
-
-__all__ = ["register"]  # the fixture
 
 
 async def _forever(*_: object) -> None:
@@ -31,14 +28,14 @@ async def _registers() -> AsyncIterator[Register]:
     yield NotImplemented
 
 
-async def test_a_thread_that_seals_is_waited_for(register: Register) -> None:
+async def test_a_thread_that_seals_is_waited_for() -> None:
     """An archive that is told to end twice, the second time before a day is sealed, ends when the thread has ended."""
     with HeldCalls(lambda: None) as held:
         archive: Any = SimpleNamespace(
             follow=_forever, seal=lambda: run_in_thread(held), read=_forever, archivers=(), flush=_forever
         )
         runtime: Any = SimpleNamespace(stop=asyncio.Event(), health=Health())
-        working = asyncio.create_task(_work(archive, runtime, register, _registers()))
+        working = asyncio.create_task(_work(archive, runtime, _registers(), 0.0))
         await eventually(lambda: held.made, "a day is being sealed")
         runtime.stop.set()
         for _ in range(3):

@@ -47,8 +47,9 @@ _AT_ONCE: Final = 10_000  # requests that are dropped
 _FAMILIES: Final = ("request", "message")
 _LAST: Final = b"last"
 _CACHE: Final = 32 << 20  # bytes
-_BUFFER: Final = 8 << 20  # bytes of a family that are not in a file yet
-_BUFFERS: Final = 24 << 20  # bytes of all families that are not in a file yet
+_BUFFER: Final = 16 << 20  # bytes of a family that are not in a file yet
+_LAST_BUFFER: Final = 1 << 20  # bytes of transactions: only the last one matters, but each stays until it is in a file
+_BUFFERS: Final = 32 << 20  # bytes of all families that are not in a file yet
 _FILTER: Final = 0.02  # of a buffer, for the filter of its keys
 _OPEN_FILES: Final = 200  # of the thousand or so that ten days of a country have
 
@@ -83,11 +84,10 @@ class Requests:
     def __init__(self, folder: Path | None) -> None:
         self._temporary = None if folder else _temporary_folder()
         with rocksdb():
-            options = _options()
             self._database = Rdict(
                 str(folder) if self._temporary is None else self._temporary.name,
-                options,
-                column_families=dict.fromkeys(_FAMILIES, options),
+                _options(_LAST_BUFFER),
+                column_families=dict.fromkeys(_FAMILIES, _options(_BUFFER)),
             )
         self._requests, self._messages = self._tables = [RequestTable(self._database, family) for family in _FAMILIES]
         self._old = bytearray()
@@ -234,8 +234,11 @@ def _temporary_folder() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="peyvand-", dir=on_disk if usable else None)
 
 
-def _options() -> Options:
-    """Return options that bound memory, also that of filters, which are read as they are needed."""
+def _options(buffer: int) -> Options:
+    """Return options that bound memory, also that of filters, which are read as they are needed.
+
+    ``buffer`` is how many bytes of a family may not be in a file yet.
+    """
     blocks = BlockBasedOptions()
     blocks.set_block_cache(Cache(_CACHE))
     blocks.set_bloom_filter(10, block_based=False)
@@ -247,7 +250,7 @@ def _options() -> Options:
     options.create_missing_column_families(True)
     options.set_block_based_table_factory(blocks)
     options.set_compression_type(DBCompressionType.none())  # ids and digests are random
-    options.set_write_buffer_size(_BUFFER)
+    options.set_write_buffer_size(buffer)
     options.set_db_write_buffer_size(_BUFFERS)
     options.set_memtable_whole_key_filtering(True)  # half of the requests, and nearly all messages, are new
     options.set_memtable_prefix_bloom_ratio(_FILTER)

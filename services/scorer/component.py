@@ -57,7 +57,9 @@ async def _score(runtime: Runtime) -> None:
                             exchanges=exchanges,
                             clock=time.time,
                         )
-                        # Cycles keep the former session alive. The next register freezes what is not collected by then.
+                        # Cycles keep the former session alive. A register froze some of them, and the next one would
+                        # freeze the others.
+                        gc.unfreeze()
                         gc.collect()
                     for task in others:
                         task.cancel()

@@ -6,9 +6,11 @@ import asyncio
 import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -19,7 +21,7 @@ from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Reason
 from services.core.runtime import Runtime
 from services.core.settings import Settings
-from services.scorer import component
+from services.scorer import component, session
 from tests.support.cases.scorer import (
     SLOT,
     Scorer,
@@ -171,8 +173,25 @@ def thawed() -> Iterator[None]:
 
 @pytest.mark.usefixtures("thawed")
 async def test_nothing_of_a_former_calendar_stays(nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that another calendar ended is freed, with its evidence and the thread that computed its index."""
+    """A session that another calendar ended is freed, with its evidence and the thread that computed its index.
+
+    Even garbage that refers to it when objects are frozen does not keep it.
+    """
     epoch, before = (now_slot() - 40) * SLOT, set(threading.enumerate())
+    freeze, started, sessions = gc.freeze, session._Session.__init__, list[weakref.ref[object]]()
+
+    def start(one: session._Session, *args: Any, **options: Any) -> None:
+        sessions.append(weakref.ref(one))
+        started(one, *args, **options)
+
+    def freeze_garbage() -> None:
+        for one in sessions:
+            cycle = [one()]  # as an error and the frame that handled it are
+            cycle.append(cycle)
+        freeze()
+
+    monkeypatch.setattr(session._Session, "__init__", start)
+    monkeypatch.setattr(gc, "freeze", freeze_garbage)
     monkeypatch.setattr(component, "connect_from_settings", lambda *_, **__: nats.connect("scorer"))
     runtime = Runtime(Settings(data=tmp_path), CollectorRegistry(), logger(), asyncio.Event())
     async with nats.connect("api") as api, asyncio.TaskGroup() as group:

@@ -22,7 +22,7 @@ from services.collector.xroad import ServerPoller
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, PeyvandError, SettingsError
 from services.core.files import count_damaged
-from services.core.malloc import map_large_blocks, trim_memory
+from services.core.malloc import map_large_blocks
 from services.core.metrics import gauge
 from services.core.model import FLUSH_SECONDS, Register
 from services.core.runtime import ENDING, Runtime
@@ -213,7 +213,6 @@ async def main(runtime: Runtime) -> None:
             )
         slot_seconds, span_ms = register.policy.slot_seconds, round(settings.span_days * _DAY_MS)
         del register  # nothing else of it is needed
-        trim_memory()
         async with executor.ledger(settings.data / _DATABASE, slot_seconds, _now_ms(), span_ms) as ledger:
             collect_seldom()
             await _work(_Collector(runtime, bus, executor, ledger, again), runtime, registers, sources)

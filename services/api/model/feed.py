@@ -17,7 +17,6 @@ from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY, INDICATOR_BUCKET, Bus, consumer_key
 from services.core.errors import BusError
 from services.core.log import Logger
-from services.core.malloc import trim_memory
 from services.core.model import Register
 from services.register.bus import CURRENT_KEY, follow_register, read_manifest
 
@@ -53,7 +52,6 @@ class Feed:
             self._hub.note_register()
             self._changed.set()
             self._log.info("register_in_force", register_version=register.register_version, links=len(register.links))
-            await asyncio.to_thread(trim_memory)  # of what it was read from, and of the register before it
 
     async def _publication_time(self, register: Register) -> float | None:
         """Return when this register was published, once the bus answers; None if it has another one by now."""

@@ -101,7 +101,7 @@ def streams_of_backup(folder: Path) -> tuple[str, ...]:
 
 def _holds(folder: Path, stream: str) -> bool:
     try:
-        return bool(_read_description(folder)["config"]["name"] == stream)
+        return _read_description(folder)[1] == stream
     except StateError:
         return False
 
@@ -112,8 +112,7 @@ async def restore_stream(bus: Streams, folder: Path) -> int:
     Raises BusError when the bus refuses or has a stream of that name that held messages, StateError when the folder does
     not hold a backup.
     """
-    description = _read_description(folder)
-    stream, last = description["config"]["name"], int(description["state"]["last_seq"])
+    description, stream, last = _read_description(folder)
     what = f"restoring stream {stream}"
     with (folder / _ARCHIVE).open("rb") as archive:
         await _wait_for_leader(bus, what)
@@ -130,17 +129,17 @@ async def restore_stream(bus: Streams, folder: Path) -> int:
     return last
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
-    """Return the configuration and state of a stream with an archive beside them. Raises StateError."""
+def _read_description(folder: Path) -> tuple[dict[str, Any], str, int]:
+    """Return the description of a stream with an archive beside it, its name and its last sequence. Raises StateError."""
     try:
         description: dict[str, Any] = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
-        str(description["config"]["name"]), int(description["state"]["last_seq"])
+        stream, last = str(description["config"]["name"]), int(description["state"]["last_seq"])
         (folder / _ARCHIVE).open("rb").close()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StateError(
             f"{folder} does not hold a stream as `peyvand bus backup` keeps it: {reason_of(error)}"
         ) from error
-    return description
+    return description, stream, last
 
 
 def _chunks(archive: IO[bytes]) -> Iterator[bytes]:

@@ -87,7 +87,7 @@ def test_a_store_that_knows_no_conditions_is_written_all_the_same(
 
     def refuse(_self: object, path: str, value: bytes, mode: str = "overwrite") -> None:
         if mode == "create":
-            raise NotImplementedError
+            raise OSError(501, "the store does not implement If-None-Match")
         pipe_file(_self, path, value)
 
     pipe_file = MemoryFileSystem.pipe_file

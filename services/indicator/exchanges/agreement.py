@@ -18,7 +18,7 @@ import numpy as np
 
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.intervals import LEVEL, LossBounds, LossMoments, bound_sets
-from services.indicator.special_functions import stdtrit
+from services.indicator.scipy_parts import stdtrit
 
 DAY_HOURS: Final = 24
 

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from services.indicator.array_types import Bools
-from services.indicator.special_functions import betaln
+from services.indicator.scipy_parts import betaln
 
 SILENCE_DAYS: Final = 7
 """The fewest days of 24 hours of a window that can show silence: some days of a week are not worked."""

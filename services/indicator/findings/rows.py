@@ -11,7 +11,7 @@ import numpy as np
 from services.core.model import FindingScope
 from services.indicator.array_types import Bools, Ints, Numbers
 from services.indicator.findings.inputs import Topology
-from services.indicator.sparse_arrays import csr_array
+from services.indicator.scipy_parts import SparseRows, sparse_rows
 
 _FEWEST: Final = 2
 """The fewest flows of a sum: one alone is judged as a flow."""
@@ -28,7 +28,7 @@ class Rows:
     flows: int
     scope: tuple[FindingScope, ...]
     subject: tuple[str, ...]
-    members: csr_array
+    members: SparseRows
     service: Ints
 
     @classmethod
@@ -53,12 +53,11 @@ class Rows:
                     rows.append(members)
         ends = np.cumsum([0, *(len(members) for members in rows)])
         columns = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-        shape = (len(rows), flows)
         return cls(
             flows,
             tuple(scopes),
             tuple(subjects),
-            csr_array((np.ones(len(columns)), columns, ends), shape=shape),
+            sparse_rows(np.ones(len(columns)), columns, ends, flows),
             _numbered(topology.service)[1],
         )
 

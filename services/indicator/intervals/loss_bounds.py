@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from services.indicator.array_types import Floats, Ints
-from services.indicator.special_functions import gammaincinv
+from services.indicator.scipy_parts import gammaincinv
 
 LEVEL: Final = 0.95
 """The share of cases in which an interval should contain the truth."""

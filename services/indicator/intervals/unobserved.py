@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from services.indicator.array_types import Floats
 from services.indicator.intervals.loss_bounds import LEVEL, LossBounds
 from services.indicator.intervals.sets import LinkSets
-from services.indicator.special_functions import ndtri
+from services.indicator.scipy_parts import ndtri
 from services.indicator.sums import group_sums, ratio
-
-DEVIATIONS: Final = float(ndtri((1 + LEVEL) / 2))
-"""The margin of a normal variable at the level of the intervals, in standard deviations."""
 
 
 def spread_of(loss: Floats, weight: Floats) -> float:
@@ -41,7 +36,8 @@ def widen_unobserved(
     of_pair = group_sums(sets.pair, unobserved, len(sets.pair_group))
     draws = ratio(group_sums(sets.pair_group, of_pair**2, sets.size), (known + unknown) ** 2, otherwise=0.0)
     draws += part**2 * ratio(group_sums(sets.group, observed**2, sets.size), known**2, otherwise=0.0)
-    margin = np.where(part > 0, DEVIATIONS * spread, 0.0) * np.sqrt(draws)
+    deviations = ndtri((1 + LEVEL) / 2)  # the margin of a normal variable at the level of the intervals
+    margin = np.where(part > 0, deviations * spread, 0.0) * np.sqrt(draws)
     below = np.hypot(bounds.loss - bounds.low, np.minimum(margin, part * bounds.loss))
     above = np.hypot(bounds.high - bounds.loss, np.minimum(margin, part * (1.0 - bounds.loss)))
     return LossBounds(bounds.loss, np.maximum(0.0, bounds.loss - below), np.minimum(1.0, bounds.loss + above))

@@ -16,16 +16,12 @@ from numpy.typing import NDArray
 from services.core.model import IndicatorKind, ProviderRole, SetIndex, Stage, Structure
 from services.indicator.array_types import Bools, Floats
 from services.indicator.index import Snapshot, set_indexes
-from services.indicator.numpy_names import only_what_is_loaded
 from services.indicator.register_arrays import RegisterArrays
+from services.indicator.scipy_parts import weak_components
 from services.indicator.shares import LinkShares, mean_share
-from services.indicator.sparse_arrays import coo_array
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.resilience import node_losses
 from services.indicator.sums import group_sums, ordered_sum
-
-with only_what_is_loaded():
-    from scipy.sparse.csgraph import connected_components
 
 
 def structure_by_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot) -> tuple[Structure, ...]:
@@ -120,10 +116,7 @@ def compute_structure(network: AgencyNetwork, shares: LinkShares, strict: Floats
 
 
 def _components(network: AgencyNetwork, chosen: Bools, agencies: int) -> NDArray[np.int32]:
-    ends = (network.consumer[chosen], network.provider[chosen])
-    graph = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(agencies, agencies))
-    component: NDArray[np.int32] = connected_components(graph, directed=True, connection="weak")[1]
-    return component
+    return weak_components(network.consumer[chosen], network.provider[chosen], agencies)
 
 
 def _islands(arrays: RegisterArrays, component: NDArray[np.int32], taking_part: Bools) -> tuple[tuple[str, ...], ...]:

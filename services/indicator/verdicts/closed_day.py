@@ -14,7 +14,7 @@ import numpy as np
 from services.core.model import Stage
 from services.indicator.array_types import Codes, Ints
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.sparse_arrays import csr_array
+from services.indicator.scipy_parts import sparse_rows
 from services.indicator.verdicts.bits import Bits, count_bits, pack_bits, stage_bits, unpack_bits, words
 from services.indicator.verdicts.causes import CauseSums, pause_slots
 from services.indicator.verdicts.counts import DayCounts
@@ -163,7 +163,7 @@ def _outvoted(known: Bits, failed: Bits, start: Ints, slots: int) -> Bits:
         part = rows[first : first + step]
         cast = 2 * unpack_bits(failed[part], slots).view(np.int8) - unpack_bits(known[part], slots).view(np.int8)
         inside = np.clip(edges - first, 0, len(part))
-        adding = csr_array((np.ones(len(part), dtype=np.int16), np.arange(len(part)), inside))
+        adding = sparse_rows(np.ones(len(part), dtype=np.int16), np.arange(len(part)), inside)
         votes += adding @ cast.astype(np.int16)
     outvoted[suspect] = pack_bits(votes > 0)
     return outvoted

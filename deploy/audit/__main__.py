@@ -13,7 +13,7 @@ import subprocess
 import sys
 from typing import Any
 
-from services.core.plural import plural
+from services.core.texts import plural
 
 __all__ = ["main", "report"]
 

@@ -19,9 +19,8 @@ from services.core.codec import finding_to_message
 from services.core.errors import InputError, SettingsError
 from services.core.model import Finding, FindingKind, FindingScope
 from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology, find_all
+from services.register.faults import FaultList, Location
 from services.register.reading import (
-    FaultList,
-    Location,
     read_duration,
     read_flag,
     read_moment,

@@ -16,8 +16,8 @@ from services.core import log as logs
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, InputError
 from services.core.model import Register
-from services.core.plural import plural
 from services.core.settings import Settings
+from services.core.texts import plural
 from services.core.watched_files import file_stamps
 from services.register.bus import (
     CURRENT_KEY,

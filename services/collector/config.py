@@ -14,8 +14,8 @@ from urllib.parse import unquote
 
 from services.collector.records import RowError, column_names, is_name
 from services.core.errors import InputError
+from services.register.faults import FaultList
 from services.register.reading import (
-    FaultList,
     YamlMapping,
     read_choice,
     read_document,

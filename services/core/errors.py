@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from services.core.plural import plural
+from services.core.texts import plural
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from services.core.model import ExchangeRoute, ExchangeSummary, Link, Parties, Register, escape_code, member_of
-from services.register.reading import fold
+from services.core.texts import fold
 
 UNMAPPED = "_unmapped"
 """Stands in for the agency id of a party that the register does not know: an undeclared exchange."""

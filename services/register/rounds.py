@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from services.core.model import AnnouncedAgency, Evaluation, Register
-from services.register.reading import name_key
+from services.core.texts import name_key
 
 INTEGRATION = "integration"
 """The dimension that is compared with the declared coverage and the measured index (docs/method.md §7, Three bars)."""

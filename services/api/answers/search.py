@@ -15,7 +15,7 @@ from services.api.model import ReadModel, RegisterView
 from services.api.paging import page_of
 from services.core.model import Agency, IndicatorKind, Service
 from services.core.tasks import SharedResult
-from services.register.reading import name_key
+from services.core.texts import name_key
 
 MAX_QUERY = 200
 """The longest query, in characters: longer than names are."""

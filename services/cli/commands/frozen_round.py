@@ -10,7 +10,7 @@ import typer
 from services.cli.commands.archive import read_key
 from services.cli.commands.options import LONGEST_WINDOW, check_lines, command_group, read_day_option
 from services.core.errors import Fault, InputError, SettingsError
-from services.core.plural import plural
+from services.core.texts import plural
 
 app = command_group("Freeze, verify, list and compare rounds.")
 

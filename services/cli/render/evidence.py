@@ -17,7 +17,7 @@ from services.cli.render.format import new_table, percent, stage_name, when
 from services.cli.render.traffic import reconciliation_lines
 from services.core.codec import OBJECTION_STATES
 from services.core.model import ENDLESS, STAGES, Outcome, known_reason, outcome_of
-from services.core.plural import plural
+from services.core.texts import plural
 
 _MARKS = {"resolve": "▒", "connect": "░", "tls": "▓", "processing": "█", "transfer": "▄"}
 _BAR_CELLS = 16

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from peyvand.v1 import finding_pb2, indicator_service_pb2
 from services.cli.render.format import when
-from services.core.plural import plural
+from services.core.texts import plural
 
 _REVIEWS = {
     finding_pb2.FINDING_REVIEW_CONFIRMED: "confirmed",

@@ -25,7 +25,7 @@ from rich.text import Text
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.errors import SettingsError
 from services.core.model import MOMENTS, in_language, round_down, stated_decimals
-from services.core.plural import plural
+from services.core.texts import plural
 
 _BARS = "▁▂▃▄▅▆▇█"
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from services.cli.render.format import percent
 from services.cli.rounds.compare import Moves
-from services.core.plural import plural
+from services.core.texts import plural
 from services.dataset.rounds import FrozenRound
 
 

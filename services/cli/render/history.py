@@ -24,7 +24,7 @@ from services.cli.render.format import (
 )
 from services.cli.render.indicators import provenance
 from services.core.model import IndicatorKind
-from services.core.plural import plural
+from services.core.texts import plural
 
 _MAX_ROWS = 14
 

@@ -31,7 +31,7 @@ from services.cli.render.format import (
     word,
 )
 from services.core.model import FEWEST_OUTAGES, LOSS_STAGES, IndicatorKind, largest_loss
-from services.core.plural import plural
+from services.core.texts import plural
 
 _LEVELS = (
     "isolated",

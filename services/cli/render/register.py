@@ -12,7 +12,7 @@ from rich.text import Text
 from services.cli.render.format import known_percent, new_table, number, stated_percent, text, word
 from services.core.codec import RegisterPublication
 from services.core.model import Register
-from services.core.plural import plural
+from services.core.texts import plural
 from services.indicator.calendar import Calendar
 from services.indicator.unmeasured import known_share_at_most, unmeasured_links
 

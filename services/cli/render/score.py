@@ -25,7 +25,7 @@ from services.cli.render.format import (
 from services.core import codec
 from services.core.codec import ExchangeVolume
 from services.core.model import LOSS_STAGES, Indicator, IndicatorKind, RankSensitivity, Register, Sensitivity
-from services.core.plural import plural
+from services.core.texts import plural
 from services.indicator.index import Snapshot
 from services.indicator.sensitivity import Ranking
 

@@ -24,7 +24,7 @@ from services.cli.render.format import (
     word,
 )
 from services.cli.render.rounds import three_bars_table
-from services.core.plural import plural
+from services.core.texts import plural
 
 _MAX_ROWS = 10
 _NONE = "-"

@@ -23,7 +23,7 @@ from services.cli.render.format import (
     unknown_percent,
     window,
 )
-from services.core.plural import plural
+from services.core.texts import plural
 from services.indicator.exchanges import AGREEMENT_DAYS, CHANCE, SILENCE_DAYS, VOLUME_WEEKS
 from services.register.attribution import UNMAPPED
 

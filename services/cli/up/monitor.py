@@ -31,7 +31,7 @@ from services.cli.up.screen import (
 from services.client import Client, IndicatorKind, connect
 from services.core.errors import ApiError
 from services.core.model import Register
-from services.core.plural import plural
+from services.core.texts import plural
 from services.indicator.calendar import Calendar
 from services.indicator.requirements import has_index
 

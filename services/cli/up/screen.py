@@ -26,7 +26,7 @@ from services.cli.render.format import (
     word,
 )
 from services.core.model import LOSS_STAGES, largest_loss
-from services.core.plural import plural
+from services.core.texts import plural
 
 _TREND_CELLS = 40
 _MAX_ROWS = 5

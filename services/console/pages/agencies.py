@@ -9,7 +9,7 @@ from typing import Any
 from services.console.pages.page import Page, Visit
 from services.console.queries import figures_of, matches
 from services.core.model import Indicator, IndicatorKind
-from services.register.reading import name_key
+from services.core.texts import name_key
 
 _SORTS = ("lower", "name", "links")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.console.pages.page import Page, Visit
 from services.core.model import IndicatorKind
-from services.register.reading import name_key
+from services.core.texts import name_key
 
 _MOST = 50
 _LONGEST = 200

@@ -13,7 +13,7 @@ from services.client import Client
 from services.console.queries.figures import collected
 from services.core.errors import ApiForbiddenError
 from services.core.model import default_window, in_language
-from services.register.reading import name_key
+from services.core.texts import name_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
-from services.register.reading import name_key
+from services.core.texts import name_key
 
 _PERSIAN = "آابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
 _HEH = _PERSIAN[-2]

@@ -9,11 +9,11 @@ from typing import Final
 
 from services.core.days import JALALI_YEARS, day_in_calendar
 from services.core.model import Reason
+from services.core.texts import fold
 from services.prober.checks.captures import value_at
 from services.prober.checks.document import CheckFailedError, Document
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
-from services.register.reading import fold
 
 # The years 2000 to 2100. A number in this range in one unit is out of range in every other unit, and is no date in
 # eight digits.

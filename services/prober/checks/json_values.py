@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.core.model import Reason
+from services.core.texts import fold
 from services.prober.checks.document import CheckFailedError, Document
 from services.prober.expected import ANYTHING, Expectations, JsonCheck
 from services.prober.observation import Observation
-from services.register.reading import fold
 
 
 def check_json(_observation: Observation, expectations: Expectations, document: Document) -> None:

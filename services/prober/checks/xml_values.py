@@ -13,11 +13,11 @@ from typing import Final
 from lxml import etree
 
 from services.core.model import Reason, reason_of_fault
+from services.core.texts import fold
 from services.prober.checks.document import CheckFailedError, Document
 from services.prober.checks.protocols import FAULT_WORDS
 from services.prober.expected import Expectations, XmlCheck, XPath
 from services.prober.observation import Observation
-from services.register.reading import fold
 
 _TEXT_OF: Final = etree.XPath("string()", smart_strings=False)
 

@@ -6,11 +6,10 @@ from collections.abc import Container
 from pathlib import Path
 
 from services.core.model import Agency, Service
+from services.register.faults import FaultList, Location
 from services.register.reading import (
     CsvRow,
     CsvTable,
-    FaultList,
-    Location,
     read_choice,
     read_day,
     read_id,

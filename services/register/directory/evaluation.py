@@ -7,12 +7,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from services.core.model import AnnouncedAgency, Dimension, Evaluation, EvaluationRound, StatedFigure
+from services.core.texts import fold, name_key
+from services.register.faults import FaultList, Location
 from services.register.reading import (
-    FaultList,
-    Location,
     YamlMapping,
-    fold,
-    name_key,
     read_count,
     read_document,
     read_id,

@@ -6,7 +6,8 @@ from datetime import date
 from pathlib import Path
 
 from services.core.model import Holiday
-from services.register.reading import FaultList, read_calendar_day, read_id, read_name, read_optional_table
+from services.register.faults import FaultList
+from services.register.reading import read_calendar_day, read_id, read_name, read_optional_table
 
 HOLIDAYS = "holidays.csv"
 

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.core.model import ALWAYS, Endpoint, ExchangeRoute, Link, Member, Policy, Service, member_of
+from services.core.texts import fold
 from services.register.directory.agencies import AGENCIES, SERVICES
 from services.register.directory.notices import read_legal_basis
 from services.register.directory.params import read_params, read_target_cell
+from services.register.faults import FaultList, Location
 from services.register.probes import ProbeDefinition, ProbeDefinitions
 from services.register.reading import (
     CsvRow,
     CsvTable,
-    FaultList,
-    Location,
-    fold,
     read_count,
     read_day,
     read_id,

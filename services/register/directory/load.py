@@ -12,6 +12,7 @@ from pathlib import Path
 
 from services.core.errors import Fault, InputError
 from services.core.model import Link, Register
+from services.core.texts import fold
 from services.register.directory.agencies import agencies_table, read_agency, read_service, services_table
 from services.register.directory.evaluation import EVALUATION, read_evaluation
 from services.register.directory.holidays import HOLIDAYS, read_holidays
@@ -36,8 +37,9 @@ from services.register.directory.notices import (
 )
 from services.register.directory.policy import PolicyReading, read_policy
 from services.register.directory.reviews import REVIEWS, read_reviews
+from services.register.faults import FaultList, Location
 from services.register.probes import ProbeDefinitions, read_probes
-from services.register.reading import CsvTable, FaultList, Location, fold
+from services.register.reading import CsvTable
 from services.register.versions import by_id, with_versions
 
 OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION, ANNOUNCEMENTS, OBJECTIONS, HOLIDAYS, REVIEWS)

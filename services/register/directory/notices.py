@@ -16,9 +16,9 @@ from services.core.model import (
     Objection,
     ObjectionState,
 )
+from services.register.faults import FaultList
 from services.register.reading import (
     CsvRow,
-    FaultList,
     YamlMapping,
     read_choice,
     read_day,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from services.core.model import BUS_KINDS, Probe, fill_placeholders, fill_probe, partial_texts, placeholders, sent_texts
+from services.register.faults import FaultList
 from services.register.probes import (
     GIVEN_VARIABLES,
     ProbeDefinition,
@@ -17,7 +18,6 @@ from services.register.probes import (
 )
 from services.register.reading import (
     CsvRow,
-    FaultList,
     holds_control,
     is_exposed,
     parse_json,

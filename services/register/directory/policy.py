@@ -8,9 +8,8 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from services.core.model import Egress, FindingPolicy, Government, OpenData, Policy, Vantage
+from services.register.faults import FaultList, Location
 from services.register.reading import (
-    FaultList,
-    Location,
     YamlMapping,
     read_control_target,
     read_count,

@@ -12,7 +12,9 @@ from services.core.errors import InputError, StateError
 from services.core.files import replace
 from services.core.model import FindingReview, Review
 from services.core.spreadsheets import csv_text
-from services.register.reading import FaultList, fold, read_choice, read_name, read_optional_table
+from services.core.texts import fold
+from services.register.faults import FaultList
+from services.register.reading import read_choice, read_name, read_optional_table
 
 REVIEWS = "reviews.csv"
 

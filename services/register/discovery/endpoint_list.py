@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from services.core.errors import Fault, InputError
+from services.core.texts import fold
 from services.register.discovery.proposal import (
     ANSWERS,
     RegisterProposal,
@@ -17,7 +18,8 @@ from services.register.discovery.proposal import (
     slug,
     unused_id,
 )
-from services.register.reading import FaultList, Location, fold, read_http_url, read_table
+from services.register.faults import FaultList, Location
+from services.register.reading import read_http_url, read_table
 
 COLUMNS: Final = {"target": "the URL or the host name", "agency": "the name of the agency", "sector": "its sector"}
 """The columns that are read from a list; the sector is optional."""

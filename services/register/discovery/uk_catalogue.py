@@ -23,7 +23,8 @@ from services.register.discovery.proposal import (
     slug,
     unused_id,
 )
-from services.register.reading import CsvRow, FaultList, read_http_url, read_table
+from services.register.faults import FaultList
+from services.register.reading import CsvRow, read_http_url, read_table
 
 _CATALOGUE = (
     "dateAdded",

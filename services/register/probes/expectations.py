@@ -19,11 +19,11 @@ from services.core.model import (
     placeholders,
     value_texts,
 )
+from services.core.texts import fold
 from services.register.probes.patterns import check_schema, read_path, read_pattern, read_record_path, read_xpath
 from services.register.probes.references import read_json_file
 from services.register.reading import (
     YamlMapping,
-    fold,
     is_header_name,
     read_choice,
     read_duration,

@@ -10,9 +10,9 @@ from dataclasses import replace
 from functools import partial
 
 from services.core.model import Capture, Probe, Step, placeholders, template_texts
+from services.register.faults import FaultList
 from services.register.probes.patterns import count_groups, read_path, read_pattern, read_xpath
 from services.register.reading import (
-    FaultList,
     YamlMapping,
     read_choice,
     read_duration,

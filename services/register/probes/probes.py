@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.core.model import Probe, template_texts
+from services.register.faults import FaultList, Location
 from services.register.probes.definition import read_definition
 from services.register.probes.journey import GIVEN_VARIABLES, placeholders_of
-from services.register.reading import FaultList, Location, YamlMapping, read_document, read_id
+from services.register.reading import YamlMapping, read_document, read_id
 
 FILE = "probes.yaml"
 

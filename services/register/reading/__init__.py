@@ -12,7 +12,6 @@ from services.register.reading.addresses import (
     read_target,
 )
 from services.register.reading.csv_table import CsvRow, CsvTable, read_optional_table, read_table
-from services.register.reading.faults import FaultList, Location
 from services.register.reading.headers import (
     holds_control,
     is_header_name,
@@ -25,8 +24,6 @@ from services.register.reading.headers import (
 )
 from services.register.reading.json_values import parse_json
 from services.register.reading.values import (
-    fold,
-    name_key,
     read_calendar_day,
     read_choice,
     read_count,
@@ -50,14 +47,10 @@ from services.register.reading.yaml_document import YamlMapping, read_document
 __all__ = [
     "CsvRow",
     "CsvTable",
-    "FaultList",
-    "Location",
     "YamlMapping",
-    "fold",
     "holds_control",
     "is_exposed",
     "is_header_name",
-    "name_key",
     "parse_json",
     "read_calendar_day",
     "read_choice",

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from services.core.plural import plural
-from services.register.reading.faults import FaultList, Location, read_source
-from services.register.reading.values import fold, read_id
+from services.core.texts import fold, plural
+from services.register.faults import FaultList, Location
+from services.register.reading.source import read_source
+from services.register.reading.values import read_id
 
 T = TypeVar("T")
 D = TypeVar("D")

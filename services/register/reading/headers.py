@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from services.core.model import placeholders
-from services.register.reading.values import fold
+from services.core.texts import fold
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Characters that end a line or that XML excludes. All unprintable ones would be too many: Persian words use some.

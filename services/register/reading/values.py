@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.core.days import day_in_calendar
 from services.core.model import placeholders
+from services.core.texts import fold
 
-_FOLD = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩يىك", "01234567890123456789ییک")
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
@@ -33,16 +33,6 @@ _LARGEST_WHOLE = (1 << 32) - 1
 # Sums of a million such weights are exact to the unit.
 _HEAVIEST = 1_000_000_000
 _YEARS = range(1900, 2200)
-
-
-def fold(text: str) -> str:
-    """Normalise a text for comparison: Persian and Arabic digits to 0-9, Arabic yeh and kaf to Persian, ends stripped."""
-    return text.translate(_FOLD).strip()
-
-
-def name_key(name: str) -> str:
-    """Normalise a name for matching: folded, with one space for white space or a zero-width non-joiner."""
-    return " ".join(fold(name).replace("\N{ZERO WIDTH NON-JOINER}", " ").split()).casefold()
 
 
 def read_id(text: str) -> str:

@@ -14,8 +14,9 @@ from typing import TypeVar
 
 import yaml
 
-from services.register.reading.faults import FaultList, Location, read_source
+from services.register.faults import FaultList, Location
 from services.register.reading.json_values import check_json_value
+from services.register.reading.source import read_source
 from services.register.reading.yaml_aliases import AliasError, compose
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.core.canonical_json import canonical_json
 from services.core.model import Register
-from services.core.plural import plural
+from services.core.texts import plural
 from services.register.versions.rows import to_rows
 
 _KEYS = {"probes": "name", "reviews": "finding"}

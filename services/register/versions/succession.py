@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from services.core.errors import Fault
 from services.core.model import Policy, Register
-from services.register.reading import FaultList, Location, fold
+from services.core.texts import fold
+from services.register.faults import FaultList, Location
 
 _Identities = dict[str, tuple[str, ...]]
 

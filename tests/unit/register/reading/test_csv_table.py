@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import Fault
-from services.register.reading import FaultList, read_table
+from services.register.faults import FaultList
+from services.register.reading import read_table
 
 
 @pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from services.register.faults import FaultList
 from services.register.probes.references import read_json_file
-from services.register.reading import FaultList, read_document
+from services.register.reading import read_document
 from services.register.reading.json_values import check_json_value
 
 

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 from peyvand.v1 import finding_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.access import Role, current_caller
+from services.api.answers.finding_sentences import PartyNames, finding_sentences
 from services.api.errors import InvalidRequestError, UnavailableError
 from services.api.model import ReadModel, RegisterView
 from services.api.paging import page_of
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
 from services.core.codec import finding_from_message, to_timestamp
-from services.core.finding_sentences import PartyNames, finding_sentences
 from services.core.model import IndicatorKind, Parties, Register, in_language, split_flow
 from services.register.attribution import UNMAPPED, Attribution
 

@@ -12,6 +12,7 @@ from services.console.queries.costs import (
 )
 from services.console.queries.edition import Edition, EditionFeed
 from services.console.queries.figures import collected, figures_of, government_figure
+from services.console.queries.media_types import media_type
 from services.console.queries.names import (
     NamedLink,
     Names,
@@ -38,6 +39,7 @@ __all__ = [
     "government_figure",
     "link_gains",
     "matches",
+    "media_type",
     "named_links",
     "naming",
     "provider_losses",

@@ -10,7 +10,7 @@ from pathlib import Path
 from stat import S_ISREG
 from urllib.parse import quote
 
-from services.core.media_types import media_type
+from services.console.queries.media_types import media_type
 from services.dataset.rounds import ROUND_FILE, ROUND_ID, SIGNED_SUMS, SUMS, named_sums
 
 _SUM = re.compile(r"[0-9a-f]{64}")

@@ -13,12 +13,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from services.console.queries import RoundFiles, read_export
+from services.console.queries import RoundFiles, media_type, read_export
 from services.console.web.answers import Settled
 from services.console.web.headers import YEAR_SECONDS, security_headers
 from services.console.web.metrics import ConsoleMetrics
 from services.console.web.readers import PUBLIC, SIGNED, reader_of
-from services.core.media_types import media_type
 
 Refuse = Callable[[Request, int], Response]
 """Answers with a page about a status."""

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.api.answers.finding_sentences import PartyNames, finding_sentences
 from services.core.codec import finding_from_message, finding_to_message
-from services.core.finding_sentences import PartyNames, finding_sentences
 from services.core.model import Finding, FindingKind, FindingScope, ProbeView, Review
 from tests.support.values.findings import SINCE, finding
 

@@ -9,6 +9,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from services.core.imports import import_without
+
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
 
@@ -17,6 +19,8 @@ Logger: TypeAlias = "BoundLogger"
 
 def configure_logging(component: str, level: str) -> None:
     """Set up logging of this process; ``level`` is debug, info, warning or error."""
+    # structlog prints tracebacks with rich, which takes 4 MiB in each process. Here they are fields of a JSON line.
+    import_without("structlog", "rich")
     import structlog  # noqa: PLC0415  # see above
 
     structlog.configure(

@@ -124,17 +124,22 @@ def test_a_misspelt_command_of_the_archive_is_named() -> None:
 
 @pytest.mark.parametrize("component", ["prober", "collector", "scorer", "archive", "api"])
 def test_components_load_nothing_that_they_have_no_use_for(component: str) -> None:
-    """No component loads nats-py's package for WebSockets, nor scipy before a formula needs it, and only the api loads
-    grpc. Only the prober loads what reads probe definitions, and only prober and collector what reads URLs and YAML.
+    """No component loads nats-py's package for WebSockets, structlog's for tracebacks, or scipy before a formula needs it.
+
+    Only the api loads grpc, only the prober what reads probe definitions, and only prober and collector what reads URLs
+    and YAML.
     """
-    load = f"import sys, services.{component}.component; print(*sys.modules)"
+    load = (
+        f"import sys, services.{component}.component\n"
+        f"from services.core.log import configure_logging\nconfigure_logging('{component}', 'info')\nprint(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True, timeout=60, check=True)
     used = {
         "prober": {"jsonschema", "jsonpath_rfc9535", "services.register.probes", "dns.name", "httpx._urls", "yaml"},
         "collector": {"dns.name", "httpx._urls", "yaml"},
         "api": {"grpc"},
     }
-    useless = {"aiohttp", "scipy", *set().union(*used.values())} - used.get(component, set())
+    useless = {"aiohttp", "rich", "scipy", *set().union(*used.values())} - used.get(component, set())
     assert not useless & set(done.stdout.split())
 
 

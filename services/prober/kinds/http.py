@@ -15,6 +15,7 @@ from services.prober.http import (
     USER_AGENT,
     DecodeError,
     HttpConnection,
+    StoredRequest,
     TokenIssuer,
     WireRequest,
     accepted_codings,
@@ -42,7 +43,7 @@ class HttpTarget:
     """
 
     environment: ProbeEnvironment = field(repr=False)
-    request: httpx.Request = field(repr=False)
+    request: StoredRequest = field(repr=False)
     wire: WireRequest
     tls: Tls
     proxy: ProxyRoute | None
@@ -66,10 +67,9 @@ class HttpTarget:
         """Return the target with an access token in its request. It is built once for each token."""
         if token in self._with_tokens:
             return self._with_tokens[token]
-        headers = httpx.Headers(self.request.headers)
-        headers["Authorization"] = f"Bearer {token}"
-        request = httpx.Request(self.request.method, self.request.url, headers=headers, content=self.request.content)
-        target = replace(self, request=request, wire=self.serialise(request, self.tls))
+        request = self.request.build()
+        request.headers["Authorization"] = f"Bearer {token}"
+        target = replace(self, request=StoredRequest.of(request), wire=self.serialise(request, self.tls))
         self._with_tokens.clear()  # another token replaces it
         self._with_tokens[token] = target
         return target
@@ -100,7 +100,7 @@ def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment
     accepted = accepted_codings(request.headers.get("accept-encoding", ""))
     return HttpTarget(
         environment=environment,
-        request=request,
+        request=StoredRequest.of(request),
         wire=wire_request(
             request,
             definition.tls,
@@ -188,7 +188,7 @@ async def _exchange(target: HttpTarget, trace: ProbeTrace) -> None:
     if target.follow and answer.status in _REDIRECTS and answer.has_header(b"location"):
         await _follow(target, answer, trace)
     elif target.environment.cookies is not None:
-        keep_cookies(target.environment.cookies, answer, target.request)
+        keep_cookies(target.environment.cookies, answer, target.request.build())
 
 
 async def _follow(target: HttpTarget, first: HttpConnection, trace: ProbeTrace) -> None:
@@ -200,7 +200,7 @@ async def _follow(target: HttpTarget, first: HttpConnection, trace: ProbeTrace) 
         trust_env=False,
     ) as client:
         try:
-            await client.send(target.request)
+            await client.send(target.request.build())
         except httpx.TooManyRedirects as error:
             detail = f"more than {_MAX_REDIRECTS} redirects"
             raise ProbeFailedError(Failure(trace.phase, Cause.TOO_MANY_REDIRECTS, detail)) from error
@@ -216,7 +216,8 @@ class _RedirectTransport(httpx.AsyncBaseTransport):
         self._target = target
         self._trace = trace
         self._first: HttpConnection | None = first
-        self._scheme = target.request.url.scheme  # of the hop before
+        self._origin = httpx.URL(target.request.url)
+        self._scheme = self._origin.scheme  # of the hop before
         cookies = target.environment.cookies
         self._cookies = httpx.Cookies() if cookies is None else cookies  # an empty jar is false
 
@@ -232,7 +233,7 @@ class _RedirectTransport(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(b""), request=request)
 
     def _wire(self, request: httpx.Request) -> WireRequest:
-        first, url = self._target.request.url, request.url
+        first, url = self._origin, request.url
         if url.scheme not in {"http", "https"}:
             raise httpx.UnsupportedProtocol(url.scheme)
         if url.port is not None and not 0 < url.port < 1 << 16:

@@ -12,7 +12,6 @@ from typing import Final
 from urllib.parse import quote
 from uuid import uuid4
 
-import httpx
 from lxml import etree
 
 from services.core.model import Probe, fill_placeholders, fill_probe
@@ -85,11 +84,9 @@ def _with_id(target: HttpTarget, old: bytes, new: bytes) -> HttpTarget:
     if not target.follow and target.issuer is None:
         return replace(target, wire=wire)
     request = target.request
-    headers = [(name, value.replace(old, new)) for name, value in request.headers.raw]
-    content = request.content.replace(old, new)
-    return replace(
-        target, wire=wire, request=httpx.Request(request.method, request.url, headers=headers, content=content or None)
-    )
+    headers = tuple((name, value.replace(old, new)) for name, value in request.headers)
+    request = replace(request, headers=headers, content=request.content.replace(old, new))
+    return replace(target, wire=wire, request=request)
 
 
 def _parts(text: str, params: Mapping[str, object], names: Mapping[int, tuple[str, ...]]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from services.prober.http.content_coding import (
     decode_headers,
 )
 from services.prober.http.cookies import add_cookies, keep_cookies
-from services.prober.http.exchange import USER_AGENT, StoredRequest, send_request, wire_request
+from services.prober.http.exchange import USER_AGENT, KeptRequest, send_request, wire_request
 from services.prober.http.http2 import Http2Connection
 from services.prober.http.http_connection import Http2Request, HttpConnection, WireRequest
 from services.prober.http.oauth2 import access_token, token_issuer
@@ -21,7 +21,7 @@ __all__ = [
     "Http2Connection",
     "Http2Request",
     "HttpConnection",
-    "StoredRequest",
+    "KeptRequest",
     "TokenCache",
     "TokenIssuer",
     "WireRequest",

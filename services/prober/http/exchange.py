@@ -34,7 +34,7 @@ _HTTP1_ONLY = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRequest:
+class KeptRequest:
     """A request in a fifth of the memory that httpx's own takes. Requests to one place share most of their headers."""
 
     method: str
@@ -43,8 +43,8 @@ class StoredRequest:
     content: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, request: httpx.Request) -> StoredRequest:
-        """Store a request."""
+    def of(cls, request: httpx.Request) -> KeptRequest:
+        """Keep what a request consists of."""
         headers = tuple(_shared(*header) for header in request.headers.raw)
         return cls(request.method, str(request.url), headers, request.read())
 

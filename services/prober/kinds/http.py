@@ -15,7 +15,7 @@ from services.prober.http import (
     USER_AGENT,
     DecodeError,
     HttpConnection,
-    StoredRequest,
+    KeptRequest,
     TokenIssuer,
     WireRequest,
     accepted_codings,
@@ -43,7 +43,7 @@ class HttpTarget:
     """
 
     environment: ProbeEnvironment = field(repr=False)
-    request: StoredRequest = field(repr=False)
+    request: KeptRequest = field(repr=False)
     wire: WireRequest
     tls: Tls
     proxy: ProxyRoute | None
@@ -69,7 +69,7 @@ class HttpTarget:
             return self._with_tokens[token]
         request = self.request.build()
         request.headers["Authorization"] = f"Bearer {token}"
-        target = replace(self, request=StoredRequest.of(request), wire=self.serialise(request, self.tls))
+        target = replace(self, request=KeptRequest.of(request), wire=self.serialise(request, self.tls))
         self._with_tokens.clear()  # another token replaces it
         self._with_tokens[token] = target
         return target
@@ -100,7 +100,7 @@ def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment
     accepted = accepted_codings(request.headers.get("accept-encoding", ""))
     return HttpTarget(
         environment=environment,
-        request=StoredRequest.of(request),
+        request=KeptRequest.of(request),
         wire=wire_request(
             request,
             definition.tls,

@@ -1,9 +1,9 @@
-"""A stored request is the request of httpx, in less memory."""
+"""A kept request is the request of httpx, in less memory."""
 
 import httpx
 import pytest
 
-from services.prober.http import StoredRequest
+from services.prober.http import KeptRequest
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from services.prober.http import StoredRequest
 )
 def test_a_request_comes_back_as_it_was(request_: httpx.Request) -> None:
     """Method, URL, headers in order and in their case, and body are the same."""
-    built = StoredRequest.of(request_).build()
+    built = KeptRequest.of(request_).build()
     assert (built.method, built.url, built.headers.raw, built.read()) == (
         request_.method,
         request_.url,
@@ -29,6 +29,6 @@ def test_a_request_comes_back_as_it_was(request_: httpx.Request) -> None:
 
 def test_requests_with_the_same_header_share_it() -> None:
     """Headers that are equal are stored once."""
-    first, second = (StoredRequest.of(httpx.Request("GET", f"http://agency.test/{place}")) for place in "ab")
+    first, second = (KeptRequest.of(httpx.Request("GET", f"http://agency.test/{place}")) for place in "ab")
     assert first.headers == second.headers
     assert all(one is other for one, other in zip(first.headers, second.headers, strict=True))

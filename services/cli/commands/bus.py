@@ -123,7 +123,7 @@ def restore(
     The bus must be empty. Sequence numbers stay the same.
     """
     from services.cli.connections import run_on_bus
-    from services.core.bus import STREAMS, restore_stream, streams_of_backup
+    from services.core.bus import STREAMS, check_empty, restore_stream, streams_of_backup
 
     try:
         is_backup = any((folder / stream).is_dir() for stream in STREAMS)
@@ -134,6 +134,7 @@ def restore(
     streams = streams_of_backup(folder)
 
     async def restore_all(bus: Bus) -> None:
+        await check_empty(bus)
         for stream in streams:
             last = await restore_stream(bus, folder / stream)
             typer.echo(f"{stream}: restored up to message {last}")

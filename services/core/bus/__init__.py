@@ -43,7 +43,7 @@ from services.core.bus.server import (
     write_seeds,
 )
 from services.core.bus.server_accounts import accounts, accounts_file
-from services.core.bus.snapshots import restore_stream, save_stream, streams_of_backup, streams_to_save
+from services.core.bus.snapshots import check_empty, restore_stream, save_stream, streams_of_backup, streams_to_save
 from services.core.bus.stream_cursor import StreamCursor
 from services.core.bus.topology import DEFAULT_STORAGE, initialise_streams, remake_stream, stream_configs
 
@@ -75,6 +75,7 @@ __all__ = [
     "adopt_streams",
     "agency_of_slot_key",
     "bus_report",
+    "check_empty",
     "columns_of",
     "connect",
     "connect_from_settings",

@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
@@ -33,8 +33,12 @@ _INTEREST_SECONDS = 10.0  # until every server of a cluster knows which of them 
 
 async def streams_to_save(bus: Streams) -> tuple[str, ...]:
     """Return every stream, but of those that version 0.2.0 did not have only the ones that exist. Raises BusError."""
-    existing = (await bus.request_api("$JS.API.STREAM.NAMES", b"", "listing the streams")).get("streams") or ()
+    existing = await _existing(bus)
     return tuple(name for name in names.STREAMS if name in existing or name not in names.LATER_STREAMS)
+
+
+async def _existing(bus: Streams) -> list[str]:
+    return (await bus.request_api("$JS.API.STREAM.NAMES", b"", "listing the streams")).get("streams") or []
 
 
 async def save_stream(bus: Streams, stream: str, folder: Path) -> int:
@@ -106,6 +110,18 @@ def _holds(folder: Path, stream: str) -> bool:
         return False
 
 
+async def check_empty(bus: Streams, streams: Iterable[str] = names.STREAMS) -> None:
+    """Check that none of the streams that exist has ever held a message. Raises BusError, which names each that has."""
+    await _wait_for_leader(bus, "looking for streams with messages")
+    existing = await _existing(bus)
+    last = {name: (await bus.stream_state(name)).last for name in streams if name in existing}
+    if held := ", ".join(f"{name}: {count}" for name, count in last.items() if count):
+        raise BusError(
+            f"the bus has held messages ({held}), and only an empty one can be restored: stop its servers and remove their "
+            "store, or name another with --nats"
+        )
+
+
 async def restore_stream(bus: Streams, folder: Path) -> int:
     """Restore a stream that `save_stream` wrote, replacing an empty one; return its last sequence. Needs role admin.
 
@@ -115,8 +131,9 @@ async def restore_stream(bus: Streams, folder: Path) -> int:
     description, stream, last = _read_description(folder)
     what = f"restoring stream {stream}"
     with (folder / _ARCHIVE).open("rb") as archive:
-        await _wait_for_leader(bus, what)
-        await _delete_empty(bus, stream)
+        await check_empty(bus, [stream])
+        if stream in await _existing(bus):
+            await bus.request_api(f"$JS.API.STREAM.DELETE.{stream}", b"", f"making way for stream {stream}", _SECONDS)
         answer = await bus.request_api(
             f"$JS.API.STREAM.RESTORE.{stream}", json.dumps(description).encode(), what, _SECONDS
         )
@@ -161,17 +178,6 @@ async def _wait_for_leader(bus: Streams, what: str) -> None:
             await asyncio.sleep(0.05)
         else:
             return
-
-
-async def _delete_empty(bus: Streams, stream: str) -> None:
-    """Delete a stream that never held a message. Raises BusError if it did."""
-    try:
-        state = await bus.stream_state(stream)
-    except BusError:
-        return  # it does not exist; the restore will report any other problem
-    if state.last > 0:
-        raise BusError(f"stream {stream} is there, and has held {state.last} messages: restore into an empty bus")
-    await bus.request_api(f"$JS.API.STREAM.DELETE.{stream}", b"", f"making way for stream {stream}", _SECONDS)
 
 
 async def _send_chunk(bus: Streams, subject: str, chunk: bytes, what: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
 from services.core.bus import Bus, snapshots
-from services.core.bus.names import FINDINGS, MEASUREMENTS
+from services.core.bus.names import FINDINGS, MEASUREMENTS, finding_subject, indicator_subject
 from services.core.bus.snapshots import restore_stream, save_stream
 from services.core.bus.topology import initialise_streams, stream_configs
 from services.core.codec import indicator_to_json
@@ -91,7 +91,7 @@ async def test_what_is_there_is_never_restored_over(nats: Nats, tmp_path: Path) 
         await put(prober, _rows(1, range(60, 120)))
     async with nats.connect("admin") as admin:
         await _kept(admin, tmp_path / "kept")
-        with pytest.raises(BusError, match="MEASUREMENTS is there, and has held 1 messages: restore into an empty bus"):
+        with pytest.raises(BusError, match=r"the bus has held messages \(MEASUREMENTS: 1\), and only an empty one"):
             await restore_stream(admin, tmp_path / "kept" / MEASUREMENTS)
         with pytest.raises(StateError, match="does not hold a stream as `peyvand bus backup` keeps it"):
             await restore_stream(admin, tmp_path)
@@ -99,6 +99,30 @@ async def test_what_is_there_is_never_restored_over(nats: Nats, tmp_path: Path) 
             await save_stream(admin, MEASUREMENTS, tmp_path / "kept" / MEASUREMENTS)
         with pytest.raises(BusError, match="keeping stream NONE failed: stream not found"):
             await save_stream(admin, "NONE", tmp_path / "none")
+
+
+async def test_a_bus_that_is_not_empty_is_refused_whole(nats: Nats, tmp_path: Path) -> None:
+    """Each stream that has held messages is named, also one that the backup lacks, and no stream is restored."""
+    async with nats.connect("prober") as prober:
+        await put(prober, _rows(1, range(60, 120)))
+    async with nats.connect("admin") as admin:
+        for name in await _kept(admin, tmp_path / "kept"):
+            await admin.jetstream.delete_stream(name)
+        shutil.rmtree(tmp_path / "kept" / FINDINGS)
+        await initialise_streams(admin)
+    async with nats.connect("scorer") as scorer:
+        await scorer.publish(indicator_subject("government", "government", 7), b"", message_id="1")
+        await scorer.publish(finding_subject("flow", "1"), b"", message_id="2")
+        await scorer.publish(finding_subject("flow", "1"), b"", message_id="3")
+    command = ("bus", "restore", tmp_path / "kept", "--nats", nats.url, "--credentials", nats.credentials)
+    refused = await asyncio.to_thread(run, "services.cli", *command)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        "peyvand: the bus has held messages (INDICATORS: 1, FINDINGS: 2), and only an empty one can be restored: stop its "
+        "servers and remove their store, or name another with --nats\n"
+    )
+    async with nats.connect("admin") as admin:
+        assert (await admin.stream_state(MEASUREMENTS)).last == 0
 
 
 async def test_a_backup_by_an_earlier_version_is_restored_and_one_that_lacks_more_is_not(

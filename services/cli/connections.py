@@ -7,7 +7,6 @@ import os
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from http.client import HTTPException
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ import typer
 from services.core import log as logs
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError
+from services.core.network import UNRESOLVED
 from services.core.settings import Settings, load_settings
 
 T = TypeVar("T")
@@ -42,15 +42,25 @@ async def open_bus(
     Raises BusError when nothing answers in time, and the errors of connecting.
     """
     logs.configure_logging("cli", "error")  # errors are printed as one sentence
-    notify = partial(typer.echo, f"waiting for the bus at {settings.nats}", err=True)
+    unresolved: set[str] = set()
+
+    def why(otherwise: str) -> str:
+        return f", and {' and '.join(sorted(unresolved))} {UNRESOLVED}" if unresolved else otherwise
+
+    def notify() -> None:
+        typer.echo(f"waiting for the bus at {settings.nats}{why('')}", err=True)
+
     notice = asyncio.get_running_loop().call_later(_NOTICE_SECONDS, notify)
     async with AsyncExitStack() as stack:
         try:
             async with asyncio.timeout(patience):
-                bus = await stack.enter_async_context(connect_from_settings(settings, role=role, name=name))
+                bus = await stack.enter_async_context(
+                    connect_from_settings(settings, role=role, name=name, on_unresolved=unresolved.add)
+                )
         except TimeoutError as error:
             raise BusError(
-                f"nothing answered as a bus at {settings.nats} within {patience:g} s: start it, or name another with --nats"
+                f"nothing answered as a bus at {settings.nats} within {patience:g} s{why(': start it')}, or name another "
+                "with --nats"
             ) from error
         finally:
             notice.cancel()

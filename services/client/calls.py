@@ -21,6 +21,7 @@ from services.core.errors import (
     ApiNotFoundError,
     ApiUnavailableError,
 )
+from services.core.network import UNRESOLVED
 
 PAGE_SIZE = 1000
 """The most entries that the api returns at once."""
@@ -66,7 +67,7 @@ def random_pause() -> float:
 def _why_unavailable(details: str) -> str:
     """Return what is wrong with a connection, by the words with which gRPC describes it."""
     if "errors resolving" in details or "DNS resolution failed" in details:
-        return "has a name that cannot be resolved: check the name and the name servers, or ask another"
+        return f"has a name that {UNRESOLVED}, or ask another"
     if "CERTIFICATE_VERIFY_FAILED" in details or "Verification Check failed" in details:
         return (
             "shows a certificate that is not trusted here, or is of another name: name its authority (PEYVAND_API_CA)"

@@ -1,11 +1,21 @@
-"""Tells which hosts are this machine, listens on addresses, and makes the TLS contexts of clients."""
+"""Tells which hosts are this machine, and which cannot be resolved; listens; makes the TLS contexts of clients."""
 
 from __future__ import annotations
 
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
-from socket import AF_INET, AF_INET6, create_server, socket
+from socket import AF_INET, AF_INET6, create_server, gaierror, socket
+from typing import Final
+
+UNRESOLVED: Final = "cannot be resolved: check the name and the name servers"
+"""What a sentence says of the host."""
+
+
+def is_unresolved(error: Exception) -> bool:
+    """Whether a connection failed because the name of the host cannot be resolved."""
+    is_no_name = isinstance(error, UnicodeError) and not isinstance(error, UnicodeDecodeError)  # such as 64 letters
+    return is_no_name or isinstance(error, gaierror)
 
 
 def is_loopback(host: str) -> bool:

@@ -26,6 +26,11 @@ Call = Callable[[], Coroutine[Any, Any, object]]
 class PatchedNatsClient(Client):
     """A client that never waits for a silent server, whether it disconnects or reconnects to another server."""
 
+    @property
+    def tried(self) -> str:
+        """The host of the server that was tried last: nats-py moves it to the end of the pool."""
+        return self._server_pool[-1].uri.hostname or ""
+
     async def leave(self) -> None:
         """Close the connection, or abort it when closing takes too long; unsent data is then lost."""
         try:

@@ -21,7 +21,7 @@ from services.core.bus.server import too_old
 from services.core.bus.streams import RETRY_SECONDS
 from services.core.errors import BusError, SettingsError
 from services.core.log import logger
-from services.core.network import trusting
+from services.core.network import UNRESOLVED, is_unresolved, trusting
 from services.core.settings import Settings
 from services.core.tasks import cancel_and_wait
 
@@ -83,7 +83,9 @@ _REPEAT_SECONDS = 60.0
 """How often a reason is logged again. A connection is tried several times a second, for as long as the bus is away."""
 
 
-def connect_from_settings(settings: Settings, *, role: str, name: str) -> AbstractAsyncContextManager[Bus]:
+def connect_from_settings(
+    settings: Settings, *, role: str, name: str, on_unresolved: Callable[[str], object] = lambda _: None
+) -> AbstractAsyncContextManager[Bus]:
     """Connect as ``role`` to the bus that the settings name; see `connect`."""
     return connect(
         settings.nats,
@@ -91,14 +93,23 @@ def connect_from_settings(settings: Settings, *, role: str, name: str) -> Abstra
         credentials=settings.credentials,
         name=name,
         encryption=BusEncryption(settings.nats_ca, settings.nats_certificate, settings.nats_key),
+        on_unresolved=on_unresolved,
     )
 
 
 @asynccontextmanager
 async def connect(
-    urls: str, *, role: str, credentials: Path, name: str, encryption: BusEncryption = _NO_FILES
+    urls: str,
+    *,
+    role: str,
+    credentials: Path,
+    name: str,
+    encryption: BusEncryption = _NO_FILES,
+    on_unresolved: Callable[[str], object] = lambda _: None,
 ) -> AsyncIterator[Bus]:
     """Connect as ``role`` to a server, or to any of several separated by commas; wait until one answers.
+
+    While it waits, ``on_unresolved`` is called with the name of each host that cannot be resolved.
 
     Raises BusError when a server refuses the credential or is too old, or the certificates of all servers fail. Raises
     SettingsError when the credential or a file of ``encryption`` is missing.
@@ -124,7 +135,7 @@ async def connect(
                 refusal.set_result(
                     f"no certificate of {urls} can be trusted: {error}; name their authority with --nats-ca"
                 )
-        tell(error_text(error))
+        tell(_reason(error, client.tried, on_unresolved))
         client.abort_handshake()
 
     async def on_disconnected() -> None:
@@ -172,6 +183,14 @@ async def connect(
     finally:
         closing = True
         await client.leave()
+
+
+def _reason(error: Exception, host: str, on_unresolved: Callable[[str], object]) -> str:
+    """Return why a server of a host did not answer. If the host cannot be resolved, call ``on_unresolved``."""
+    if not is_unresolved(error):
+        return error_text(error)
+    on_unresolved(host)
+    return f"{host} {UNRESOLVED}"
 
 
 def _each_minute(log: Callable[[str], None]) -> Callable[[str], None]:

@@ -32,6 +32,25 @@ async def test_a_missing_bus_is_reported(
     assert capsys.readouterr().err == f"waiting for the bus at {settings.nats}\n"
 
 
+async def test_a_name_that_cannot_be_resolved_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The notice and the error name the host, and not the other server, which is only away."""
+    monkeypatch.setattr(connections, "_NOTICE_SECONDS", 0.5)
+    write_users(tmp_path)
+    host = f"{'a' * 64}.example"  # a label may have 63 characters, so no name server needs to be asked
+    settings = Settings(nats=f"nats://{host}:4222,nats://127.0.0.1:{free_port()}", credentials=tmp_path)
+    unresolved = f", and {host} cannot be resolved: check the name and the name servers"
+    async with asyncio.timeout(DEADLINE):
+        with pytest.raises(BusError) as missing:
+            async with connections.open_bus(settings, role="dump", name="dump", patience=1.0):
+                pytest.fail("there is no bus")
+    assert str(missing.value) == (
+        f"nothing answered as a bus at {settings.nats} within 1 s{unresolved}, or name another with --nats"
+    )
+    assert capsys.readouterr().err == f"waiting for the bus at {settings.nats}{unresolved}\n"
+
+
 def test_loopback_is_requested_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy in the environment is not used for loopback; an error status raises OSError."""
 

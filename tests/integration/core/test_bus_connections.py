@@ -94,6 +94,24 @@ async def test_an_outage_does_not_fill_the_log(nats, capsys: pytest.CaptureFixtu
     assert len(reasons) == len(set(reasons))
 
 
+async def test_a_log_names_the_host_that_cannot_be_resolved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A component that waits for its bus logs the name that cannot be resolved, not what Python calls it."""
+    write_users(tmp_path)
+    host, found = f"{'a' * 64}.example", asyncio.Event()  # a label may have 63 characters, so no name server is asked
+
+    async def wait() -> None:
+        urls = f"nats://{host}:4222"
+        async with connect(urls, role="api", credentials=tmp_path, name="test", on_unresolved=lambda _: found.set()):
+            pytest.fail("there is no bus")
+
+    waiting = asyncio.create_task(wait())
+    async with asyncio.timeout(DEADLINE):
+        await found.wait()
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert f"{host} cannot be resolved: check the name and the name servers" in capsys.readouterr().out
+
+
 async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None:
     """With more unsent data than a stopped server accepts, the client switches to the other server and publishes there."""
     other = Nats(tmp_path / "other", free_port())

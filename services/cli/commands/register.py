@@ -155,8 +155,8 @@ def _compare(files: list[Path], old: Path, *, as_json: bool) -> None:
 
     directory = read_lists(files)
     if not directory.instances:
-        reason = "it lists no clients: name the answer of listClients, or shared-params.xml"
-        raise InputError("what X-Road lists", [Fault(str(files[0]), 0, 0, reason)])
+        reason = "it lists no clients: name an answer of listClients, or shared-params.xml"
+        raise InputError("the comparison with X-Road", [Fault(str(file), 0, 0, reason) for file in files])
     _print_difference(compare_members(directory, load_register(old).members), as_json=as_json)
 
 

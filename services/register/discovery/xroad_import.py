@@ -49,14 +49,19 @@ def read_lists(files: Sequence[Path]) -> XRoadDirectory:
     for file in files:
         try:
             read_into(directory, file.read_bytes())
+        except IsADirectoryError:
+            faults.append(Fault(str(file), 0, 0, "it is a directory: name the lists in it"))
+        except FileNotFoundError:
+            faults.append(Fault(str(file), 0, 0, "the file is missing"))
         except OSError as error:
             faults.append(Fault(str(file), 0, 0, f"the file cannot be read: {error.strerror}"))
         except ValueError as error:
             faults.append(Fault(str(file), 0, 0, str(error)))
     if not faults and not directory.members:
-        faults.append(Fault(str(files[0]), 0, 0, "it names no member"))
+        reason = "it names no member: name an answer of listClients, or shared-params.xml"
+        faults = [Fault(str(file), 0, 0, reason) for file in files]
     if faults:
-        raise InputError("what X-Road lists", faults)
+        raise InputError("the import from X-Road", faults)
     return directory
 
 

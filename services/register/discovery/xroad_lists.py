@@ -17,6 +17,7 @@ from services.core.model import escape_code
 from services.core.xml import XmlError, parse_xml
 
 _BOM = b"\xef\xbb\xbf"
+_WANTED = "name an answer of listClients, listMethods or allowedMethods, or shared-params.xml"
 _MEMBER = ("xRoadInstance", "memberClass", "memberCode")
 _CLIENT = (*_MEMBER, "subsystemCode")
 _SERVICE = (*_CLIENT, "serviceCode")
@@ -78,14 +79,17 @@ class XRoadDirectory:
 
 def read_into(directory: XRoadDirectory, content: bytes) -> None:
     """Add the content of one list. Raises ValueError when it is none of the four, or cannot be read."""
-    content = content.removeprefix(_BOM)
-    if content.lstrip()[:1] == b"{":
+    content = content.removeprefix(_BOM).strip()
+    if not content:
+        raise ValueError(f"the file is empty: {_WANTED}")
+    if content.startswith((b"{", b"[")):
         _json(directory, content)
         return
     try:
-        root = parse_xml(content.strip())
+        root = parse_xml(content)
     except XmlError as error:
-        raise ValueError(str(error)) from None
+        reason = str(error) if content.startswith(b"<") else "is neither XML nor JSON"
+        raise ValueError(f"the file {reason}: {_WANTED}") from None
     count = 0
     for name, read in (
         ("clientList", _clients),
@@ -97,7 +101,7 @@ def read_into(directory: XRoadDirectory, content: bytes) -> None:
             read(directory, element, root if name == "allowedMethodsResponse" else None)
             count += 1
     if not count:
-        raise ValueError("is not the answer of listClients, listMethods or allowedMethods, nor shared-params.xml")
+        raise ValueError(f"the file is another kind of XML: {_WANTED}")
 
 
 def _escaped(part: str) -> str:
@@ -151,10 +155,11 @@ def _json(directory: XRoadDirectory, content: bytes) -> None:
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise ValueError(f"is not JSON from line {error.lineno}, column {error.colno} on") from None
-    members, services = value.get("member"), value.get("service")
+        place = f"(line {error.lineno}, column {error.colno})"
+        raise ValueError(f"the file is not JSON {place}: {_WANTED}") from None
+    members, services = (value.get("member"), value.get("service")) if isinstance(value, dict) else (None, None)
     if not isinstance(members, list) and not isinstance(services, list):
-        raise ValueError("is not the answer of listClients, listMethods or allowedMethods")  # noqa: TRY004  # a fault of the file
+        raise ValueError(f"the file is another kind of JSON: {_WANTED}")  # noqa: TRY004  # a fault of the file
     for member in _objects(members):
         name = member.get("name")
         directory.add_client(_codes(member.get("id"), _CLIENT), name if isinstance(name, str) else "")
@@ -165,7 +170,7 @@ def _json(directory: XRoadDirectory, content: bytes) -> None:
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
     for item in value if isinstance(value, list) else ():
         if not isinstance(item, dict):
-            raise ValueError("holds an entry that is no object")  # noqa: TRY004  # likewise
+            raise ValueError("it holds an entry that is no object")  # noqa: TRY004  # likewise
         yield item
 
 

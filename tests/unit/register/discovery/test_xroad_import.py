@@ -141,15 +141,19 @@ def test_names_that_fold_to_the_same_id_stay_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("<a/>", "is not the answer of listClients"),
-        ("{}", "is not the answer of listClients"),
-        ("{", "is not JSON from line 1"),
-        ("CANARY", "is not XML"),
-        ('{"member": [1]}', "holds an entry that is no object"),
+        ("", "the file is empty: name an answer of listClients"),
+        ("<html/>", "the file is another kind of XML: name an answer of listClients"),
+        ("<html>CANARY", "the file is not XML (line 1, column 13): name an answer of listClients"),
+        ("{}", "the file is another kind of JSON: name an answer of listClients"),
+        ("[]", "the file is another kind of JSON: name an answer of listClients"),
+        ("{", "the file is not JSON (line 1, column 2): name an answer of listClients"),
+        ("CANARY,agency\n", "the file is neither XML nor JSON: name an answer of listClients"),
+        ("PK\x03\x04CANARY", "the file is neither XML nor JSON: name an answer of listClients"),
+        ('{"member": [1]}', "it holds an entry that is no object"),
         ('{"member": [{"id": {"xroad_instance": "CANARY"}}]}', "it holds an identifier without instance"),
         ('{"service": [{"service_code": "CANARY"}]}', "it holds an identifier without instance"),
-        ('<!DOCTYPE a [<!ENTITY e "x">]><clientList>&e;</clientList>', "declares entities, which are not read"),
-        ("<clientList/>", "it names no member"),
+        ('<!DOCTYPE a [<!ENTITY e "x">]><clientList>&e;</clientList>', "the file declares entities"),
+        ("<clientList/>", "it names no member: name an answer of listClients"),
         (
             "<conf><securityServer><serverCode>s</serverCode></securityServer></conf>",
             "it holds a security server without",
@@ -164,6 +168,19 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path, content: str, reason: st
     [fault] = caught.value.faults
     assert fault.reason.startswith(reason)
     assert "CANARY" not in fault.reason
+
+
+def test_every_file_that_is_no_list_is_named(tmp_path: Path) -> None:
+    """A directory and a missing file are told apart, and lists that name no member together are all named."""
+    (tmp_path / "empty.xml").write_text("<clientList/>")
+    with pytest.raises(InputError) as caught:
+        import_xroad([tmp_path, tmp_path / "missing", tmp_path / "empty.xml"], EPOCH)
+    assert [fault.reason for fault in caught.value.faults] == [
+        "it is a directory: name the lists in it",
+        "the file is missing",
+    ]
+    with pytest.raises(InputError, match="the import from X-Road is refused: 1 fault"):
+        import_xroad([tmp_path / "empty.xml"], EPOCH)
 
 
 @settings(max_examples=200)

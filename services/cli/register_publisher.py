@@ -5,35 +5,40 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import typer
 
 from services.cli.connections import open_bus
-from services.cli.render.register import epoch_note, register_summary, unmeasured_note
+from services.cli.render.register import epoch_note, evidence_note, register_summary, unmeasured_note
 from services.core import log as logs
-from services.core.bus import Bus, connect_from_settings
-from services.core.errors import BusError, InputError
+from services.core.bus import EVIDENCE_SECONDS, Bus, connect_from_settings
+from services.core.codec import RegisterPublication
+from services.core.errors import BusError, Fault, InputError
 from services.core.model import Register
 from services.core.settings import Settings
 from services.core.texts import plural
 from services.core.watched_files import file_stamps
+from services.indicator.calendar import Calendar
 from services.register.bus import (
     CURRENT_KEY,
     PREVIOUS_KEY,
     publish_register,
-    published_versions,
     read_publications,
     read_register,
     republish_if_lost,
 )
-from services.register.directory import load_register, read_directory
-from services.register.versions import check_succession, with_removed
+from services.register.directory import LoadedRegister, load_register, read_directory
+from services.register.versions import check_return, check_succession, with_removed
 
 _POLL_SECONDS = 0.5
 _KEEP_SECONDS = 60.0
 _DEADLINE_SECONDS = 30.0
+_MARGIN_SECONDS = 3600.0
+"""How long the scorer may take until it has read what the bus is about to drop."""
 
 
 async def run(directory: Path, settings: Settings, *, watch: bool, by: str = "", why: str = "") -> None:
@@ -119,17 +124,44 @@ async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") 
     before, previous = [await read_register(bus, key) for key in (CURRENT_KEY, PREVIOUS_KEY)]
     known = with_removed(before, previous) if before and previous else before
     faults = check_succession(register, reading.locations, known) if known else ()
-    if faults and register.versions not in await published_versions(bus):  # one that was in force undoes publications
+    publications = await read_publications(bus)
+    was_in_force = any(one.versions == register.versions for one in publications)
+    held_from = now - EVIDENCE_SECONDS + _MARGIN_SECONDS
+    if was_in_force:  # it undoes publications
+        faults = _check_return(reading, before, previous, publications, held_from) if before else ()
+    if faults:
         raise InputError(f"register {directory} as the successor of the one in force", faults)
     published = await publish_register(bus, register, now=now, by=by, why=why)
     state = "is in force" if published else "was already in force"
     typer.echo(f"register {directory} {state}: {register_summary(register)}")
-    for note in (epoch_note(register, now), before and unmeasured_note(register, before, now)):
-        if note:
-            typer.echo(note, err=True)
+    notes = [epoch_note(register, now)]
+    if before is not None:
+        notes.append(unmeasured_note(register, before, now))
+        notes.append("" if was_in_force else evidence_note(register, before, held_from))
+    for note in filter(None, notes):
+        typer.echo(note, err=True)
     if reading.warnings:
         typer.echo(f"{plural(len(reading.warnings), 'warning')}: see peyvand register check {directory}", err=True)
     return register
+
+
+def _check_return(
+    reading: LoadedRegister,
+    before: Register,
+    previous: Register | None,
+    publications: Sequence[RegisterPublication],
+    held_from: float,
+) -> tuple[Fault, ...]:
+    """Return the faults of a register that was in force, as the successor of the one in force, ``before``."""
+    register = reading.register
+    calendar, *others = (Calendar.of(one.policy) for one in (register, before, previous) if one)
+    if calendar == others[0]:
+        return ()
+    if calendar in others:
+        left = publications[0].published
+    else:
+        left = next(newer.published for newer, one in pairwise(publications) if one.versions == register.versions)
+    return check_return(register, reading.locations, before, left=left, held_from=held_from)
 
 
 def _fingerprint(directory: Path) -> object:

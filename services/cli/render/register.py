@@ -48,9 +48,27 @@ def epoch_note(register: Register, now: float) -> str:
         return ""
     days = plural(ceil((epoch - now) / 86400), "day")
     return (
-        f"nothing counts and nothing is shown before the epoch, {datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M} UTC, "
-        f"less than {days} from now: set an earlier one in policy.yaml if that is not meant"
+        f"nothing counts and nothing is shown before the epoch, {_minute(epoch)}, less than {days} from "
+        "now: set an earlier one in policy.yaml if that is not meant"
     )
+
+
+def evidence_note(new: Register, old: Register, held_from: float) -> str:
+    """Return the warning that the bus lacks measurements that ``new`` counts by another calendar than ``old``, or "".
+
+    The bus holds those since ``held_from``, in epoch seconds.
+    """
+    epoch = Calendar.of(new.policy).epoch
+    if Calendar.of(new.policy) == Calendar.of(old.policy) or epoch >= held_from:
+        return ""
+    return (
+        f"the bus no longer holds all measurements since the epoch, {_minute(epoch)}, so a scorer without the setting archive "
+        f"ends: set an epoch after {_minute(held_from)} if that is not meant"
+    )
+
+
+def _minute(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def unmeasured_note(new: Register, old: Register, now: float) -> str:

@@ -10,6 +10,7 @@ from services.core.bus.evidence import columns_of, finding_of, indicator_of, sum
 from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (
     DETAIL_SECONDS,
+    EVIDENCE_SECONDS,
     EXCHANGES,
     FINDINGS,
     GOVERNMENT_KEY,
@@ -51,6 +52,7 @@ __all__ = [
     "DEFAULT_STORAGE",
     "DETAIL_SECONDS",
     "DURABILITY_FAULTS",
+    "EVIDENCE_SECONDS",
     "EXCHANGES",
     "FINDINGS",
     "GOVERNMENT_KEY",

@@ -68,8 +68,8 @@ def _bucket(name: str, replicas: int) -> StreamConfig:
 def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
     """Return the configuration of every stream, those of buckets included."""
     return (
-        _stream(names.MEASUREMENTS, names.measurement_subject("*", "*"), replicas, max_age=7 * _DAY),
-        _stream(names.EXCHANGES, names.exchange_subject("*", "*"), replicas, max_age=7 * _DAY),
+        _stream(names.MEASUREMENTS, names.measurement_subject("*", "*"), replicas, max_age=names.EVIDENCE_SECONDS),
+        _stream(names.EXCHANGES, names.exchange_subject("*", "*"), replicas, max_age=names.EVIDENCE_SECONDS),
         _stream(names.INDICATORS, names.indicator_subject("*", "*", "*"), replicas, max_age=400 * _DAY),
         _stream(names.FINDINGS, names.finding_subject("*", "*"), replicas, max_age=400 * _DAY),
         _bucket(names.REGISTER_BUCKET, replicas),

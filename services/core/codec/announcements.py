@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from peyvand.v1 import heartbeat_pb2, register_pb2
 from services.core.codec.units import copied_fields, from_timestamp, parse_message, to_timestamp
+from services.core.model import RegisterVersions
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class RegisterPublication:
     by: str = ""
     why: str = ""
     links: int = 0
+
+    @property
+    def versions(self) -> RegisterVersions:
+        """The versions of the register."""
+        return RegisterVersions(self.register_version, self.probe_version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ async def follow_register(bus: Bus) -> AsyncIterator[Register]:
 
 async def published_versions(bus: Bus) -> list[RegisterVersions]:
     """Return the versions of the register in force and of those before it, newest first. Raises BusError."""
-    return [RegisterVersions(one.register_version, one.probe_version) for one in await read_publications(bus)]
+    return [one.versions for one in await read_publications(bus)]
 
 
 async def read_register(bus: Bus, key: str) -> Register | None:

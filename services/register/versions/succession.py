@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from services.core.errors import Fault
 from services.core.model import Policy, Register
@@ -33,6 +34,31 @@ def check_succession(new: Register, locations: Mapping[tuple[str, str], Location
     return tuple(sorted(faults))
 
 
+def check_return(
+    new: Register, locations: Mapping[tuple[str, str], Location], old: Register, *, left: float, held_from: float
+) -> tuple[Fault, ...]:
+    """Return the faults of ``new``, which was in force until ``left``, as the successor of ``old`` with another calendar.
+
+    The scorer continues from the evidence that it had by then, so the bus must hold all measurements since then, or since
+    the epoch. It holds those since ``held_from``. Both are in epoch seconds.
+    """
+    faults = FaultList()
+    if max(left, new.policy.epoch.timestamp()) < held_from:
+        other = any(getattr(new.policy, part) != getattr(old.policy, part) for part in ("slot_seconds", "timezone"))
+        earliest = max(old.policy.epoch, datetime.fromtimestamp(held_from, UTC))
+        todo = f"one after {_minute(earliest)}" if other else f"{_minute(old.policy.epoch)}, the epoch in force"
+        reason = (
+            f"epoch: since {_minute(datetime.fromtimestamp(left, UTC))} registers with another epoch, slot length or timezone "
+            f"were in force, and the bus no longer holds all measurements since then: set {todo}"
+        )
+        faults.add(locations["policy", "epoch"], reason)
+    return tuple(faults)
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
 def with_removed(register: Register, before: Register) -> Register:
     """Return a register with the agencies, services, links and endpoints that it removed from the one before.
 
@@ -54,8 +80,7 @@ def _check_calendar(new: Policy, locations: Mapping[tuple[str, str], Location], 
             if before != now:
                 faults.add(locations["policy", part], f"{part}: a change from {before} to {now} needs a later epoch")
     if new.epoch < old.epoch and new.timezone == old.timezone:
-        before, now = (f"{policy.epoch:%Y-%m-%d %H:%M}" for policy in (old, new))
-        reason = f"epoch: {now} UTC is before {before} UTC, from which on the index counts"
+        reason = f"epoch: {_minute(new.epoch)} is before {_minute(old.epoch)}, from which on the index counts"
         faults.add(locations["policy", "epoch"], reason)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
+import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -77,11 +78,56 @@ async def test_publications_can_be_undone(nats: Any, tmp_path: Path) -> None:
     later = [write_register(tmp_path / day, policy_yaml=("epoch: 2026-01-01", f"epoch: 2026-01-{day}")) for day in days]
     async with nats.connect("register") as bus:
         for directory in (earlier, *later):
-            await publish_register(bus, load_register(directory), now=1_700_000_000.0)
+            await publish_register(bus, load_register(directory), now=time.time())
         assert (await _publish(nats, other)).returncode == 1
         for directory in (later[0], earlier):
             assert (await _publish(nats, directory)).returncode == 0
             assert await register_in_force(bus) == load_register(directory)
+
+
+@pytest.mark.parametrize("directly", [True, False])
+@pytest.mark.parametrize("days", [3, 8])
+async def test_a_calendar_comes_back_while_the_bus_holds_what_came_since(
+    nats: Any, tmp_path: Path, days: int, *, directly: bool
+) -> None:
+    """A register with an earlier epoch is put in force again within the days for which the bus keeps measurements, and
+    refused afterwards: the scorer would lack those in between, and stop.
+    """
+    earlier = write_register(tmp_path / "earlier")
+    between = write_register(tmp_path / "between", policy_yaml=("epoch: 2026-01-01", "epoch: 2026-02-02"))
+    later = write_register(tmp_path / "later", policy_yaml=("epoch: 2026-01-01", "epoch: 2026-02-03"))
+    replaced = time.time() - days * 86_400
+    async with nats.connect("register") as bus:
+        await publish_register(bus, load_register(earlier), now=replaced - 86_400)
+        if not directly:
+            await publish_register(bus, load_register(between), now=replaced)
+        await publish_register(bus, load_register(later), now=replaced + (0 if directly else 86_400))
+        again = await _publish(nats, earlier)
+        in_force = await register_in_force(bus)
+    assert in_force == load_register(later if days == 8 else earlier)
+    if days == 8:
+        assert again.stderr.splitlines() == [
+            (
+                f"{earlier}/policy.yaml:3:8: epoch: since {time.strftime('%Y-%m-%d %H:%M', time.gmtime(replaced))} UTC "
+                "registers with another epoch, slot length or timezone were in force, and the bus no longer holds all "
+                "measurements since then: set 2026-02-02 20:30 UTC, the epoch in force"
+            ),
+            f"register {earlier} as the successor of the one in force is refused: 1 fault",
+        ]
+
+
+async def test_publishing_tells_which_measurements_the_bus_lacks(nats: Any, tmp_path: Path) -> None:
+    """A later epoch from before what the bus holds is put in force with a note: only a scorer with an archive goes on."""
+    first = write_register(tmp_path / "first")
+    later = write_register(tmp_path / "later", policy_yaml=("epoch: 2026-01-01", "epoch: 2026-02-03"))
+    async with nats.connect("register") as bus:
+        await publish_register(bus, load_register(first), now=1_700_000_000.0)
+    published = await _publish(nats, later)
+    assert published.returncode == 0
+    assert published.stderr.startswith(
+        "the bus no longer holds all measurements since the epoch, 2026-02-02 20:30 UTC, so a scorer without the setting "
+        "archive ends: set an epoch after 20"
+    )
 
 
 async def test_an_id_that_was_removed_is_not_used_again(nats: Any, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from services.register.directory.load import load_register, read_directory
-from services.register.versions.succession import check_succession, with_removed
+from services.register.versions.succession import check_return, check_succession, with_removed
 from tests.support.registers import write_register
 
 
@@ -106,3 +108,17 @@ def test_a_new_slot_length_needs_a_later_epoch(tmp_path: Path) -> None:
     ]
     later = ("epoch: 2026-01-01\nslot_seconds: 300", "epoch: 2026-02-01\nslot_seconds: 60")
     assert successor_faults(tmp_path / "later", policy_yaml=later) == []
+
+
+def test_a_register_with_other_slots_comes_back_with_a_later_epoch_only(tmp_path: Path) -> None:
+    """Once the bus lacks what came since, a register with another slot length needs an epoch that is later than both
+    what the bus holds and the epoch in force.
+    """
+    former, epoch, day = read_directory(write_register(tmp_path)), datetime(2026, 2, 3, tzinfo=UTC), 86_400
+    policy = replace(former.register.policy, slot_seconds=600, epoch=epoch)
+    in_force, left = replace(former.register, policy=policy), epoch.timestamp()
+    assert check_return(former.register, former.locations, in_force, left=left, held_from=left) == ()
+    for held_from, earliest in ((left + day, "2026-02-04 00:00"), (left + 1, "2026-02-03 00:00")):
+        [fault] = check_return(former.register, former.locations, in_force, left=left, held_from=held_from)
+        assert fault.reason.startswith("epoch: since 2026-02-03 00:00 UTC registers with another epoch, slot length or")
+        assert fault.reason.endswith(f": set one after {earliest} UTC")

@@ -157,27 +157,43 @@ def read_members(directory: Path, faults: FaultList, agencies: Container[str] | 
 
 
 def read_routes(
-    directory: Path, faults: FaultList, ids: Container[str] | None, links: Mapping[str, Link], members: Iterable[Member]
+    directory: Path,
+    faults: FaultList,
+    ids: Container[str] | None,
+    links: Mapping[str, Link],
+    *,
+    owners: Mapping[str, Service],
+    members: Iterable[Member],
 ) -> tuple[ExchangeRoute, ...]:
     """Read the exchanges that serve links, in order of client, service and link.
 
-    ``ids`` are those of all links, ``links`` are the links that could be read. A service of another agency than the provider
-    of its link is a warning: agencies may share an information system. A member that calls itself gives none, as an alias
-    may stand for its provider (docs/exchange.md §7).
+    ``ids`` are those of all links, ``links`` are the links that could be read, ``owners`` the services by id. A client of
+    another agency than the consumer of its link is a warning, and so is a service of another agency than the provider:
+    agencies may share an information system. The service of a member that calls itself gives none, as an alias may stand
+    for its provider (docs/exchange.md §7).
     """
     agencies = {member.id: member.agency for member in members}
+
+    def agency_of(party: str) -> str | None:
+        return agencies.get(party) or agencies.get(member_of(party))
+
     routes: set[tuple[str, str, str]] = set()
     for row in read_optional_table(directory / EXCHANGE, faults, ("client", "service", "link")).rows:
         client, service = row.need("client", read_party, ""), row.need("service", _read_service, "")
         link = row.reference("link", ids, LINKS, required=True)
-        agency = agencies.get(service.rpartition("/")[0]) or agencies.get(member_of(service))
-        own = member_of(client) == member_of(service)
-        if agency and not own and link in links and agency != links[link].provider:
-            row.warn(
-                "service",
-                f"is of `{agency}` by members.csv, and the provider of link `{link}` is `{links[link].provider}`: "
-                "check both, unless the two share an information system",
-            )
+        if link in links and links[link].service in owners:
+            consumer, provider = owners[links[link].service].agency, links[link].provider
+            own = member_of(client) == member_of(service)
+            for column, agency, side, linked in (
+                ("client", agency_of(client), "consumer", consumer),
+                ("service", None if own else agency_of(service.rpartition("/")[0]), "provider", provider),
+            ):
+                if agency and agency != linked:
+                    row.warn(
+                        column,
+                        f"is of `{agency}` by members.csv, and the {side} of link `{link}` is `{linked}`: "
+                        "check both, unless the two share an information system",
+                    )
         route = (client, service, link)
         if route in routes:
             row.fault("client", "the row is there twice")

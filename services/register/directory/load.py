@@ -158,7 +158,7 @@ def _assemble(
         probes={name: probes.definitions[name].probe for name in sorted(probes.definitions)},
         policy=policy.policy,
         members=members,
-        routes=read_routes(directory, faults, tables["links"].ids, links, members),
+        routes=read_routes(directory, faults, tables["links"].ids, links, owners=services, members=members),
         maintenance=read_maintenance(directory, faults, _subjects(tables), policy.zone),
         evaluation=read_evaluation(directory, faults),
         announcements=read_announcements(directory, faults, agency_ids, tables["links"].ids, policy.zone),

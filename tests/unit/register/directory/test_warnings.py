@@ -95,13 +95,13 @@ def test_services_of_another_agency_than_the_provider_of_their_link(tmp_path: Pa
     """
     directory = write_register(
         tmp_path,
-        members_csv="member,agency\nIR/GOV/1,customs\nIR/GOV/1/Tax,tax-office\n",
+        members_csv="member,agency\nIR/GOV/1,customs\nIR/GOV/1/Tax,tax-office\nIR/GOV/1/Land,land-registry\n",
         exchange_csv=(
             "client,service,link\n"
             "IR/GOV/9/A,IR/GOV/1/Tax/clearance,deed-tax\n"
             "IR/GOV/9/A,IR/GOV/1/Other/clearance,deed-tax\n"
             "IR/GOV/9/A,IR/GOV/2/Tax/clearance,deed-tax\n"
-            "IR/GOV/1/A,IR/GOV/1/Other/clearance,deed-tax\n"
+            "IR/GOV/1/Land,IR/GOV/1/Other/clearance,deed-tax\n"
         ),
     )
     assert warnings(directory) == [
@@ -109,6 +109,28 @@ def test_services_of_another_agency_than_the_provider_of_their_link(tmp_path: Pa
             "exchange.csv:3:12: warning: service: is of `customs` by members.csv, and the provider of link `deed-tax` is "
             "`tax-office`: check both, unless the two share an information system"
         )
+    ]
+
+
+def test_clients_of_another_agency_than_the_consumer_of_their_link(tmp_path: Path) -> None:
+    """A mapped client whose member or subsystem is another agency's than the link's consumer gives a warning, also if
+    the member calls itself. A party that members.csv does not list is nobody's.
+    """
+    directory = write_register(
+        tmp_path,
+        members_csv="member,agency\nIR/GOV/1,customs\nIR/GOV/1/Land,land-registry\nIR/GOV/2,tax-office\n",
+        exchange_csv=(
+            "client,service,link\n"
+            "IR/GOV/1/Land,IR/GOV/2/Tax/clearance,deed-tax\n"
+            "IR/GOV/1/Other,IR/GOV/2/Tax/clearance,deed-tax\n"
+            "IR/GOV/9,IR/GOV/2/Tax/clearance,deed-tax\n"
+            "IR/GOV/2,IR/GOV/2/Tax/clearance,deed-tax\n"
+        ),
+    )
+    assert warnings(directory) == [
+        f"exchange.csv:{line}:1: warning: client: is of `{agency}` by members.csv, and the consumer of link `deed-tax` is "
+        "`land-registry`: check both, unless the two share an information system"
+        for line, agency in ((3, "customs"), (5, "tax-office"))
     ]
 
 

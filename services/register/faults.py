@@ -24,7 +24,7 @@ class Location:
 class FaultList(list[Fault]):
     """The faults found so far. Reading continues after each, so that one run finds all of them.
 
-    ``warnings`` are about values that work but are unwise; they never make a register invalid.
+    ``warnings`` are about what works, and is unsafe or probably a mistake (ADR 63); they never make a register invalid.
     """
 
     def __init__(self) -> None:

@@ -90,7 +90,7 @@ def _days(link: Link) -> tuple[date, date]:
 class LoadedRegister:
     """A register and the locations of its parts: by section and id, and of the policy's calendar by ``("policy", key)``.
 
-    ``warnings`` are about values that work but are unwise, in file order.
+    ``warnings`` are about what works, and is unsafe or probably a mistake (ADR 63), in file order.
     """
 
     register: Register

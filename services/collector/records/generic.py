@@ -7,7 +7,6 @@ A line is ``{time, consumer, provider, service, data_item, ok, duration_ms, requ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -26,6 +25,7 @@ from services.collector.records.fields import (
     is_text,
 )
 from services.collector.records.xroad import ExchangeResult, RecordError, Side, digest_of_message, message_number
+from services.core.days import moment_of
 from services.core.model import Parties, escape_code
 
 _TIME = "RFC 3339 text with an offset, or seconds or milliseconds since 1970, from 2000 to 2100"
@@ -46,7 +46,7 @@ def _milliseconds(value: Any) -> int | None:
     """Return milliseconds since 1970; None when the value is not a moment."""
     if isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(value)
+            moment = moment_of(value)
             value = moment.timestamp() if moment.tzinfo else None
         except (ValueError, OverflowError):
             return None

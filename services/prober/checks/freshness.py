@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from services.core.days import JALALI_YEARS, day_in_calendar
+from services.core.days import JALALI_YEARS, day_in_calendar, end_of_month
 from services.core.model import Reason
 from services.core.texts import fold
 from services.prober.checks.captures import value_at
@@ -76,8 +76,7 @@ def parse_moment(value: object, zone: tzinfo) -> float | None:
     the start of its day in ``zone``, and a Jalali time without an offset is in ``zone``. A Gregorian time without an
     offset is not read: many systems mean UTC by it, and a wrong guess moves an age by hours.
 
-    Second 60 is a leap second and read as the following second, as POSIX counts. Leap seconds end a month in UTC (RFC 3339
-    §5.7, RFC 9110 §5.6.7). Which months have one is announced half a year ahead, so any month may. Elsewhere a second 60 is
+    Second 60 is a leap second, read as the following second, at the end of a month in UTC (`end_of_month`). Elsewhere it is
     not read.
     """
     if isinstance(value, bool):
@@ -123,17 +122,9 @@ def _parse_date(text: str, zone: tzinfo) -> float | None:
         time_of_day = time(int(match["hour"]), int(match["minute"]), 59 if leaps else second)
         offset = _parse_offset(match) if match["offset"] else zone
         moment = datetime.combine(day_of_data, time_of_day, offset).timestamp()
-        return (_end_of_month(moment) if leaps else moment) + float(match["fraction"] or 0)
+        return (end_of_month(moment) if leaps else moment) + float(match["fraction"] or 0)
     except (ValueError, OverflowError):
         return None
-
-
-def _end_of_month(last_second: float) -> float:
-    """Return the end of a month in UTC from its last second. Raises ValueError for any other second."""
-    end = last_second + 1
-    if datetime.fromtimestamp(end, UTC).timetuple()[2:6] != (1, 0, 0, 0):
-        raise ValueError("a leap second ends a month in UTC")
-    return end
 
 
 def _parse_offset(match: re.Match[str]) -> tzinfo:
@@ -151,6 +142,6 @@ def _parse_http_date(text: str) -> float | None:
             if not _ASCTIME.fullmatch(text):
                 return None
             parsed = parsed.replace(tzinfo=UTC)
-        return _end_of_month(parsed.timestamp()) if leaps else parsed.timestamp()
+        return end_of_month(parsed.timestamp()) if leaps else parsed.timestamp()
     except (ValueError, IndexError, OverflowError):
         return None

@@ -53,6 +53,11 @@ def test_a_time_may_have_three_forms(line, time):
     assert read_generic(line(time=time)) == read_generic(line())
 
 
+def test_a_leap_second_is_read(line):
+    """A record of second 60 at the end of a month in UTC is one of the following second."""
+    assert read_generic(line(time="2016-12-31T23:59:60.5Z")).request_in == 1_483_228_800_500
+
+
 def test_an_id_distinguishes_equal_exchanges(line):
     """Equal lines are duplicates, unless their ids differ."""
     assert read_generic(line()).digest == read_generic(line(note="CANARY")).digest

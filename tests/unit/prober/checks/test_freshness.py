@@ -135,6 +135,17 @@ def test_times_that_are_not_read(value: object) -> None:
 
 
 @pytest.mark.parametrize(
+    "value",
+    ["2016-12-31T23:59:60Z", "2017-01-01 03:29:60+03:30", "1395/10/12 03:29:60", "Sat, 31 Dec 2016 23:59:60 GMT"],
+)
+def test_a_leap_second_is_the_second_that_follows_it(value: str) -> None:
+    """Second 60 at the end of a month in UTC is read, in every form with seconds. A day earlier it is not."""
+    assert parse_moment(value, TEHRAN) == 1_483_228_800.0
+    earlier = value.replace("-31", "-30").replace("-01-01", "-01-02").replace("/12", "/13").replace("31 Dec", "30 Dec")
+    assert parse_moment(earlier, TEHRAN) is None
+
+
+@pytest.mark.parametrize(
     ("jalali", "expected"),
     [
         ((1357, 11, 22), date(1979, 2, 11)),

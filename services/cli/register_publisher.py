@@ -24,9 +24,9 @@ from services.core.texts import plural
 from services.core.watched_files import file_stamps
 from services.indicator.calendar import Calendar
 from services.register.bus import (
-    CURRENT_KEY,
     PREVIOUS_KEY,
     publish_register,
+    read_before,
     read_publications,
     read_register,
     republish_if_lost,
@@ -121,17 +121,19 @@ async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") 
     reading = read_directory(directory)
     register = reading.register
     now = time.time()
-    before, previous = [await read_register(bus, key) for key in (CURRENT_KEY, PREVIOUS_KEY)]
-    known = with_removed(before, previous) if before and previous else before
+    found = await read_before(bus)
+    before = found.register
+    known = with_removed(before, found.removed) if before and found.removed else before
     faults = check_succession(register, reading.locations, known) if known else ()
     publications = await read_publications(bus)
     was_in_force = any(one.versions == register.versions for one in publications)
     held_from = now - EVIDENCE_SECONDS + _MARGIN_SECONDS
     if was_in_force:  # it undoes publications
+        previous = await read_register(bus, PREVIOUS_KEY)
         faults = _check_return(reading, before, previous, publications, held_from) if before else ()
     if faults:
         raise InputError(f"register {directory} as the successor of the one in force", faults)
-    published = await publish_register(bus, register, now=now, by=by, why=why)
+    published = await publish_register(bus, register, now=now, by=by, why=why, before=found)
     state = "is in force" if published else "was already in force"
     typer.echo(f"register {directory} {state}: {register_summary(register)}")
     notes = [epoch_note(register, now)]

@@ -1,6 +1,6 @@
 """Publishes the register to the bus in content-addressed chunks, and reads it back."""
 
-from services.register.bus.publish import publish_register, republish_if_lost
+from services.register.bus.publish import Before, publish_register, read_before, republish_if_lost
 from services.register.bus.read import (
     CURRENT_KEY,
     PREVIOUS_KEY,
@@ -16,10 +16,12 @@ from services.register.bus.read import (
 __all__ = [
     "CURRENT_KEY",
     "PREVIOUS_KEY",
+    "Before",
     "UnverifiedError",
     "follow_register",
     "publish_register",
     "published_versions",
+    "read_before",
     "read_manifest",
     "read_publications",
     "read_register",

@@ -63,7 +63,7 @@ def join_chunks(contents: Iterable[bytes]) -> Register:
 def _agency(section: str, row: Mapping[str, Any], owners: Mapping[str, str]) -> str:
     if section in ("services", "endpoints"):
         return str(row["agency"])
-    return owners[row["service"]] if section == "links" else ""
+    return owners.get(row["service"], "") if section == "links" else ""  # a removed link may have lost its service
 
 
 def _pack(rows: Rows) -> Iterator[bytes]:

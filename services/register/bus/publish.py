@@ -1,9 +1,9 @@
 """Publishes the register to the bus: the chunks first, the manifest last (docs/design.md §5).
 
 Key ``current`` of bucket ``register`` holds the manifest in force, and ``previous`` the one before it. The chunks of
-both stay, so that a reader of the previous register can finish. Key ``publishing`` is a lock, since two concurrent
-publications would remove each other's chunks. Existing values are read from the leader: a replica may still show
-removed ones.
+both stay, so that a reader of the previous register can finish. Key ``removed`` holds the manifest of the rows that
+registers have removed, whose ids stay taken. Key ``publishing`` is a lock, since two concurrent publications would
+remove each other's chunks. Existing values are read from the leader: a replica may still show removed ones.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from secrets import token_hex
 
 from services.core.bus import REGISTER_BUCKET, Bus, Claim
 from services.core.codec import RegisterChunk, RegisterManifest, encode_manifest
 from services.core.errors import BusError
-from services.core.model import Register
+from services.core.model import Register, RegisterVersions
 from services.core.tasks import cancel_and_wait
 from services.register.bus.chunks import make_manifest, split_register
-from services.register.bus.read import CURRENT_KEY, PREVIOUS_KEY, read_manifest, read_value
+from services.register.bus.read import CURRENT_KEY, PREVIOUS_KEY, REMOVED_KEY, read_manifest, read_register, read_value
+from services.register.versions import removed_rows
 
 _PUBLICATIONS_KEPT = 99  # before the newest
 _LOCK_KEY = "publishing"
@@ -30,40 +31,89 @@ _RENEWAL_SECONDS = 3.0
 _POLL_SECONDS = 0.2
 
 
-async def publish_register(bus: Bus, register: Register, *, now: float, by: str = "", why: str = "") -> bool:
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The register in force, and the rows that were removed before it; None if there are none that can be verified."""
+
+    register: Register | None
+    removed: Register | None
+
+
+async def read_before(bus: Bus) -> Before:
+    """Return what a publication follows. Raises BusError."""
+    register, removed = [await read_register(bus, key, from_leader=True) for key in (CURRENT_KEY, REMOVED_KEY)]
+    # A bus of an earlier version has only what the last publication removed.
+    return Before(register, removed or await read_register(bus, PREVIOUS_KEY, from_leader=True))
+
+
+async def publish_register(
+    bus: Bus, register: Register, *, now: float, by: str = "", why: str = "", before: Before | None = None
+) -> bool:
     """Publish a loaded register; return False when it is already in force and complete. ``now`` is in epoch seconds.
 
-    ``by`` and ``why``, the publisher and the reason, are stored with it. A publication waits for another one to end.
-    Raises BusError when the bus does not acknowledge, or when this process stalled for so long that another may have
-    published; the register in force then stays.
+    ``by`` and ``why``, the publisher and the reason, are stored with it. ``before``, if given, is not read again unless
+    another register came since. A publication waits for another one to end. Raises BusError when the bus does not
+    acknowledge, or when this process stalled for so long that another may have published; the register in force then
+    stays.
     """
     chunks = split_register(register)
     manifest = make_manifest(register, chunks, now, by=by, why=why)
     async with _locked(bus) as lock:
-        return await _publish(bus, chunks, manifest, lock)
+        return await _publish(bus, register, chunks, manifest, lock, before)
 
 
-async def _publish(bus: Bus, chunks: Mapping[RegisterChunk, bytes], manifest: RegisterManifest, lock: Claim) -> bool:
-    current, previous = [await read_manifest(bus, key, from_leader=True) for key in (CURRENT_KEY, PREVIOUS_KEY)]
+async def _publish(
+    bus: Bus,
+    register: Register,
+    chunks: Mapping[RegisterChunk, bytes],
+    manifest: RegisterManifest,
+    lock: Claim,
+    before: Before | None = None,
+) -> bool:
+    keys = (CURRENT_KEY, PREVIOUS_KEY, REMOVED_KEY)
+    current, previous, removed = [await read_manifest(bus, key, from_leader=True) for key in keys]
     repeated = current is not None and current.digest == manifest.digest
-    missing = [
-        chunk for chunk, content in chunks.items() if await read_value(bus, chunk.key, from_leader=True) != content
-    ]
+    missing = await _put_missing(bus, chunks)
     if repeated and not missing:
         return False
-    for chunk in missing:
-        await bus.kv_put(REGISTER_BUCKET, chunk.key, chunks[chunk])
+    if current is not None and not repeated:
+        versions = RegisterVersions(current.register_version, current.probe_version)
+        if before is None or before.register is None or before.register.versions != versions:
+            before = await read_before(bus)
+        removed = await _put_removed(bus, register, before, manifest.published) or removed
     if current is not None:
-        before = current.publications[:_PUBLICATIONS_KEPT]
-        manifest = replace(manifest, publications=before if repeated else (*manifest.publications, *before))
+        earlier = current.publications[:_PUBLICATIONS_KEPT]
+        manifest = replace(manifest, publications=earlier if repeated else (*manifest.publications, *earlier))
     if not lock.held:
         raise BusError("publishing the register stood still, so another process may have published: publish it again")
     if current is not None and not repeated:
+        if removed is not None:
+            await bus.kv_put(REGISTER_BUCKET, REMOVED_KEY, encode_manifest(removed))
         await bus.kv_put(REGISTER_BUCKET, PREVIOUS_KEY, encode_manifest(current))
     await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(manifest))
-    kept = (manifest, previous if repeated or current is None else current)
+    kept = (manifest, removed, previous if repeated or current is None else current)
     await _remove_chunks(bus, {chunk.key for one in kept if one is not None for chunk in one.chunks}, lock)
     return True
+
+
+async def _put_missing(bus: Bus, chunks: Mapping[RegisterChunk, bytes]) -> bool:
+    """Put the chunks that the bus lacks, or holds with another content; return whether there were any."""
+    missing = [
+        chunk for chunk, content in chunks.items() if await read_value(bus, chunk.key, from_leader=True) != content
+    ]
+    for chunk in missing:
+        await bus.kv_put(REGISTER_BUCKET, chunk.key, chunks[chunk])
+    return bool(missing)
+
+
+async def _put_removed(bus: Bus, register: Register, before: Before, now: float) -> RegisterManifest | None:
+    """Put the rows that a register removes, and those that were removed before; return their manifest, None without any."""
+    rows = removed_rows(register, before.register, before.removed) if before.register is not None else None
+    if rows is None:
+        return None
+    chunks = split_register(rows)
+    await _put_missing(bus, chunks)
+    return make_manifest(rows, chunks, now)
 
 
 @asynccontextmanager
@@ -118,4 +168,4 @@ async def republish_if_lost(bus: Bus, register: Register, *, now: float) -> bool
         current = await read_manifest(bus, CURRENT_KEY, from_leader=True)
         if current is not None and current.digest != manifest.digest:
             return False
-        return await _publish(bus, chunks, manifest, lock)
+        return await _publish(bus, register, chunks, manifest, lock)

@@ -22,6 +22,7 @@ from services.register.bus.chunks import join_chunks, manifest_digest
 
 CURRENT_KEY = "current"
 PREVIOUS_KEY = "previous"
+REMOVED_KEY = "removed"
 _RETRY_SECONDS = 0.2
 _ATTEMPTS = 10  # to read a chunk that is missing or damaged: a replica may lag behind
 
@@ -64,27 +65,28 @@ async def published_versions(bus: Bus) -> list[RegisterVersions]:
     return [one.versions for one in await read_publications(bus)]
 
 
-async def read_register(bus: Bus, key: str) -> Register | None:
-    """Return the register under CURRENT_KEY or PREVIOUS_KEY; None when none there can be verified. Raises BusError."""
+async def read_register(bus: Bus, key: str, *, from_leader: bool = False) -> Register | None:
+    """Return the register under a key; None when none there can be verified. Raises BusError."""
     try:
-        return await read_verified_register(bus, key)
+        return await read_verified_register(bus, key, from_leader=from_leader)
     except UnverifiedError:
         return None
 
 
-async def read_verified_register(bus: Bus, key: str = CURRENT_KEY) -> Register | None:
+async def read_verified_register(bus: Bus, key: str = CURRENT_KEY, *, from_leader: bool = False) -> Register | None:
     """Return the register in force, or the one under another key; None when there is none.
 
     Raises UnverifiedError when it cannot be verified, NoStreamError when the bus has no streams, and BusError.
     """
     try:
-        payload = await bus.kv_get(REGISTER_BUCKET, key)
+        payload = await bus.kv_get(REGISTER_BUCKET, key, from_leader=from_leader)
     except TornValueError as error:
         raise UnverifiedError(str(error)) from error
     if payload is None:
         return None
     manifest = _verified(payload)
-    return await _assemble(manifest, [await _read_chunk(bus, chunk) for chunk in manifest.chunks])
+    contents = [await _read_chunk(bus, chunk, from_leader=from_leader) for chunk in manifest.chunks]
+    return await _assemble(manifest, contents)
 
 
 async def _read_chunk_persistently(bus: Bus, chunk: RegisterChunk) -> bytes:
@@ -117,8 +119,8 @@ async def _is_superseded(bus: Bus, payload: bytes) -> bool:
             return current not in (None, payload) and _published(current) >= _published(payload)
 
 
-async def _read_chunk(bus: Bus, chunk: RegisterChunk) -> bytes:
-    content = await read_value(bus, chunk.key)
+async def _read_chunk(bus: Bus, chunk: RegisterChunk, *, from_leader: bool = False) -> bytes:
+    content = await read_value(bus, chunk.key, from_leader=from_leader)
     if content is None:
         raise UnverifiedError(f"the register in force lacks {chunk.key}: publish the register again")
     if sha256(content).hexdigest() != chunk.sha256:

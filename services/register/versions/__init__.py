@@ -2,7 +2,7 @@
 
 from services.register.versions.diff import diff_registers
 from services.register.versions.rows import Rows, by_id, from_rows, to_rows, with_versions
-from services.register.versions.succession import check_return, check_succession, with_removed
+from services.register.versions.succession import check_return, check_succession, removed_rows, with_removed
 
 __all__ = [
     "Rows",
@@ -11,6 +11,7 @@ __all__ = [
     "check_succession",
     "diff_registers",
     "from_rows",
+    "removed_rows",
     "to_rows",
     "with_removed",
     "with_versions",

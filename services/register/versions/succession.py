@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from services.core.errors import Fault
-from services.core.model import Policy, Register
+from services.core.model import Agency, Endpoint, Link, Policy, Register, Service
 from services.core.texts import fold
 from services.register.faults import FaultList, Location
 
+E = TypeVar("E", Agency, Service, Link, Endpoint)
 _Identities = dict[str, tuple[str, ...]]
 
 
@@ -59,18 +61,40 @@ def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def with_removed(register: Register, before: Register) -> Register:
-    """Return a register with the agencies, services, links and endpoints that it removed from the one before.
+def with_removed(register: Register, removed: Register) -> Register:
+    """Return a register with the agencies, services, links and endpoints that only ``removed`` has, by their ids.
 
     A successor may use their ids for nothing else either.
     """
     return replace(
         register,
-        agencies={**before.agencies, **register.agencies},
-        services={**before.services, **register.services},
-        links={**before.links, **register.links},
-        endpoints={**before.endpoints, **register.endpoints},
+        agencies={**removed.agencies, **register.agencies},
+        services={**removed.services, **register.services},
+        links={**removed.links, **register.links},
+        endpoints={**removed.endpoints, **register.endpoints},
     )
+
+
+def removed_rows(new: Register, old: Register, removed: Register | None) -> Register | None:
+    """Return what ``new`` removes from ``old`` and what was ``removed`` before, as a register with nothing else.
+
+    None when nothing was removed. ``removed`` may also be the register before ``old``.
+    """
+    earlier = removed or old
+    rows = Register(
+        agencies=_removed(new.agencies, old.agencies, earlier.agencies),
+        services=_removed(new.services, old.services, earlier.services),
+        links=_removed(new.links, old.links, earlier.links),
+        endpoints=_removed(new.endpoints, old.endpoints, earlier.endpoints),
+        probes={},
+        policy=old.policy,
+    )
+    return rows if rows.agencies or rows.services or rows.links or rows.endpoints else None
+
+
+def _removed(new: Mapping[str, E], old: Mapping[str, E], earlier: Mapping[str, E]) -> dict[str, E]:
+    gone = {name: row for name, row in earlier.items() if name not in old}
+    return gone | {name: row for name, row in old.items() if name not in new}
 
 
 def _check_calendar(new: Policy, locations: Mapping[tuple[str, str], Location], old: Policy, faults: FaultList) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from services.register.directory.load import load_register, read_directory
-from services.register.versions.succession import check_return, check_succession, with_removed
+from services.register.versions.succession import check_return, check_succession, removed_rows, with_removed
 from tests.support.registers import write_register
 
 
@@ -122,3 +122,21 @@ def test_a_register_with_other_slots_comes_back_with_a_later_epoch_only(tmp_path
         [fault] = check_return(former.register, former.locations, in_force, left=left, held_from=held_from)
         assert fault.reason.startswith("epoch: since 2026-02-03 00:00 UTC registers with another epoch, slot length or")
         assert fault.reason.endswith(f": set one after {earliest} UTC")
+
+
+def test_removed_rows_are_kept_until_their_ids_are_in_force_again(tmp_path: Path) -> None:
+    """What a register removes joins what was removed before, which may also be all of the register before it. A row whose
+    id returns stays until the register that has it is in force.
+    """
+    link = "transfer-customs,title-transfer,customs,liens,,,,,,,,,,,\n"
+    whole = load_register(write_register(tmp_path / "whole"))
+    without = load_register(write_register(tmp_path / "without", links_csv=(link, "")))
+    assert removed_rows(whole, whole, None) is None
+    for before in (None, without):
+        removed = removed_rows(without, whole, before)
+        assert removed is not None
+        assert (list(removed.links), removed.agencies, removed.endpoints) == (["transfer-customs"], {}, {})
+        assert removed_rows(without, without, removed) == removed
+        assert removed_rows(whole, without, removed) == removed
+        assert removed_rows(whole, whole, removed) is None
+    assert removed_rows(without, without, whole) == removed

@@ -31,12 +31,11 @@ from services.register.bus import (
     read_register,
     republish_if_lost,
 )
-from services.register.directory import LoadedRegister, load_register, read_directory
+from services.register.directory import LoadedRegister, read_directory
 from services.register.versions import check_return, check_succession, with_removed
 
 _POLL_SECONDS = 0.5
 _KEEP_SECONDS = 60.0
-_DEADLINE_SECONDS = 30.0
 _MARGIN_SECONDS = 3600.0
 """How long the scorer may take until it has read what the bus is about to drop."""
 
@@ -61,15 +60,9 @@ async def run(directory: Path, settings: Settings, *, watch: bool, by: str = "",
 
 
 async def _publish_now(directory: Path, settings: Settings, by: str, why: str) -> None:
-    load_register(directory)  # refuse a bad register before waiting for the bus
-    try:
-        async with open_bus(settings, role="register", name="register") as bus, asyncio.timeout(_DEADLINE_SECONDS):
-            await _publish_once(bus, directory, by, why)
-    except TimeoutError as error:
-        raise BusError(
-            f"publishing register {directory} did not end within {_DEADLINE_SECONDS:g} s: "
-            f"is the bus at {settings.nats} running?"
-        ) from error
+    reading = read_directory(directory)  # refuse a bad register before waiting for the bus
+    async with open_bus(settings, role="register", name="register") as bus:
+        await _publish_once(bus, directory, reading, by, why)
 
 
 async def _watch(directory: Path, settings: Settings, *, every: float = _KEEP_SECONDS) -> None:
@@ -91,7 +84,7 @@ async def _watch(directory: Path, settings: Settings, *, every: float = _KEEP_SE
                 if _fingerprint(directory) == stamp:
                     try:
                         refused_after = await read_publications(bus)
-                        published = await _publish_once(bus, directory)
+                        published = await _publish_once(bus, directory, read_directory(directory))
                         tried, refused_after = stamp, None
                     except InputError as error:  # it stays bad until it changes, or what is in force does
                         typer.echo(f"{error.report()}; the register in force stays", err=True)
@@ -117,8 +110,7 @@ async def _keep(bus: Bus, directory: Path, register: Register) -> None:
         typer.echo(f"{error}; trying again", err=True)
 
 
-async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") -> Register:
-    reading = read_directory(directory)
+async def _publish_once(bus: Bus, directory: Path, reading: LoadedRegister, by: str = "", why: str = "") -> Register:
     register = reading.register
     now = time.time()
     found = await read_before(bus)

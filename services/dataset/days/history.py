@@ -76,17 +76,12 @@ class LogFiles:
                 f"the log in {self._storage.address} has a leaf of {sealed}, and none of {added.day} may follow it: another "
                 "archive may write there; end one of the two"
             )
-        name = leaf_name(len(leaves))
-        if not self._storage.create(name, leaf):
-            raise StateError(
-                f"{name} in {self._storage.address} is another leaf by now: another archive may write there; end one of the two"
-            )
-        return self._sign([*leaves, leaf], key)
+        return self._sign(self._add(leaf, leaves), key)
 
     def change_key(self, former: SigningKey, new: SigningKey) -> Checkpoint:
-        """Add a leaf from which on the ``new`` key signs, and sign all leaves with both keys. Nobody else may append.
+        """Add a leaf from which on the ``new`` key signs, and sign all leaves with both keys.
 
-        Finish it where a crash interrupted it. Signing is refused as in ``append``, for the ``former`` key.
+        Finish it where a crash interrupted it. It is refused as in ``append``, for the ``former`` key.
         """
         if new.public == former.public or (new.name, new.kind) != (former.name, LOG):
             raise StateError(
@@ -103,9 +98,7 @@ class LogFiles:
                 raise StateError(
                     f"{self._storage.address} holds no sealed day, whose key could change: name the folder that has log/"
                 )
-            leaf = KeyChange.of(former, new.public, leaves).leaf()
-            self._storage.write(leaf_name(len(leaves)), leaf)
-            leaves.append(leaf)
+            leaves = self._add(KeyChange.of(former, new.public, leaves).leaf(), leaves)
         return self._sign(leaves, former, new)
 
     def sign(self, key: SigningKey) -> Checkpoint | None:
@@ -142,6 +135,15 @@ class LogFiles:
                 f"{leaf_name(index)} in {self._storage.address} changed the key of the log, and this one has id "
                 f"{key.id.hex()}: give the private key of {change.key}"
             )
+
+    def _add(self, leaf: bytes, leaves: Sequence[bytes]) -> list[bytes]:
+        """Write a leaf after these, unless another one is there by now (docs/adr/0128); return all."""
+        name = leaf_name(len(leaves))
+        if not self._storage.create(name, leaf):
+            raise StateError(
+                f"{name} in {self._storage.address} is another leaf by now: another archive may write there; end one of the two"
+            )
+        return [*leaves, leaf]
 
     def _check(self, leaves: Sequence[bytes], checkpoint: Checkpoint | None, key: VerifierKey) -> int:
         """Refuse leaves that this key may not sign: not more than one may be without a checkpoint. Return how many are with."""

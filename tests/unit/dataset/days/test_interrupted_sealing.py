@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from services.dataset.days import EvidenceDays, Sealer, SealingContext, list_seg
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage, open_storage
 from services.dataset.tables import MEASUREMENT, measurement_table
+from tests.support.cases.datasets.beaten import BeatenStorage
 from tests.support.cases.datasets.rows import START, batch, measured
 
 DAYS = EvidenceDays("UTC", 3600.0, 300)
@@ -53,24 +53,12 @@ def test_no_file_of_an_interrupted_attempt_stays(tmp_path: Path) -> None:
     assert list_segments(storage, MEASUREMENT) == []
 
 
-class _BeatenStorage(LocalStorage):
-    """A storage in which another archive writes a leaf just before this one does."""
-
-    other: Callable[[], object] | None = None
-
-    def create(self, name: str, content: bytes) -> bool:
-        if self.other is not None:
-            other, self.other = self.other, None
-            other()
-        return super().create(name, content)
-
-
 @pytest.mark.parametrize("same", [False, True])
 def test_of_two_archives_that_seal_a_day_at_once_one_wins(tmp_path: Path, *, same: bool) -> None:
     """The first leaf and the files that it names stay. The other archive removes its own, unless they are the same."""
     storage, key = LocalStorage(tmp_path / "dataset"), SigningKey.generate("archive.example")
     (segment,) = write_segments(storage, MEASUREMENT, [measured(1, sequence=1)], 1, 1, DAYS)
-    beaten = _BeatenStorage(tmp_path / "dataset")
+    beaten = BeatenStorage(tmp_path / "dataset")
 
     def win() -> None:
         if not same:

@@ -13,6 +13,7 @@ from services.core.errors import StateError
 from services.dataset.days import KeyChange, LogFiles, Manifest, verify, witness_faults
 from services.dataset.log import WITNESS, Checkpoint, SigningKey, VerifierKey, leaf_hash, root
 from services.dataset.storage import LocalStorage
+from tests.support.cases.datasets.beaten import BeatenStorage
 
 NAME = "archive.example"
 FIRST, SECOND, THIRD, FORGER = (SigningKey.generate(NAME) for _ in range(4))
@@ -154,6 +155,26 @@ def test_a_change_that_a_crash_interrupted_is_finished(tmp_path: Path) -> None:
     for _ in range(2):
         assert log.change_key(FIRST, SECOND) == undisturbed
         assert {name: dataset.read(name) for name in dataset.names()} == files
+
+
+def test_a_leaf_that_an_archive_wrote_meanwhile_stays(dataset: LocalStorage) -> None:
+    """The change is refused, and can be made after the new leaf."""
+    log, leaves = LogFiles(dataset), [*LogFiles(dataset).leaves(), DAYS[3]]
+    beaten = BeatenStorage(Path(dataset.address))
+    beaten.other = lambda: log.append(DAYS[3], SECOND)
+    with pytest.raises(StateError, match=r"000004\.json in .* is another leaf by now: another archive may write there"):
+        LogFiles(beaten).change_key(SECOND, THIRD)
+    assert (log.leaves(), found(dataset, SECOND.public)) == (leaves, [])
+    assert log.change_key(SECOND, THIRD).size == len(leaves) + 1
+    assert found(dataset, THIRD.public) == []
+
+
+def test_the_same_change_at_once_is_one_change(dataset: LocalStorage) -> None:
+    """Two commands with the same two keys write the same leaf, and both succeed."""
+    beaten = BeatenStorage(Path(dataset.address))
+    beaten.other = lambda: LogFiles(dataset).change_key(SECOND, THIRD)
+    assert LogFiles(beaten).change_key(SECOND, THIRD).size == len(LogFiles(dataset).leaves()) == 5
+    assert found(dataset, THIRD.public) == []
 
 
 def test_a_planted_change_is_not_signed(dataset: LocalStorage) -> None:

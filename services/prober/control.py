@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Generic
 
 from services.core.log import Logger
-from services.core.model import Probe, Proxy, Tls
+from services.core.model import Probe, Proxy, Tls, reason_of_status
 from services.prober.excuses import Bracket, Held, VantageFaults
 from services.prober.kinds import ProbeEnvironment, build_http_target, prepare_tcp, probe_http, probe_tcp
 from services.prober.metrics import ProberMetrics
@@ -32,14 +32,13 @@ CONTROL_TIMEOUT = 1.0
 _HTTP = Probe("control", "http", tls=Tls(verify=False), redirects="none", body_limit=1 << 16)
 _TCP = Probe("control", "tcp")
 _DIRECTLY = Proxy()
-_SERVER_ERRORS = 500
 
 
 class ControlTargets:
     """The control targets of one vantage: ``http(s)://`` passes with any answer, ``tcp://host:port`` by connecting.
 
-    With a ``proxy``, HTTP targets go over it, and a status of 5xx fails because it may be the proxy's own. Raises
-    ValueError for a target that cannot be checked.
+    With a ``proxy``, HTTP targets go over it, and a status with which nothing is answered fails because it may be the
+    proxy's own. Raises ValueError for a target that cannot be checked.
     """
 
     def __init__(self, targets: tuple[str, ...], environment: ProbeEnvironment, proxy: Proxy = _DIRECTLY) -> None:
@@ -66,7 +65,7 @@ class ControlTargets:
                 seen = await probe_http(target, deadline)
             except MissingSecretError as error:
                 return str(error)
-            if self._http.proxy.url and seen.status >= _SERVER_ERRORS:
+            if self._http.proxy.url and reason_of_status(seen.status):
                 return f"the proxy, or the target behind it, answered with status {seen.status}"
         # Any status is an answer, except that of a proxy which refuses us.
         if seen.failure is None or (seen.status and seen.failure.phase is not Phase.PROXY):

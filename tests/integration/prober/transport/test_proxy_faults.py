@@ -155,6 +155,19 @@ async def test_control_targets_over_a_proxy(
     assert len(proxy.lines) == 3
 
 
+@pytest.mark.parametrize("status", [401, 403, 408, 429, 500, 503])
+async def test_a_proxy_that_serves_nobody_blinds_the_vantage(environment: ProbeEnvironment, status: int) -> None:
+    """A status that a proxy writes in the place of every target counts against none. Without a proxy it is an answer."""
+    async with serving(says(status)) as server:
+        way, url = Proxy(server.url()), f"http://tax.test:{server.port}/"
+        over = await ControlTargets((url,), environment, way).check()
+        directly = await ControlTargets((url,), environment).check()
+        measured = await ask(url, environment=environment, proxy=way)
+    assert measured.judgement.outcome is Outcome.NOT_ANSWERED
+    assert over == {url: f"the proxy, or the target behind it, answered with status {status}"}
+    assert directly == {}
+
+
 @pytest.fixture
 async def trap(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trap]:
     """The trap, at an address that the rules refuse whatever the policy allows."""

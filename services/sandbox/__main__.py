@@ -35,12 +35,16 @@ async def main(runtime: Runtime) -> None:
     def on_late(start: int, end: int) -> None:
         runtime.log.warning("truth served late", from_slot=start, to_slot=end)
 
+    def on_failed(site: str, error: Exception) -> None:
+        runtime.log.error("reply failed", site=site, exc_info=error)
+
     await run_sandbox(
         settings,
         clock=time.time,
         stop=runtime.stop,
         on_ready=on_ready,
         on_answer=lambda sent: answers.labels(sent).inc(),
+        on_failed=on_failed,
         on_late=on_late,
     )
 

@@ -35,12 +35,14 @@ async def run_sandbox(
     stop: asyncio.Event,
     on_ready: Callable[[Run], None],
     on_answer: Callable[[str], None],
+    on_failed: Callable[[str, Exception], None],
     on_late: Callable[[int, int], None],
 ) -> None:
     """Serve the scenario until ``stop`` is set.
 
     ``on_ready`` is called once every server listens and every file is written. ``on_answer`` is called with the name of
-    every reply written. ``on_late`` is called when the machine was too busy to follow the truth in slots [from, to).
+    every reply written, ``on_failed`` with a site and why no reply could be made. ``on_late`` is called when the machine
+    was too busy to follow the truth in slots [from, to).
     Raises ListenError, SettingsError, StateError.
     """
     times = slot_timing(settings.slot)
@@ -62,7 +64,9 @@ async def run_sandbox(
     raise_descriptor_limit(len(sites) + _CONNECTIONS)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(drawing.shutdown, cancel_futures=True)
-        servers = await stack.enter_async_context(Servers(sites, times, clock=clock, answered=log_answer))
+        servers = await stack.enter_async_context(
+            Servers(sites, times, clock=clock, answered=log_answer, failed=on_failed)
+        )
         run = prepare_run(settings, scenario, bus, times, clock)
         first = run.header.first_slot
         # One for this thread and one for that in which exchanges are drawn.

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import httptools
@@ -24,12 +25,13 @@ class ConnectionBehaviour:
     """How a connection behaves.
 
     ``reply`` answers a request (None: never) after ``delay`` seconds, in ``executor`` unless that is None; ``on_written`` is
-    called with the written reply.
+    called with the written reply, and ``on_failed`` with the error if none could be made.
     """
 
     reply: Callable[[ReceivedRequest], ServerReply] | None
     delay: float
     on_written: Callable[[ServerReply], None]
+    on_failed: Callable[[Exception], None]
     executor: Executor | None = None
 
 
@@ -94,19 +96,27 @@ class ServedConnection(asyncio.Protocol):
             return
         request = ReceivedRequest(bytes(self._url), bytes(self._body))
         if self._behaviour.executor is None:
-            self._write(self._behaviour.reply(request))
+            self._write(partial(self._behaviour.reply, request))
             return
         reply = asyncio.get_running_loop().run_in_executor(self._behaviour.executor, self._behaviour.reply, request)
         reply.add_done_callback(self._write_later)
 
     def _write_later(self, reply: asyncio.Future[ServerReply]) -> None:
-        if not reply.cancelled() and not self._transport.is_closing():
-            self._write(reply.result())
+        if not reply.cancelled():
+            self._write(reply.result)
 
-    def _write(self, reply: ServerReply) -> None:
-        self._transport.write(reply.response)
-        self._behaviour.on_written(reply)
-        self._transport.close()
+    def _write(self, make: Callable[[], ServerReply]) -> None:
+        """Write a reply and close the connection. If no reply can be made, close it without one."""
+        try:
+            reply = make()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client must not wait
+            self._transport.abort()
+            self._behaviour.on_failed(error)
+            return
+        if not self._transport.is_closing():
+            self._transport.write(reply.response)
+            self._transport.close()
+            self._behaviour.on_written(reply)
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, action))

@@ -70,15 +70,27 @@ def _listener(host: str, port: int) -> socket.socket:
 Answered = Callable[[str, int, str], None]
 """Called after every reply with the site's name, the slot whose state applied, and the reply's name."""
 
+Failed = Callable[[str, Exception], None]
+"""Called with the site's name and the error when a reply could not be made; its connection is closed."""
+
 
 class Servers:
     """All sites, listening inside ``async with``. Raises ListenError when an address is taken."""
 
-    def __init__(self, sites: Sequence[Site], times: Timing, *, clock: Callable[[], float], answered: Answered) -> None:
+    def __init__(
+        self,
+        sites: Sequence[Site],
+        times: Timing,
+        *,
+        clock: Callable[[], float],
+        answered: Answered,
+        failed: Failed,
+    ) -> None:
         self._sites = {site.name: site for site in sites}
         self._times = times
         self._clock = clock
         self._answered = answered
+        self._failed = failed
         self._state: Callable[[int], Mapping[str, FaultSpan]] = lambda _: {}
         self._listening: dict[str, socket.socket] = {}
         self._transports: set[asyncio.Transport] = set()
@@ -163,6 +175,7 @@ class Servers:
             reply=None if hung else lambda request: site.reply(span, request),
             delay=self._times.slow if span is not None and span.mode is FaultMode.SLOW else 0.0,
             on_written=lambda reply: self._answered(site.name, slot, reply.sent),
+            on_failed=lambda error: self._failed(site.name, error),
             executor=site.executor,
         )
         # a client that leaves during the handshake, as it should on a bad certificate, is no error

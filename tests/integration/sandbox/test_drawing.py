@@ -11,6 +11,8 @@ import pytest
 from services.core.settings import Settings
 from services.sandbox.component import run_sandbox
 from services.sandbox.exchanges.traffic import SimulatedTraffic
+from services.sandbox.faults.faults import FaultMode, FaultScope
+from services.sandbox.faults.timeline import FaultSpan
 from services.sandbox.logs.exchange_log import ExchangeLog
 from services.sandbox.scenario.scenario import make_scenario
 from services.sandbox.servers.replies import page_reply
@@ -43,6 +45,7 @@ async def test_servers_answer_while_exchanges_are_drawn(tmp_path, base_port, mon
             stop=stop,
             on_ready=lambda _: ready.set(),
             on_answer=lambda _: None,
+            on_failed=lambda _site, _error: None,
             on_late=lambda _start, _end: None,
         )
     )
@@ -68,10 +71,36 @@ async def test_a_site_may_have_its_replies_made_in_a_thread(base_port):
     port = base_port()
     with ThreadPoolExecutor(1, "drawing") as executor:
         site = Site("server", "127.0.0.1", port, reply, executor=executor)
-        async with Servers([site], TIMES, clock=wall_time, answered=lambda *_: None):
+        async with Servers([site], TIMES, clock=wall_time, answered=lambda *_: None, failed=lambda *_: None):
             seen = await ask(f"http://127.0.0.1:{port}/", seconds=DEADLINE)
     assert (seen.end, seen.status) == ("answered", 200)
     assert threads == ["drawing_0"]
+
+
+@pytest.mark.parametrize("mode", [None, FaultMode.SLOW])
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_a_reply_that_cannot_be_made_closes_its_connection(base_port, mode, in_thread):
+    """The client need not wait until the connection expires. The error is reported once, and left to no event loop."""
+    failed, unhandled = [], []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+
+    def reply(_span, _request):
+        raise ValueError("no such record")
+
+    port = base_port()
+    with ThreadPoolExecutor(1, "drawing") as executor:
+        site = Site("server", "127.0.0.1", port, reply, executor=executor if in_thread else None)
+        servers = Servers(
+            [site],
+            TIMES,
+            clock=wall_time,
+            answered=lambda *_: pytest.fail("a reply was reported"),
+            failed=lambda name, error: failed.append((name, str(error))),
+        )
+        async with servers:
+            servers.follow(lambda _: {"server": FaultSpan("server", 0, 1, mode, FaultScope.LINK, 0)} if mode else {})
+            seen = await ask(f"http://127.0.0.1:{port}/", seconds=DEADLINE)
+    assert (seen.end, failed, unhandled) == ("closed", [("server", "no such record")], [])
 
 
 async def test_what_is_being_drawn_is_written_before_the_sandbox_ends(tmp_path, base_port, monkeypatch):
@@ -97,6 +126,7 @@ async def test_what_is_being_drawn_is_written_before_the_sandbox_ends(tmp_path, 
             stop=asyncio.Event(),
             on_ready=lambda _: None,
             on_answer=lambda _: None,
+            on_failed=lambda _site, _error: None,
             on_late=lambda _start, _end: None,
         )
     )

@@ -135,6 +135,7 @@ async def played(settings: Settings) -> AsyncIterator[None]:
             stop=stop,
             on_ready=lambda _: ready.set(),
             on_answer=lambda _: None,
+            on_failed=lambda _site, _error: None,
             on_late=lambda _start, _end: None,
         )
     )

@@ -42,15 +42,12 @@ class Key:
             raise ValueError(f"{self.text!r} is no public key: name+id+key")
         self._public = Ed25519PublicKey.from_public_bytes(material[1:])
 
-    def consented(self, index: int, change: Mapping[str, str]) -> bool:
-        """Return whether this key has consented to its change by the leaf at this place of its log."""
-        root = base64.b64encode(bytes.fromhex(change["root"])).decode()
-        statement = f"peyvand-key-change/v1\nkey {change['key']}\n{self.name}\n{index}\n{root}\n"
+    def verify(self, signature: bytes, message: str, *, fault: str = "the signature is wrong") -> None:
+        """Raise ValueError with a fault where the signature is not of this message by this key."""
         try:
-            self._public.verify(bytes.fromhex(change["consent"]), statement.encode())
-        except InvalidSignature:
-            return False
-        return True
+            self._public.verify(signature, message.encode())
+        except InvalidSignature as error:
+            raise ValueError(fault) from error
 
     def signed(self, note: str) -> str:
         """Return the text of a note that this key signed. Raises ValueError."""
@@ -61,7 +58,7 @@ class Key:
             if parts[:2] == [DASH, self.name] and len(parts) == 3:
                 value = base64.b64decode(parts[2], validate=True)
                 if value[:4].hex() == self.id:
-                    self._public.verify(value[4:], text.encode())
+                    self.verify(value[4:], text)
                     return text
         raise ValueError(f"{self.name} has not signed it")
 
@@ -74,16 +71,11 @@ def canonical(content: bytes) -> Any:
     return value
 
 
-def leaf_hash(leaf: bytes) -> bytes:
-    """RFC 6962 §2.1."""
-    return hashlib.sha256(b"\0" + leaf).digest()
-
-
 def root_of(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
-    """Return the root to which an inclusion proof leads (RFC 9162 §2.1.3.2). Raises ValueError."""
+    """Return the root to which an inclusion proof leads (RFC 6962 §2.1, RFC 9162 §2.1.3.2). Raises ValueError."""
     if index >= size:
         raise ValueError("the leaf is beyond the tree")
-    place, last, found = index, size - 1, leaf_hash(leaf)
+    place, last, found = index, size - 1, hashlib.sha256(b"\0" + leaf).digest()
     for sibling in path:
         if last == 0:
             raise ValueError("the proof is too long")
@@ -116,8 +108,11 @@ def signer_of(folder: Path, key: Key) -> Key:
     for index, change in changes.items():
         if change["type"] != "key":
             raise ValueError(f"the leaf at {index} is no change of the key")
-        if former is not None and not former.consented(index, change):
-            raise ValueError(f"the key before has not consented to the change at {index}")
+        if former is not None:
+            root = base64.b64encode(bytes.fromhex(change["root"])).decode()
+            consent = f"peyvand-key-change/v1\nkey {change['key']}\n{key.name}\n{index}\n{root}\n"
+            fault = f"the key before has not consented to the change at {index}"
+            former.verify(bytes.fromhex(change["consent"]), consent, fault=fault)
         former = Key(change["key"])
         if former.name != key.name:
             raise ValueError(f"the key of the leaf at {index} is not of {key.name}")
@@ -134,8 +129,8 @@ def faults_of_changes(folder: Path, key: Key, *, named: set[str], places: set[tu
             if place[0] != index:
                 raise ValueError(f"it is not of the leaf at {index}")  # noqa: TRY301  # told with the file, like the others
             places.add(place)
-        except (InvalidSignature, ValueError) as error:
-            yield f"{proof.relative_to(folder)}: {str(error) or 'the signature is wrong'}"
+        except ValueError as error:
+            yield f"{proof.relative_to(folder)}: {error}"
 
 
 def files_in(folder: Path) -> set[str]:
@@ -149,8 +144,8 @@ def faults_of_sums(folder: Path, key: Key) -> Iterator[str]:
     try:
         if key.signed(note) != sums or not re.fullmatch(r"\n[^\n]+\n", note.removeprefix(sums)):
             yield f"{NOTE}: it is not {SUMS} with one signature"
-    except (InvalidSignature, ValueError) as error:
-        yield f"{NOTE}: {str(error) or 'the signature is wrong'}"
+    except ValueError as error:
+        yield f"{NOTE}: {error}"
     said = {line[66:]: line[:64] for line in sums.split("\n") if line[64:66] == "  "}
     there = files_in(folder) - {SUMS, NOTE}
     for name in sorted(there ^ said.keys()):
@@ -163,7 +158,7 @@ def faults_of_sums(folder: Path, key: Key) -> Iterator[str]:
 def place_in_log(leaf: bytes, text: str, key: Key) -> tuple[int, str]:
     """Return the place that a proof (c2sp.org/tlog-proof) gives a leaf, and the size and root of the log.
 
-    Raises ValueError or InvalidSignature where the proof does not show that the key's log has the leaf.
+    Raises ValueError where the proof does not show that the key's log has the leaf.
     """
     head, _, note = text.partition("\n\n")
     magic, place, *path = (line for line in head.split("\n") if not line.startswith("extra "))
@@ -189,8 +184,8 @@ def faults_of_day(
     leaf, proof = ((folder / name).read_bytes() for name in names)
     try:
         places[day] = place_in_log(leaf, proof.decode(), key)
-    except (InvalidSignature, ValueError) as error:
-        yield f"{names[1]}: {str(error) or 'the signature is wrong'}"
+    except ValueError as error:
+        yield f"{names[1]}: {error}"
         return  # nothing that the manifest says counts
     manifest = canonical(leaf)
     if manifest.get("day") != day:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from contextlib import closing
 from functools import partial
@@ -57,10 +56,6 @@ async def _score(runtime: Runtime) -> None:
                             exchanges=exchanges,
                             clock=time.time,
                         )
-                        # Cycles keep the former session alive. A register froze some of them, and the next one would
-                        # freeze the others.
-                        gc.unfreeze()
-                        gc.collect()
                     for task in others:
                         task.cancel()
             except* PeyvandError as errors:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from weakref import ref
 
 from services.core.bus import MEASUREMENTS, STREAMS, Bus, StreamState
 from services.core.errors import BusError, StateError
@@ -46,10 +48,6 @@ WATCH_SECONDS = 2.0
 STREAMS_SECONDS = 5.0  # each look asks the bus about every stream
 
 
-class _SessionEndError(Exception):
-    """Ends the session, after a signal or for a register with another calendar."""
-
-
 async def run_session(
     runtime: Runtime,
     bus: Bus,
@@ -70,7 +68,15 @@ async def run_session(
     session = _Session(
         runtime, bus, resumed, lease=lease, metrics=metrics, readiness=readiness, exchanges=exchanges, clock=clock
     )
-    return await session.run(registers)
+    following = await session.run(registers)
+    scoring = ref(resumed.scoring)
+    del session, resumed
+    if following is not None and scoring() is not None:
+        # An error has left a cycle that refers to the session. A register froze it, or the next one would. With a million
+        # links this stops every thread for more than a second.
+        gc.unfreeze()
+        gc.collect()
+    return following
 
 
 class _Session:
@@ -118,13 +124,14 @@ class _Session:
         )
         self._found: tuple[Finding, ...] = ()
         self._next: Register | None = None
+        self._ended = asyncio.Event()
 
     async def run(self, registers: asyncio.Queue[Register]) -> Register | None:
         """Run until the stop, or until a register has another calendar. Returns None, or that register."""
         resumed = self._resumed
         try:
             async with asyncio.TaskGroup() as group:
-                for loop in (
+                loops = (
                     self._stop(),
                     self._follow(registers),
                     self._measurements.run(resumed.measurements, resumed.backlog_end),
@@ -135,10 +142,12 @@ class _Session:
                     self._watch_vantages(),
                     self._watch_streams(),
                     self._saver.run(),
-                ):
-                    group.create_task(loop)
-        except* _SessionEndError:
-            pass
+                )
+                tasks = [group.create_task(loop) for loop in loops]
+                # An error in place of this would leave a cycle of its group and traceback, which refers to the session.
+                await self._ended.wait()
+                for task in tasks:
+                    task.cancel()
         finally:
             self._runtime.health.not_serving("saving the evidence")
             await self._saver.save()
@@ -155,14 +164,15 @@ class _Session:
     async def _stop(self) -> None:
         await self._runtime.stop.wait()
         self._runtime.health.not_serving(ENDING)
-        raise _SessionEndError
+        self._ended.set()
 
     async def _follow(self, registers: asyncio.Queue[Register]) -> None:
         while True:
             register = await registers.get()
             if Calendar.of(register.policy) != self._scoring.calendar:
                 self._next = register
-                raise _SessionEndError
+                self._ended.set()
+                return
             self._refresher.adopt(await compiled_register(register))
             if not (self._measurements.caught_up.is_set() and self._lease.taken.is_set()):
                 # Nothing is refreshed yet, and messages may wait for the register.

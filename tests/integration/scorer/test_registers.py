@@ -7,7 +7,8 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,29 @@ def thawed() -> Iterator[None]:
     gc.unfreeze()
 
 
+@asynccontextmanager
+async def scoring(
+    nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[[Path], Awaitable[None]]]:
+    """Run a scorer in this process. Yields what publishes a register and waits until it is in force."""
+    monkeypatch.setattr(component, "connect_from_settings", lambda *_, **__: nats.connect("scorer"))
+    runtime = Runtime(Settings(data=tmp_path), CollectorRegistry(), logger(), asyncio.Event())
+    async with nats.connect("api") as api, asyncio.TaskGroup() as group:
+        group.create_task(component.main(runtime))
+
+        async def publish(folder: Path) -> None:
+            register = await register_on(nats, folder)
+
+            async def in_force() -> bool:
+                found = (await blocks(api)).get("government")
+                return found is not None and found.indicators[0].probe_version == register.probe_version
+
+            await eventually(in_force, folder.name)
+
+        yield publish
+        runtime.stop.set()
+
+
 @pytest.mark.usefixtures("thawed")
 async def test_nothing_of_a_former_calendar_stays(nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that another calendar ended is freed, with its evidence and the thread that computed its index.
@@ -192,26 +216,37 @@ async def test_nothing_of_a_former_calendar_stays(nats: Nats, tmp_path: Path, mo
 
     monkeypatch.setattr(session._Session, "__init__", start)
     monkeypatch.setattr(gc, "freeze", freeze_garbage)
-    monkeypatch.setattr(component, "connect_from_settings", lambda *_, **__: nats.connect("scorer"))
-    runtime = Runtime(Settings(data=tmp_path), CollectorRegistry(), logger(), asyncio.Event())
-    async with nats.connect("api") as api, asyncio.TaskGroup() as group:
-        group.create_task(component.main(runtime))
 
-        async def publish(folder: Path) -> None:
-            register = await register_on(nats, folder)
+    def of_sessions() -> int:
+        return sum(thread.name.startswith("index") for thread in set(threading.enumerate()) - before)
 
-            async def in_force() -> bool:
-                found = (await blocks(api)).get("government")
-                return found is not None and found.indicators[0].probe_version == register.probe_version
-
-            await eventually(in_force, folder.name)
-
-        def of_sessions() -> int:
-            return sum(thread.name.startswith("index") for thread in set(threading.enumerate()) - before)
-
+    async with scoring(nats, tmp_path, monkeypatch) as publish:
         await publish(make_register(tmp_path / "first", epoch=epoch))
         await publish(without_civil_registry(tmp_path / "same calendar", epoch=epoch))  # freezes the first session
         assert of_sessions() == 1
         await publish(without_civil_registry(tmp_path / "other calendar", epoch=epoch + SLOT))
         await eventually(lambda: of_sessions() == 1, "only the thread of the present session")
-        runtime.stop.set()
+
+
+@pytest.mark.usefixtures("thawed")
+async def test_a_calendar_changes_without_a_garbage_collection(
+    nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session frees itself unless it was interrupted while it published. A collection stops everything for a while."""
+    epoch, collect, collections = (now_slot() - 40) * SLOT, gc.collect, list[None]()
+
+    def collected(generation: int = 2) -> int:
+        collections.append(None)
+        return collect(generation)
+
+    monkeypatch.setattr(gc, "collect", collected)
+    async with scoring(nats, tmp_path, monkeypatch) as publish:
+        await publish(make_register(tmp_path / "first", epoch=epoch))
+
+        async def freed_itself() -> bool:
+            nonlocal epoch
+            epoch, before = epoch + SLOT, len(collections)
+            await publish(make_register(tmp_path / f"from {epoch}", epoch=epoch))
+            return len(collections) == before
+
+        await eventually(freed_itself, "a session freed itself")

@@ -195,7 +195,7 @@ class IndicatorBlock(_message.Message):
     @_builtins.property
     def reconciliations(self) -> _containers.RepeatedCompositeFieldContainer[_reconciliation_pb2.Reconciliation]:
         """Exchanges beside probes: of links with exchanges, and of silent ones, per window. They may be older than as_of:
-        each says what it was worked out for.
+        each says what it was worked out for. In the order of their windows, and of their links within a window.
         """
 
     @_builtins.property

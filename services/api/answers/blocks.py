@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
+from peyvand.v1 import block_pb2, indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.errors import UnavailableError
 from services.api.model import ReadModel
@@ -17,35 +17,6 @@ from services.core.model import IndicatorKind, Register
 from services.register.rounds import INTEGRATION
 
 T = TypeVar("T")
-
-
-class ReconciliationIndex:
-    """The reconciliations of the newest blocks by link and window (docs/exchange.md §4)."""
-
-    def __init__(self, model: ReadModel) -> None:
-        self._model = model
-        self._indexed: dict[str, tuple[BlockReader, dict[tuple[str, int], reconciliation_pb2.Reconciliation]]] = {}
-
-    def find(self, key: str, link: str, window_days: int) -> reconciliation_pb2.Reconciliation | None:
-        """Return the reconciliation of a link in the block with this key.
-
-        None where nothing was exchanged and the link is not silent.
-        """
-        block = self._model.blocks.get(key)
-        if block is None:
-            return None
-        of_block, index = self._indexed.get(key, (None, {}))
-        if of_block is not block:
-            # Copies, since a part of a message keeps the whole message in memory.
-            index = {(one.link, one.window_days): _copied(one) for one in block.reconciliations}
-            self._indexed[key] = block, index
-        return index.get((link, window_days))
-
-
-def _copied(message: reconciliation_pb2.Reconciliation) -> reconciliation_pb2.Reconciliation:
-    copy = reconciliation_pb2.Reconciliation()
-    copy.CopyFrom(message)
-    return copy
 
 
 def decoded(key: str, payload: bytes, decode: Callable[[bytes], T]) -> T | None:

@@ -138,9 +138,9 @@ def _add_exchanges(findings: messages.LinkFindings, window: WindowEvidence, name
     volume = find_volume(block, link.provider)
     if volume is not None:
         findings.exchanges.CopyFrom(volume)
-    for reconciliation in () if block is None else block.reconciliations:
-        if (reconciliation.link, reconciliation.window_days) == (name, window_days):
-            findings.reconciliation.CopyFrom(reconciliation)
+    reconciliation = None if block is None else block.reconciliation(name, window_days)
+    if reconciliation is not None:
+        findings.reconciliation.CopyFrom(reconciliation)
 
 
 def _judged(

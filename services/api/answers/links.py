@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import outcome_pb2
 from services.api.access import current_caller
-from services.api.answers.blocks import ReconciliationIndex, decoded, find_volume
+from services.api.answers.blocks import decoded, find_volume
 from services.api.answers.link_findings import LinkFindingIndex
 from services.api.answers.notices import objection_message
 from services.api.answers.register_messages import link_message
@@ -42,7 +42,6 @@ class LinkAnswers:
 
     def __init__(self, model: ReadModel, *, read: ReadValue, clock: Callable[[], float]) -> None:
         self._model = model
-        self._reconciliations = ReconciliationIndex(model)
         self._findings = LinkFindingIndex(model)
         self._read = read
         self._clock = clock
@@ -126,13 +125,12 @@ class LinkAnswers:
 
     def _status(self, view: RegisterView, link: Link, days: int) -> messages.LinkStatus:
         published = self._model.find(IndicatorKind.LINK, link.id, days)
-        key = consumer_key(view.register.consumer(link))
-        block = self._model.blocks.get(key)
+        block = self._model.parsed_block(consumer_key(view.register.consumer(link)))
         return messages.LinkStatus(
             link=link_message(view.register, link),
             indicator=None if published is None else published.message,
             exchanges=find_volume(block, link.provider),
-            reconciliation=self._reconciliations.find(key, link.id, days),
+            reconciliation=None if block is None else block.reconciliation(link.id, days),
             objections=map(objection_message, view.objections.get(link.id, ())),
             certificate_expiry=None if block is None else block.certificates.get(link.id),
         )

@@ -159,6 +159,14 @@ class ReadModel:
                 self._requested_of.setdefault(block_key, {})[key] = indicator
         return indicator
 
+    def parsed_block(self, key: str) -> BlockReader | None:
+        """Return a block that stays parsed for further reads; None if there is none."""
+        block = self.blocks.get(key)
+        if block is not None:
+            block.keep()
+            self._limit_parsed(key)
+        return block
+
     def _limit_parsed(self, block_key: str) -> None:
         """Drop the parsed rows of the least recently used blocks beyond a number of rows."""
         if block_key not in self._parsed:

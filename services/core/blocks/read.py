@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import isnan
@@ -27,7 +28,7 @@ class BlockReader:
     """One value of the bucket, with at least one indicator, kept compressed as it came.
 
     All values of a million links take 1 GB when parsed. A block therefore stays parsed only until ``forget``; the next
-    ``find`` parses it again. Messages that are part of the block must not be changed.
+    ``find`` or ``keep`` parses it again. Messages that are part of the block must not be changed.
     """
 
     def __init__(self, payload: bytes, message: block_pb2.IndicatorBlock) -> None:
@@ -81,6 +82,10 @@ class BlockReader:
     def _read(self) -> Callable[[int], indicator_pb2.Indicator]:
         return _row_reader(self._kept)
 
+    def keep(self) -> None:
+        """Parse the message unless it is kept, and keep it until ``forget``."""
+        _ = self._kept
+
     def forget(self) -> None:
         """Drop the parsed message and the caches for finding and reading rows, which are recreated when needed."""
         for name in ("_kept", "_row_of", "_read"):
@@ -123,8 +128,14 @@ class BlockReader:
 
     @property
     def reconciliations(self) -> Sequence[reconciliation_pb2.Reconciliation]:
-        """Comparisons of exchanges with probes, by link and window."""
+        """Comparisons of exchanges with probes, in the order of their windows and links."""
         return self._message.reconciliations
+
+    def reconciliation(self, link: str, window_days: int) -> reconciliation_pb2.Reconciliation | None:
+        """Return the comparison of a link over a window, None where nothing was exchanged and the link is not silent."""
+        found, wanted = self.reconciliations, (window_days, link)
+        place = bisect_left(found, wanted, key=_window_and_link)
+        return found[place] if place < len(found) and _window_and_link(found[place]) == wanted else None
 
     @property
     def traffic(self) -> Sequence[reconciliation_pb2.Traffic]:
@@ -162,6 +173,10 @@ class BlockReader:
             structure.CopyFrom(message)
             structure.MergeFrom(provenance)
             yield structure
+
+
+def _window_and_link(one: reconciliation_pb2.Reconciliation) -> tuple[int, str]:
+    return one.window_days, one.link
 
 
 def _row_reader(block: block_pb2.IndicatorBlock) -> Callable[[int], indicator_pb2.Indicator]:

@@ -15,6 +15,8 @@ from services.api.access.roles import UNRESTRICTED
 from services.api.answers import EvidenceReader, LinkAnswers
 from services.api.rpc.indicator_service import IndicatorServicer
 from services.core import tasks
+from services.core.blocks import read
+from services.core.blocks.compression import parse_block
 from services.core.tasks import cancel_and_wait
 from tests.support.cases.api.blocks import AS_OF, COUNTED_FROM, blocks_of
 from tests.support.values.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent, traffic
@@ -52,6 +54,45 @@ async def test_a_link_has_logs_beside_probes(carried):
     for link, window in (("deed-civil", 28), ("transfer-civil", 7)):
         other = (await carried.indicators.GetLink(messages.GetLinkRequest(link=link, window_days=window))).link
         assert not other.HasField("reconciliation")
+
+
+async def test_of_many_links_each_has_its_own(api):
+    """Each link and window of a large block has its reconciliation, and any other has none."""
+    key = f"consumer.{api.register.consumer(api.register.links['deed-civil'])}"
+    names = sorted({*(f"link-{number}" for number in range(500)), "deed-civil", "deed-tax"} - {"link-7"})
+    many = tuple(
+        replace(silent(name, window), last_hour=window * 3600)
+        for window in (7, 90)
+        for name in names
+        if (name, window) != ("deed-tax", 90)
+    )
+    api.take(key, replace(blocks_of(api.register)[key], reconciliations=many))
+    block = api.state.model.blocks[key]
+    for name in (*names, "link-7", "a", "z"):
+        found = [block.reconciliation(name, window) for window in (7, 28, 90)]
+        windows = [one.window_days for one in found if one is not None and one.link == name]
+        assert windows == [one.window_days for one in many if one.link == name]
+    for link, window, moment in (("deed-civil", 7, 7), ("deed-civil", 90, 90), ("deed-tax", 7, 7)):
+        one = (await api.indicators.GetLink(messages.GetLinkRequest(link=link, window_days=window))).link
+        assert (one.reconciliation.link, one.reconciliation.last_hour.seconds) == (link, moment * 3600)
+
+
+async def test_a_page_of_links_parses_a_block_once(carried, monkeypatch):
+    """A block that did not stay parsed is parsed once for all links of a page, also if their indicators are known."""
+    parsed = []
+
+    def parse_counted(kind, payload):
+        parsed.append(payload)
+        return parse_block(kind, payload)
+
+    monkeypatch.setattr(read, "parse_block", parse_counted)
+    request = messages.ListLinksRequest(window_days=7)
+    before = await carried.indicators.ListLinks(request)
+    for block in carried.state.model.blocks.values():
+        block.forget()
+    parsed.clear()
+    assert await carried.indicators.ListLinks(request) == before
+    assert len(before.links) > len(set(parsed)) == len(parsed) > 0
 
 
 @pytest.mark.parametrize(

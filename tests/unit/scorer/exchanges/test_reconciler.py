@@ -76,6 +76,7 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
         "clearance-customs",
         "transfer-customs",
     }
+    assert [*first.links] == sorted(first.links, key=lambda one: (one.window_days, one.link)), "the api relies on it"
     assert {one.exchanges for one in first.traffic} == {7 * 240 + 10, 8 * 240}
     list(scoring.evidence.closing(end_slot))
     assert await reconciler.run(scoring, end_slot) == first

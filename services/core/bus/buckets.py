@@ -83,7 +83,7 @@ class Bus(Streams):
     async def kv_put_all(self, bucket: str, values: Mapping[str, bytes], *, ttl: float | None = None) -> None:
         """Set all keys or none, for ``ttl`` seconds if given: up to MAX_ATOMIC_PUTS values that each fit a message.
 
-        The server syncs its disk once for all of them. Raises BusError.
+        The server acknowledges them once, but syncs each of them. Raises BusError.
         """
         if len(values) == 1:
             ((key, value),) = values.items()

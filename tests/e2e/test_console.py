@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 
@@ -14,16 +15,21 @@ from services.register.directory import load_register
 from services.sandbox.faults.faults import FaultMode, FaultScope
 from tests.support.cases.sandbox_register import cut, read_rows
 from tests.support.components import started
-from tests.support.console.browser import browser
+from tests.support.console.browser import running_browser
 from tests.support.ports import free_base_port, free_port
 from tests.support.processes import page as fetch
 from tests.support.servers.commanded_sandbox import command
 from tests.support.waiting import DEADLINE
 
-__all__ = ["browser"]
-
 SLOT = 10
 LINKS = 40
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A browser of the test's own."""
+    async with running_browser() as one:
+        yield one
 
 
 @pytest.mark.slow

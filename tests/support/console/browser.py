@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 import uvicorn
 from playwright.async_api import Browser, async_playwright
 
@@ -16,12 +15,12 @@ from tests.support.ports import free_port
 from tests.support.programs import program
 from tests.support.waiting import eventually
 
-__all__ = ["browser", "serving"]
+__all__ = ["running_browser", "serving"]
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A browser. A test that needs one is skipped without chromium, except under CI=true."""
+@asynccontextmanager
+async def running_browser() -> AsyncIterator[Browser]:
+    """Run a browser. Skips the test without chromium, except under CI=true."""
     path = program("chromium", "chromium")
     async with async_playwright() as playwright:
         # Tests may run as root, where chromium has no sandbox of its own.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.indicator.sensitivity.sobol import estimate_indices
+from services.indicator.sensitivity.sobol import REPEATS, SAMPLES, SEED, estimate_indices
 
 
 def _uniform(low: float, width: float) -> Any:
@@ -32,6 +32,26 @@ def test_ishigami() -> None:
     ):
         assert (np.abs(got - wanted) <= 4 * error + 0.00005).all()
         assert (error < 0.005).all()
+
+
+def test_indices_are_those_of_scipy_to_the_last_bit() -> None:
+    """Only the points are kept: everything computed of them is as scipy.stats.sobol_indices computes it."""
+    from scipy.stats import sobol_indices  # noqa: PLC0415  # see _uniform
+
+    table = np.random.default_rng(7).normal(size=(3, 2, 4))
+    inputs = [_uniform(0, states) for states in table.shape]
+
+    def function(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return table[tuple(x.astype(int))]
+
+    each = [
+        sobol_indices(func=function, n=SAMPLES, dists=inputs, rng=np.random.default_rng([SEED, repeat]))
+        for repeat in range(REPEATS)
+    ]
+    for _ in range(2):  # the second time with the points of the first
+        found = estimate_indices(function, inputs)
+        assert (found.first == np.mean([one.first_order for one in each], axis=0)).all()
+        assert (found.total == np.mean([one.total_order for one in each], axis=0)).all()
 
 
 @settings(max_examples=10)

@@ -12,7 +12,6 @@ import pytest
 
 from services.archive.link_days import link_days
 from services.archive.registers import keep_register
-from services.core.codec import decode_columns
 from services.core.errors import SettingsError, StateError
 from services.core.model import Objection, ObjectionState
 from services.core.model.register import Register
@@ -20,7 +19,7 @@ from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext
 from services.dataset.log import SigningKey
 from services.dataset.positions import ArchivedUpTo, write_position
 from services.dataset.storage import LocalStorage
-from services.dataset.tables import INDICATOR, MEASUREMENT, indicator_table, measurement_table
+from services.dataset.tables import INDICATOR, MEASUREMENT, indicator_table
 from services.indicator.calendar import Calendar, record_span
 from services.indicator.evidence import Evidence
 from services.indicator.index.snapshot import Snapshot
@@ -29,7 +28,7 @@ from services.scorer.archived import ArchivedEvidence, engine_at
 from services.scorer.archived.day_files import DayFile, count_file
 from services.scorer.offline import score_evidence
 from tests.support.cases.datasets.rows import published as published_number
-from tests.support.cases.datasets.sealed import sealed_dataset
+from tests.support.cases.datasets.sealed import sealed_dataset, table_of
 from tests.support.cases.scoring import SLOT, START, Run, Stored, differences, stream
 from tests.support.cases.scoring import register_of_long_slots as register
 
@@ -154,10 +153,7 @@ def _make_anew(storage: LocalStorage, register: Register, messages: list[Stored]
     for generation, (begun, part) in enumerate(((messages[0].time - 1, messages[:last]), (created, renewed))):
         moment = f"{datetime.fromtimestamp(begun, UTC):%Y-%m-%dT%H:%M:%S.000000001Z}"
         end = part[-1]
-        tables = [
-            measurement_table(decode_columns(one.payload), stored=one.time, sequence=one.sequence) for one in part
-        ]
-        write_segments(storage, MEASUREMENT, tables, 1, end.sequence, days, generation)
+        write_segments(storage, MEASUREMENT, [table_of(one) for one in part], 1, end.sequence, days, generation)
         write_position(
             storage, MEASUREMENT, ArchivedUpTo(MEASUREMENT.stream, moment, end.sequence, end.time, generation)
         )

@@ -28,7 +28,7 @@ _month = cache(simulate)
 """The month of a seed, simulated once."""
 
 
-@pytest.mark.parametrize("seed", [*range(5), *FOUND])
+@pytest.mark.parametrize("seed", [2, 3, 4, *FOUND])
 def test_a_month_with_faults_loses_and_invents_nothing(seed: int) -> None:
     """Every verdict is true, scorer and archive have each acknowledged measurement once, the index is the oracle's."""
     assert _month(seed).faults == ()
@@ -45,8 +45,9 @@ def test_a_seed_is_one_history() -> None:
 
 
 def test_months_are_simulated_in_processes() -> None:
-    """The command simulates months in processes of their own."""
+    """The command simulates months in processes of their own, here those of seeds 0 and 1, and finds nothing in them."""
     words = [sys.executable, "-m", "tests.simulation", "--seeds", "2", "--jobs", "2"]
     run = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "2 months" in run.stdout
+    assert "faults found with 0 seeds" in run.stdout

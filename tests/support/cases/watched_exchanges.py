@@ -52,10 +52,12 @@ def take(
 
     ``details`` returns further fields of a client's exchanges in an hour.
     """
+    messages = []
     for hour in hours:
         start, chance, rows = hour * HOUR, random.Random(hour), []
         for client, service in FLOWS.items():
             count = 0 if client == "tax-office" and start >= STOPPED else least + chance.randrange(spread)
             told = details(client, start, count)
             rows.append(ExchangeSummary(client, service, start, 1, count=count, ok=count, **told))
-        exchanges.take([(start + HOUR, "xroad", rows)], calendar=scoring.calendar)
+        messages.append((start + HOUR, "xroad", rows))
+    exchanges.take(messages, calendar=scoring.calendar)

@@ -42,9 +42,10 @@ def test_what_builds_the_package_is_locked() -> None:
     assert names <= locked
 
 
-@pytest.mark.parametrize("module", ["tests.conformance", "tests.security"])
-def test_a_target_that_runs_tests_starts(module: str) -> None:
-    """The tests are collected with the installed plug-ins and without a terminal's reporter."""
-    command = [sys.executable, "-m", module, "--collect-only", str(ROOT.joinpath(*module.split(".")))]
+@pytest.mark.parametrize(("module", "file"), [("conformance", "test_conformance"), ("security", "test_full_disk")])
+def test_a_target_that_runs_tests_starts(module: str, file: str) -> None:
+    """A file of its tests is collected with the installed plug-ins and without a terminal's reporter."""
+    path = ROOT / "tests" / module / f"{file}.py"
+    command = [sys.executable, "-m", f"tests.{module}", "--collect-only", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert (done.returncode, done.stderr) == (0, "")

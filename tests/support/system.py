@@ -97,11 +97,12 @@ class System:
             str(self.first_port),
             *self.flags,
         ]
+        path = (str(ROOT), str(ROOT / "proto"), os.environ.get("PYTHONPATH"))
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "proto")])},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -25,6 +26,8 @@ SparseRows: TypeAlias = "csr_array[Any, tuple[int, int]]"
 
 _LISTS: Final[tuple[str, ...]] = ("__all__", "__numpy_submodules__")
 """The attributes in which numpy lists the names that ``from numpy import *`` and ``dir`` load."""
+
+_ONE_THREAD: Final = Lock()
 
 
 def betaln(a: ArrayLike, b: ArrayLike) -> Floats:
@@ -87,9 +90,10 @@ def _only_what_is_loaded() -> Iterator[None]:
     modules and 7 MiB (docs/performance-log.md, "What does not depend on the rate").
     """
     names: dict[str, Any] = vars(np)
-    kept = {name: names[name] for name in _LISTS if name in names}
-    names.update({name: type(value)(one for one in value if one in names) for name, value in kept.items()})
-    try:
-        yield
-    finally:
-        names.update(kept)
+    with _ONE_THREAD:  # a second one would take the shorter lists for numpy's, and leave them there
+        kept = {name: names[name] for name in _LISTS if name in names}
+        names.update({name: type(value)(one for one in value if one in names) for name, value in kept.items()})
+        try:
+            yield
+        finally:
+            names.update(kept)

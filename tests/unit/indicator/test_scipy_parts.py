@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from services.indicator import scipy_parts
 from services.indicator.scipy_parts import sparse_rows, weak_components
 
 _LOAD = """
@@ -23,6 +26,21 @@ def test_scipy_is_loaded_by_the_first_call_without_unused_parts_of_numpy() -> No
     loaded = set(done.stdout.split())
     assert {"scipy.special", "scipy.sparse.csgraph"} <= loaded
     assert not {"numpy.f2py", "numpy.testing"} & loaded
+
+
+def test_threads_that_load_scipy_at_once_leave_numpy_as_it_was() -> None:
+    """The names that numpy lists are the same again after threads have loaded parts of scipy at the same time."""
+    listed = list(np.__all__)
+
+    def load(_: int) -> None:
+        for _ in range(5):
+            with scipy_parts._only_what_is_loaded():
+                time.sleep(0)  # another thread's turn
+
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(50):
+            assert len([*threads.map(load, range(4))]) == 4
+            assert np.__all__ == listed
 
 
 def test_edges_connect_nodes_in_either_direction() -> None:

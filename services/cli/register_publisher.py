@@ -117,12 +117,11 @@ async def _publish_once(bus: Bus, directory: Path, reading: LoadedRegister, by: 
     before = found.register
     known = with_removed(before, found.removed) if before and found.removed else before
     faults = check_succession(register, reading.locations, known) if known else ()
-    publications = await read_publications(bus)
+    publications = found.manifest.publications if found.manifest else ()
     was_in_force = any(one.versions == register.versions for one in publications)
     held_from = now - EVIDENCE_SECONDS + _MARGIN_SECONDS
     if was_in_force:  # it undoes publications
-        previous = await read_register(bus, PREVIOUS_KEY)
-        faults = _check_return(reading, before, previous, publications, held_from) if before else ()
+        faults = await _check_return(bus, reading, before, publications, held_from) if before else ()
     if faults:
         raise InputError(f"register {directory} as the successor of the one in force", faults)
     published = await publish_register(bus, register, now=now, by=by, why=why, before=found)
@@ -139,19 +138,16 @@ async def _publish_once(bus: Bus, directory: Path, reading: LoadedRegister, by: 
     return register
 
 
-def _check_return(
-    reading: LoadedRegister,
-    before: Register,
-    previous: Register | None,
-    publications: Sequence[RegisterPublication],
-    held_from: float,
+async def _check_return(
+    bus: Bus, reading: LoadedRegister, before: Register, publications: Sequence[RegisterPublication], held_from: float
 ) -> tuple[Fault, ...]:
     """Return the faults of a register that was in force, as the successor of the one in force, ``before``."""
     register = reading.register
-    calendar, *others = (Calendar.of(one.policy) for one in (register, before, previous) if one)
-    if calendar == others[0]:
+    calendar = Calendar.of(register.policy)
+    if calendar == Calendar.of(before.policy):
         return ()
-    if calendar in others:
+    previous = await read_register(bus, PREVIOUS_KEY)
+    if previous is not None and calendar == Calendar.of(previous.policy):
         left = publications[0].published
     else:
         left = next(newer.published for newer, one in pairwise(publications) if one.versions == register.versions)

@@ -17,10 +17,18 @@ from secrets import token_hex
 from services.core.bus import REGISTER_BUCKET, Bus, Claim
 from services.core.codec import RegisterChunk, RegisterManifest, encode_manifest
 from services.core.errors import BusError
-from services.core.model import Register, RegisterVersions
+from services.core.model import Register
 from services.core.tasks import cancel_and_wait
 from services.register.bus.chunks import make_manifest, split_register
-from services.register.bus.read import CURRENT_KEY, PREVIOUS_KEY, REMOVED_KEY, read_manifest, read_register, read_value
+from services.register.bus.read import (
+    CURRENT_KEY,
+    PREVIOUS_KEY,
+    REMOVED_KEY,
+    read_manifest,
+    read_manifest_and_register,
+    read_register,
+    read_value,
+)
 from services.register.versions import removed_rows
 
 _PUBLICATIONS_KEPT = 99  # before the newest
@@ -33,17 +41,19 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The register in force, and the rows that were removed before it; None if there are none that can be verified."""
+    """The register in force with its manifest, and the rows that were removed before it; None where none can be verified."""
 
+    manifest: RegisterManifest | None
     register: Register | None
     removed: Register | None
 
 
 async def read_before(bus: Bus) -> Before:
     """Return what a publication follows. Raises BusError."""
-    register, removed = [await read_register(bus, key, from_leader=True) for key in (CURRENT_KEY, REMOVED_KEY)]
+    in_force = await read_manifest_and_register(bus, CURRENT_KEY, from_leader=True)
+    removed = await read_register(bus, REMOVED_KEY, from_leader=True)
     # A bus of an earlier version has only what the last publication removed.
-    return Before(register, removed or await read_register(bus, PREVIOUS_KEY, from_leader=True))
+    return Before(*in_force, removed or await read_register(bus, PREVIOUS_KEY, from_leader=True))
 
 
 async def publish_register(
@@ -51,10 +61,9 @@ async def publish_register(
 ) -> bool:
     """Publish a loaded register; return False when it is already in force and complete. ``now`` is in epoch seconds.
 
-    ``by`` and ``why``, the publisher and the reason, are stored with it. ``before``, if given, is not read again unless
-    another register came since. A publication waits for another one to end. Raises BusError when the bus does not
-    acknowledge, or when this process stalled for so long that another may have published; the register in force then
-    stays.
+    ``by`` and ``why``, the publisher and the reason, are stored with it. A publication waits for another one to end.
+    Raises BusError when the bus does not acknowledge, when another register came into force than ``before``, if that is
+    given, or when this process stalled for so long that another may have published; the register in force then stays.
     """
     chunks = split_register(register)
     manifest = make_manifest(register, chunks, now, by=by, why=why)
@@ -73,14 +82,13 @@ async def _publish(
     keys = (CURRENT_KEY, PREVIOUS_KEY, REMOVED_KEY)
     current, previous, removed = [await read_manifest(bus, key, from_leader=True) for key in keys]
     repeated = current is not None and current.digest == manifest.digest
+    if before is not None and before.manifest != current and not repeated:
+        raise BusError("another register came into force meanwhile, which this one may not follow: publish it again")
     missing = await _put_missing(bus, chunks)
     if repeated and not missing:
         return False
     if current is not None and not repeated:
-        versions = RegisterVersions(current.register_version, current.probe_version)
-        if before is None or before.register is None or before.register.versions != versions:
-            before = await read_before(bus)
-        removed = await _put_removed(bus, register, before, manifest.published) or removed
+        removed = await _put_removed(bus, register, before or await read_before(bus), manifest.published) or removed
     if current is not None:
         earlier = current.publications[:_PUBLICATIONS_KEPT]
         manifest = replace(manifest, publications=earlier if repeated else (*manifest.publications, *earlier))

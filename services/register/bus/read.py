@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from math import inf
@@ -67,10 +68,7 @@ async def published_versions(bus: Bus) -> list[RegisterVersions]:
 
 async def read_register(bus: Bus, key: str, *, from_leader: bool = False) -> Register | None:
     """Return the register under a key; None when none there can be verified. Raises BusError."""
-    try:
-        return await read_verified_register(bus, key, from_leader=from_leader)
-    except UnverifiedError:
-        return None
+    return (await read_manifest_and_register(bus, key, from_leader=from_leader))[1]
 
 
 async def read_verified_register(bus: Bus, key: str = CURRENT_KEY, *, from_leader: bool = False) -> Register | None:
@@ -84,9 +82,25 @@ async def read_verified_register(bus: Bus, key: str = CURRENT_KEY, *, from_leade
         raise UnverifiedError(str(error)) from error
     if payload is None:
         return None
-    manifest = _verified(payload)
-    contents = [await _read_chunk(bus, chunk, from_leader=from_leader) for chunk in manifest.chunks]
-    return await _assemble(manifest, contents)
+    return await _read_register_of(bus, _verified(payload), from_leader=from_leader)
+
+
+async def read_manifest_and_register(
+    bus: Bus, key: str, *, from_leader: bool = False
+) -> tuple[RegisterManifest | None, Register | None]:
+    """Return a manifest and its register; None for each that is missing or cannot be verified. Raises BusError."""
+    manifest = await read_manifest(bus, key, from_leader=from_leader)
+    register = None
+    if manifest is not None:
+        with suppress(UnverifiedError):
+            register = await _read_register_of(bus, manifest, from_leader=from_leader)
+    return manifest, register
+
+
+async def _read_register_of(bus: Bus, manifest: RegisterManifest, *, from_leader: bool) -> Register:
+    return await _assemble(
+        manifest, [await _read_chunk(bus, chunk, from_leader=from_leader) for chunk in manifest.chunks]
+    )
 
 
 async def _read_chunk_persistently(bus: Bus, chunk: RegisterChunk) -> bytes:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from services.cli import register_publisher
 from services.core.bus.names import REGISTER_BUCKET, kv_stream, kv_subject
 from services.core.errors import BusError
 from services.core.model import Register
 from services.register.bus import publish
-from services.register.bus.publish import publish_register, republish_if_lost
-from services.register.directory.load import load_register
+from services.register.bus.publish import publish_register, read_before, republish_if_lost
+from services.register.directory.load import load_register, read_directory
 from tests.support.cases.registers.published import register_in_force
 from tests.support.registers import write_register
 from tests.support.waiting import eventually
@@ -112,6 +113,30 @@ async def test_a_watcher_waits_for_a_publication_before_it_compares(
         assert await newer
         assert not await watching
         assert await register_in_force(one) == second
+
+
+async def test_a_register_is_put_in_force_only_after_the_one_that_it_was_checked_against(
+    nats: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """If another register comes into force after the check, a register is refused, unless it is that one."""
+    later, other = (
+        write_register(tmp_path / day, policy_yaml=("epoch: 2026-01-01", f"epoch: 2026-01-{day}"))
+        for day in ("02", "03")
+    )
+    async with nats.connect("register") as one, nats.connect("register") as two:
+        assert await publish_register(two, *_registers(tmp_path, 1), now=1.0)
+
+        async def read_and_overtaken(bus: Any) -> Any:
+            found = await read_before(bus)
+            await publish_register(two, load_register(later), now=2.0)
+            return found
+
+        monkeypatch.setattr(register_publisher, "read_before", read_and_overtaken)
+        assert await register_publisher._publish_once(one, later, read_directory(later)) == load_register(later)
+        assert await publish_register(two, *_registers(tmp_path, 1), now=3.0)
+        with pytest.raises(BusError, match="another register came into force meanwhile"):
+            await register_publisher._publish_once(one, other, read_directory(other))
+        assert await register_in_force(two) == load_register(later)
 
 
 def _registers(folder: Path, count: int) -> list[Register]:

@@ -87,19 +87,20 @@ async def _publish(
     missing = await _put_missing(bus, chunks)
     if repeated and not missing:
         return False
+    newly_removed = None
     if current is not None and not repeated:
-        removed = await _put_removed(bus, register, before or await read_before(bus), manifest.published) or removed
+        newly_removed = await _put_removed(bus, register, before or await read_before(bus), manifest.published)
     if current is not None:
         earlier = current.publications[:_PUBLICATIONS_KEPT]
         manifest = replace(manifest, publications=earlier if repeated else (*manifest.publications, *earlier))
     if not lock.held:
         raise BusError("publishing the register stood still, so another process may have published: publish it again")
     if current is not None and not repeated:
-        if removed is not None:
-            await bus.kv_put(REGISTER_BUCKET, REMOVED_KEY, encode_manifest(removed))
+        if newly_removed is not None:
+            await bus.kv_put(REGISTER_BUCKET, REMOVED_KEY, encode_manifest(newly_removed))
         await bus.kv_put(REGISTER_BUCKET, PREVIOUS_KEY, encode_manifest(current))
     await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(manifest))
-    kept = (manifest, removed, previous if repeated or current is None else current)
+    kept = (manifest, newly_removed or removed, previous if repeated or current is None else current)
     await _remove_chunks(bus, {chunk.key for one in kept if one is not None for chunk in one.chunks}, lock)
     return True
 
@@ -115,9 +116,11 @@ async def _put_missing(bus: Bus, chunks: Mapping[RegisterChunk, bytes]) -> bool:
 
 
 async def _put_removed(bus: Bus, register: Register, before: Before, now: float) -> RegisterManifest | None:
-    """Put the rows that a register removes, and those that were removed before; return their manifest, None without any."""
-    rows = removed_rows(register, before.register, before.removed) if before.register is not None else None
-    if rows is None:
+    """Put the rows that a register removes, and those that were removed before; return their manifest, None if it stays."""
+    if before.register is None:
+        return None
+    rows = removed_rows(register, before.register, before.removed)
+    if rows == before.removed:
         return None
     chunks = split_register(rows)
     await _put_missing(bus, chunks)

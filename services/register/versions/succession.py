@@ -75,21 +75,20 @@ def with_removed(register: Register, removed: Register) -> Register:
     )
 
 
-def removed_rows(new: Register, old: Register, removed: Register | None) -> Register | None:
+def removed_rows(new: Register, old: Register, removed: Register | None) -> Register:
     """Return what ``new`` removes from ``old`` and what was ``removed`` before, as a register with nothing else.
 
-    None when nothing was removed. ``removed`` may also be the register before ``old``.
+    ``removed`` may also be the register before ``old``.
     """
     earlier = removed or old
-    rows = Register(
+    return Register(
         agencies=_removed(new.agencies, old.agencies, earlier.agencies),
         services=_removed(new.services, old.services, earlier.services),
         links=_removed(new.links, old.links, earlier.links),
         endpoints=_removed(new.endpoints, old.endpoints, earlier.endpoints),
         probes={},
-        policy=old.policy,
+        policy=earlier.policy,
     )
-    return rows if rows.agencies or rows.services or rows.links or rows.endpoints else None
 
 
 def _removed(new: Mapping[str, E], old: Mapping[str, E], earlier: Mapping[str, E]) -> dict[str, E]:

@@ -22,7 +22,13 @@ from services.core.model import Register
 from services.core.tasks import cancel_and_wait
 from services.register.bus.chunks import split_register
 from services.register.bus.publish import publish_register, republish_if_lost
-from services.register.bus.read import CURRENT_KEY, UnverifiedError, follow_register, read_publications
+from services.register.bus.read import (
+    CURRENT_KEY,
+    REMOVED_KEY,
+    UnverifiedError,
+    follow_register,
+    read_publications,
+)
 from services.register.directory.load import load_register
 from tests.support.cases.registers.published import CHANGES, followed, register_in_force
 from tests.support.registers import write_register
@@ -73,7 +79,7 @@ async def test_who_published_what_and_why_is_kept(nats: Any, tmp_path: Path, mon
 
 
 async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> None:
-    """After each publication the bucket holds only the chunks of the version in force and of the previous one."""
+    """After each publication the bucket holds only the chunks of the version in force, the previous one and removed rows."""
     versions = [
         load_register(write_register(tmp_path / str(number), links_csv=(",0.99,2", f",0.99,{number}")))
         for number in (3, 4, 5)
@@ -82,14 +88,16 @@ async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> No
         keys = []
         for number, register in enumerate(versions):
             await publish_register(bus, register, now=float(number))
-            keys.append({chunk.key for chunk in decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks})
-        assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == keys[1] | keys[2]
+            keys.append(await _chunks_of(bus, CURRENT_KEY))
+        assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == keys[1] | keys[2] | await _chunks_of(
+            bus, REMOVED_KEY
+        )
         assert keys[0] - keys[1] - keys[2]
         assert await register_in_force(bus) == versions[2]
 
 
 async def test_chunks_of_an_interrupted_publication_are_removed(nats: Any, tmp_path: Path) -> None:
-    """The next publication removes chunks that neither manifest names; those of both versions stay, also after a
+    """The next publication removes chunks that no manifest names; those of both versions stay, also after a
     repair.
     """
     versions = [
@@ -100,13 +108,18 @@ async def test_chunks_of_an_interrupted_publication_are_removed(nats: Any, tmp_p
         await publish_register(bus, versions[0], now=0.0)
         await bus.kv_put(REGISTER_BUCKET, "chunk.left", b"{}")
         await publish_register(bus, versions[1], now=1.0)
-        both = {chunk.key for register in versions for chunk in split_register(register)}
-        assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == both
+        named = {chunk.key for register in versions for chunk in split_register(register)}
+        named |= await _chunks_of(bus, REMOVED_KEY)
+        assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == named
         await bus.kv_delete(REGISTER_BUCKET, next(iter(split_register(versions[1]))).key)
         await bus.kv_put(REGISTER_BUCKET, "chunk.left", b"{}")
         assert await publish_register(bus, versions[1], now=2.0)
-        assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == both
+        assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == named
         assert await register_in_force(bus) == versions[1]
+
+
+async def _chunks_of(bus: Any, key: str) -> set[str]:
+    return {chunk.key for chunk in decode_manifest(await bus.kv_get(REGISTER_BUCKET, key)).chunks}
 
 
 async def test_a_replica_that_lags_behind_decides_nothing(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:

@@ -131,12 +131,11 @@ def test_removed_rows_are_kept_until_their_ids_are_in_force_again(tmp_path: Path
     link = "transfer-customs,title-transfer,customs,liens,,,,,,,,,,,\n"
     whole = load_register(write_register(tmp_path / "whole"))
     without = load_register(write_register(tmp_path / "without", links_csv=(link, "")))
-    assert removed_rows(whole, whole, None) is None
+    assert not removed_rows(whole, whole, None).links
     for before in (None, without):
         removed = removed_rows(without, whole, before)
-        assert removed is not None
         assert (list(removed.links), removed.agencies, removed.endpoints) == (["transfer-customs"], {}, {})
         assert removed_rows(without, without, removed) == removed
         assert removed_rows(whole, without, removed) == removed
-        assert removed_rows(whole, whole, removed) is None
+        assert not removed_rows(whole, whole, removed).links
     assert removed_rows(without, without, whole) == removed

@@ -45,7 +45,8 @@ class KeptRequest:
     @classmethod
     def of(cls, request: httpx.Request) -> KeptRequest:
         """Keep what a request consists of."""
-        headers = tuple(_shared(*header) for header in request.headers.raw)
+        # An access token would stay in the cache after another one has replaced it.
+        headers = tuple(one if one[0] == b"Authorization" else _shared(*one) for one in request.headers.raw)
         return cls(request.method, str(request.url), headers, request.read())
 
     def build(self) -> httpx.Request:

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from services.prober.http import KeptRequest
+from services.prober.http import KeptRequest, exchange
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,13 @@ def test_requests_with_the_same_header_share_it() -> None:
     first, second = (KeptRequest.of(httpx.Request("GET", f"http://agency.test/{place}")) for place in "ab")
     assert first.headers == second.headers
     assert all(one is other for one, other in zip(first.headers, second.headers, strict=True))
+
+
+def test_tokens_of_the_past_are_not_kept() -> None:
+    """A token is gone with its request, however many came before it."""
+    kept = []
+    for token in ("first", "second"):
+        request = httpx.Request("GET", "http://agency.test/", headers={"Authorization": f"Bearer {token}"})
+        assert KeptRequest.of(request).headers == tuple(request.headers.raw)
+        kept.append(exchange._shared.cache_info().currsize)
+    assert kept[0] == kept[1]

@@ -46,7 +46,7 @@ from services.core.tasks import propagate_cancellation
 
 T = TypeVar("T")
 
-MAX_ATOMIC_PUTS = 100
+MAX_ATOMIC_PUTS = 50
 """The most values in one atomic put: the server accepts 1,000, and keeps them in memory meanwhile."""
 
 _CONCURRENT_PARTS = 8

@@ -39,8 +39,11 @@ from services.scorer.publishing.blocks import slot_blocks
 from services.scorer.publishing.encode import BlockEncoder, EncodedBlock, encode_target_blocks
 from services.scorer.publishing.recent import recent_keys
 
-INFLIGHT = 32
-"""Calls in flight: enough to keep the bus's disk busy, few enough for prompt answers."""
+INFLIGHT = 4
+"""Calls in flight: enough to keep the bus's disk busy.
+
+The bus syncs its disk for each of up to 200 blocks, and must acknowledge them within the five seconds of a call.
+"""
 
 SMALL = 16 << 10
 """Blocks of up to this many bytes are put together. For larger ones the disk takes longer than the round trip."""

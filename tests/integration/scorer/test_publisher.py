@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from services.core.bus.names import INDICATOR_BUCKET, SLOTS_PER_BLOCK, kv_stream
 from services.core.bus.topology import initialise_streams
 from services.core.tasks import run_in_thread
 from services.scorer.publishing.encode import EncodedBlock
-from services.scorer.publishing.publisher import SMALL, IndexPublisher
+from services.scorer.publishing.publisher import INFLIGHT, SMALL, IndexPublisher
 from tests.support.cases.scorer import Scorer, make_register, measure, now_slot, put, register_on
 from tests.support.nats import Nats
 from tests.support.waiting import DEADLINE, eventually
@@ -26,7 +27,7 @@ async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None
 
     How the blocks were encoded in groups makes no difference.
     """
-    sizes = [SMALL] * (MAX_ATOMIC_PUTS + 20) + [SMALL + 1, SMALL] + [SMALL + 1] * 2 + [10] * 30
+    sizes = [SMALL] * (MAX_ATOMIC_PUTS + 10) + [SMALL + 1, SMALL] + [SMALL + 1] * 2 + [10] * 20
     new = [EncodedBlock(f"slot.a.{at}", bytes([at]), bytes(size)) for at, size in enumerate(sizes)]
     seen: dict[str, Msg] = {}
     complete = asyncio.Event()
@@ -39,7 +40,7 @@ async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None
     async with nats.connect("scorer") as bus, nats.connect("api") as api:
         await api.client.subscribe(kv_subject(INDICATOR_BUCKET, "slot.>"), cb=heard)
         await api.client.flush()
-        groups, stamp = iter([new[:70], [], new[70:130], new[130:]]), partial(stamp_slot_block, evidence_sequence=7)
+        groups, stamp = iter([new[:40], [], new[40:70], new[70:]]), partial(stamp_slot_block, evidence_sequence=7)
         assert await IndexPublisher(bus)._put(groups, {}, stamp, run_in_thread, ttl=60.0) == len(new)
         async with asyncio.timeout(DEADLINE):
             await complete.wait()
@@ -50,12 +51,36 @@ async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None
     for at in range(len(new)):
         message = seen[kv_subject(INDICATOR_BUCKET, f"slot.a.{at}")]
         batches.setdefault((message.headers or {}).get("Nats-Batch-Id", f"alone {at}"), []).append(message)
-    assert [len(batch) for batch in batches.values()] == [MAX_ATOMIC_PUTS, 51, 1, 1, 1]
-    assert [len(batch) for name, batch in batches.items() if not name.startswith("alone")] == [MAX_ATOMIC_PUTS, 51]
+    assert [len(batch) for batch in batches.values()] == [MAX_ATOMIC_PUTS, 31, 1, 1, 1]
+    assert [len(batch) for name, batch in batches.items() if not name.startswith("alone")] == [MAX_ATOMIC_PUTS, 31]
     for name, batch in batches.items():
         if not name.startswith("alone"):
             assert all((one.headers or {})["Nats-TTL"] == "60s" for one in batch)
             assert [(one.headers or {}).get("Nats-Batch-Commit") for one in batch] == [None] * (len(batch) - 1) + ["1"]
+
+
+async def test_few_blocks_wait_for_the_bus(nats: Nats, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more blocks are sent than a disk syncs before the call ends, one sync for each; the others follow."""
+    blocks = [EncodedBlock(f"slot.a.{at}", bytes([1]), b"x") for at in range((INFLIGHT + 2) * MAX_ATOMIC_PUTS)]
+    sent, acknowledged = 0, asyncio.Event()
+    async with nats.connect("scorer") as bus:
+        put_all = bus.kv_put_all
+
+        async def held(bucket: str, values: Mapping[str, bytes], *, ttl: float | None = None) -> None:
+            nonlocal sent
+            sent += len(values)
+            await acknowledged.wait()
+            await put_all(bucket, values, ttl=ttl)
+
+        monkeypatch.setattr(bus, "kv_put_all", held)
+        putting = asyncio.ensure_future(IndexPublisher(bus)._put(iter([blocks]), {}, bytes, run_in_thread))
+        await eventually(lambda: sent >= INFLIGHT * MAX_ATOMIC_PUTS, "as many were sent as may be")
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert sent == INFLIGHT * MAX_ATOMIC_PUTS <= 200  # within 5 s, if a sync takes up to 25 ms
+        acknowledged.set()
+        assert await putting == len(blocks)
+        assert len(await bus.kv_keys(INDICATOR_BUCKET, "slot.*.*")) == len(blocks)
 
 
 async def test_a_loss_is_noticed_whatever_was_put_after_it(nats: Nats) -> None:

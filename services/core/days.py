@@ -43,7 +43,7 @@ def day_of(timezone: str, moment: float) -> date:
     return day
 
 
-def moment_of(text: str) -> datetime:
+def datetime_of(text: str) -> datetime:
     """Return the moment that ISO 8601 text names, as `datetime.fromisoformat` does, also in a leap second of RFC 3339.
 
     Raises ValueError for anything else, such as a second 60 without an offset.

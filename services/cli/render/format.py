@@ -23,7 +23,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.core.days import moment_of
+from services.core.days import datetime_of
 from services.core.errors import SettingsError
 from services.core.model import MOMENTS, in_language, round_down, stated_decimals
 from services.core.texts import plural
@@ -169,7 +169,7 @@ def parse_moment(text: str, zone: tzinfo) -> float | None:
     if not text:
         return None
     try:
-        moment = moment_of(text)
+        moment = datetime_of(text)
     except ValueError as error:
         raise SettingsError(f"`{text}` is neither a day (2026-03-21) nor a time (2026-03-21T08:00+03:30)") from error
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()

@@ -25,7 +25,7 @@ from services.collector.records.fields import (
     is_text,
 )
 from services.collector.records.xroad import ExchangeResult, RecordError, Side, digest_of_message, message_number
-from services.core.days import moment_of
+from services.core.days import datetime_of
 from services.core.model import Parties, escape_code
 
 _TIME = "RFC 3339 text with an offset, or seconds or milliseconds since 1970, from 2000 to 2100"
@@ -46,7 +46,7 @@ def _milliseconds(value: Any) -> int | None:
     """Return milliseconds since 1970; None when the value is not a moment."""
     if isinstance(value, str):
         try:
-            moment = moment_of(value)
+            moment = datetime_of(value)
             value = moment.timestamp() if moment.tzinfo else None
         except (ValueError, OverflowError):
             return None

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, date, datetime, time, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.core.days import day_in_calendar, moment_of
+from services.core.days import datetime_of, day_in_calendar
 from services.core.model import placeholders
 from services.core.texts import fold
 
@@ -177,7 +177,7 @@ def read_size(text: str, *, largest: int = _LARGEST_BYTES) -> int:
 
 def _checked(text: str, iso: str) -> datetime:
     try:
-        moment = moment_of(iso)
+        moment = datetime_of(iso)
     except ValueError:
         raise ValueError(f"`{text}` does not exist in the calendar") from None
     if moment.year not in _YEARS:

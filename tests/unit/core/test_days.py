@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.core.days import moment_of
+from services.core.days import datetime_of
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from services.core.days import moment_of
 )
 def test_a_leap_second_is_the_second_that_follows_it(text: str, microseconds: int) -> None:
     """Second 60 at the end of a month in UTC is the first second of the next one, whatever the offset."""
-    assert moment_of(text) == datetime(2017, 1, 1, microsecond=microseconds, tzinfo=UTC)
+    assert datetime_of(text) == datetime(2017, 1, 1, microsecond=microseconds, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_a_leap_second_is_the_second_that_follows_it(text: str, microseconds: in
 def test_another_second_60_is_not_read(text: str) -> None:
     """What is not the end of a month in UTC, and what is no time at all, is refused."""
     with pytest.raises(ValueError, match=r"[a-z]"):
-        moment_of(text)
+        datetime_of(text)

@@ -233,7 +233,7 @@ async def test_a_calendar_changes_without_a_garbage_collection(
     nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A session frees itself unless it was interrupted while it published. A collection stops everything for a while."""
-    epoch, collect, collections = (now_slot() - 40) * SLOT, gc.collect, list[None]()
+    epoch, collect, collections, changes = (now_slot() - 40) * SLOT, gc.collect, list[None](), 0
 
     def collected(generation: int = 2) -> int:
         collections.append(None)
@@ -244,9 +244,10 @@ async def test_a_calendar_changes_without_a_garbage_collection(
         await publish(make_register(tmp_path / "first", epoch=epoch))
 
         async def freed_itself() -> bool:
-            nonlocal epoch
-            epoch, before = epoch + SLOT, len(collections)
+            nonlocal epoch, changes
+            epoch, changes, before = epoch + SLOT, changes + 1, len(collections)
             await publish(make_register(tmp_path / f"from {epoch}", epoch=epoch))
             return len(collections) == before
 
         await eventually(freed_itself, "a session freed itself")
+        assert len(collections) < changes

@@ -59,6 +59,11 @@ def datetime_of(text: str) -> datetime:
     return moment + timedelta(seconds=1)
 
 
+def utc_minute(moment: float) -> str:
+    """Return a moment in epoch seconds to the minute, as sentences name it."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def end_of_month(last_second: float) -> float:
     """Return the end of a month in UTC from its last second, in epoch seconds. Raises ValueError for any other second.
 

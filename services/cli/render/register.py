@@ -11,6 +11,7 @@ from rich.text import Text
 
 from services.cli.render.format import known_percent, new_table, number, stated_percent, text, word
 from services.core.codec import RegisterPublication
+from services.core.days import utc_minute
 from services.core.model import Register
 from services.core.texts import plural
 from services.indicator.calendar import Calendar
@@ -48,7 +49,7 @@ def epoch_note(register: Register, now: float) -> str:
         return ""
     days = plural(ceil((epoch - now) / 86400), "day")
     return (
-        f"nothing counts and nothing is shown before the epoch, {_minute(epoch)}, less than {days} from "
+        f"nothing counts and nothing is shown before the epoch, {utc_minute(epoch)}, less than {days} from "
         "now: set an earlier one in policy.yaml if that is not meant"
     )
 
@@ -62,13 +63,9 @@ def evidence_note(new: Register, old: Register, held_from: float) -> str:
     if Calendar.of(new.policy) == Calendar.of(old.policy) or epoch >= held_from:
         return ""
     return (
-        f"the bus no longer holds all measurements since the epoch, {_minute(epoch)}, so a scorer without the setting archive "
-        f"ends: set an epoch after {_minute(held_from)} if that is not meant"
+        f"the bus no longer holds all measurements since the epoch, {utc_minute(epoch)}, so a scorer without the setting archive "
+        f"ends: set an epoch after {utc_minute(held_from)} if that is not meant"
     )
-
-
-def _minute(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def unmeasured_note(new: Register, old: Register, now: float) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TypeVar
 
+from services.core.days import utc_minute
 from services.core.errors import Fault
 from services.core.model import Agency, Endpoint, Link, Policy, Register, Service
 from services.core.texts import fold
@@ -45,20 +45,20 @@ def check_return(
     the epoch. It holds those since ``held_from``. Both are in epoch seconds.
     """
     faults = FaultList()
-    if max(left, new.policy.epoch.timestamp()) < held_from:
+    epoch, old_epoch = new.policy.epoch.timestamp(), old.policy.epoch.timestamp()
+    if max(left, epoch) < held_from:
         other = any(getattr(new.policy, part) != getattr(old.policy, part) for part in ("slot_seconds", "timezone"))
-        earliest = max(old.policy.epoch, datetime.fromtimestamp(held_from, UTC))
-        todo = f"one after {_minute(earliest)}" if other else f"{_minute(old.policy.epoch)}, the epoch in force"
+        todo = (
+            f"one after {utc_minute(max(old_epoch, held_from))}"
+            if other
+            else f"{utc_minute(old_epoch)}, the epoch in force"
+        )
         reason = (
-            f"epoch: since {_minute(datetime.fromtimestamp(left, UTC))} registers with another epoch, slot length or timezone "
+            f"epoch: since {utc_minute(left)} registers with another epoch, slot length or timezone "
             f"were in force, and the bus no longer holds all measurements since then: set {todo}"
         )
         faults.add(locations["policy", "epoch"], reason)
     return tuple(faults)
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def with_removed(register: Register, removed: Register) -> Register:
@@ -103,7 +103,8 @@ def _check_calendar(new: Policy, locations: Mapping[tuple[str, str], Location], 
             if before != now:
                 faults.add(locations["policy", part], f"{part}: a change from {before} to {now} needs a later epoch")
     if new.epoch < old.epoch and new.timezone == old.timezone:
-        reason = f"epoch: {_minute(new.epoch)} is before {_minute(old.epoch)}, from which on the index counts"
+        then, now = (utc_minute(policy.epoch.timestamp()) for policy in (old, new))
+        reason = f"epoch: {now} is before {then}, from which on the index counts"
         faults.add(locations["policy", "epoch"], reason)
 
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import psutil
 import pytest
 from aiodns import error as ares
 
@@ -22,6 +23,7 @@ from tests.support.limits.descriptors import no_descriptor_left
 from tests.support.servers.dns_server import Answer, Asked, answering, naming, with_rcode
 from tests.support.servers.http_server import LOOPBACK, ask, says, serving
 from tests.support.servers.name_server import name_server
+from tests.support.waiting import eventually
 
 
 @asynccontextmanager
@@ -103,12 +105,19 @@ async def test_nobody_at_the_name_servers_address() -> None:
     assert "Could not contact DNS servers" in result.judgement.detail
 
 
+def _sockets_to(port: int) -> int:
+    sockets = psutil.Process().net_connections("udp")
+    return sum(bool(one.raddr) and one.raddr.port == port for one in sockets)
+
+
 @pytest.mark.parametrize("before", [True, False])
 async def test_no_descriptor_to_ask_with(*, before: bool) -> None:
     """Without a file descriptor for the query the outcome is UNKNOWN, whether the resolver is new or not."""
     async with naming(answering()) as names, way_out(names.port) as environment:
         if before:
             assert "192.0.2.1" in await environment.outbound.resolver.addresses("www.tax.example")
+            # The library closes the socket in a thread of its own, after it has given the answer.
+            await eventually(lambda: not _sockets_to(names.port), "the socket of that query was closed")
         with no_descriptor_left():
             result = await ask("http://ns.tax.example/", environment=environment)
         assert _said(result) == OURS

@@ -264,7 +264,7 @@ class Refresher:
         """Put the slot blocks that are due, and the recent blocks; return the number of slot blocks."""
         count = await self._put_slots(due)
         scoring = self.scoring
-        blocks = recent_blocks(scoring.recent, scoring.burns, due.compiled.arrays, due.agencies)
+        blocks = recent_blocks(scoring.recent, scoring.burns, due.compiled.arrays, due.groups)
         await self.publisher.put_recent(due, blocks, self.evidence_lock.run)
         return count
 

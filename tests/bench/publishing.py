@@ -35,7 +35,7 @@ from services.register.attribution import Attributor
 from services.register.bus import follow_register, publish_register
 from services.register.versions.rows import with_versions
 from services.scorer.exchanges.reconciler import ReconciliationReport
-from services.scorer.index.members import agency_members
+from services.scorer.index.members import agency_members, evidence_groups
 from services.scorer.index.results import CompiledRegister, IndexResult, PendingUpdate
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing.encode import BlockEncoder
@@ -95,6 +95,7 @@ def judged(register: Register) -> State:
         BurnCounter(SLOT),
     )
     network, own = AgencyNetwork.of(register, arrays), dict(agency_members(register, arrays))
+    groups = evidence_groups(register, arrays)
     evidence, rng = Evidence(calendar), np.random.default_rng(5)
     start = calendar.epoch_slot // SLOTS_PER_BLOCK * SLOTS_PER_BLOCK + SLOTS_PER_BLOCK
     for payload in payloads(rng, arrays, start, but=UNHEARD):
@@ -108,14 +109,14 @@ def judged(register: Register) -> State:
     end = start + SLOTS
     snapshot = compute_indicators(FrozenEvidence.of(arrays, evidence, end), evidence_sequence=1)
     list(burns.pieces(arrays, end, set(), lambda slots: evidence.verdict_pieces(arrays, slots)))
-    compiled = CompiledRegister(register, arrays, network, own, {}, Attributor(register))
+    compiled = CompiledRegister(register, arrays, network, own, groups, {}, Attributor(register))
     result = IndexResult(
         snapshot=snapshot,
         compiled=compiled,
         urgent={},
         structures=structure_by_window(arrays, network, snapshot),
     )
-    due = PendingUpdate(compiled, end, 1, (range(start, end),), own)
+    due = PendingUpdate(compiled, end, 1, (range(start, end),), groups)
     return State(due, result, evidence, recent, burns)
 
 
@@ -126,14 +127,14 @@ async def put(publisher: IndexPublisher, state: State, as_of: int) -> None:
     publisher._slots.clear()
     for chunk in due.chunks:
         await publisher.put_slots(due, chunk, state.evidence, time.time(), run_in_thread)
-    latest = recent_blocks(state.recent, state.burns, due.compiled.arrays, due.agencies)
+    latest = recent_blocks(state.recent, state.burns, due.compiled.arrays, due.groups)
     await publisher.put_recent(due, latest, run_in_thread)
     await publisher.publish(BlockEncoder(replace(state.result, snapshot=snapshot), (), ReconciliationReport()))
 
 
 async def _published(register: Register) -> list[str]:
     state = judged(register)
-    own = state.due.agencies
+    own = state.due.compiled.members
     lines = []
     async with _bus() as (server, bus):
         publisher, rounds = IndexPublisher(bus), []

@@ -20,7 +20,7 @@ from services.api.answers.notices import objection_message
 from services.api.errors import UnavailableError
 from services.api.model import RegisterView
 from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_slot_block
-from services.core.bus import consumer_key, recent_key, slot_key
+from services.core.bus import consumer_key, evidence_group, recent_key, slot_key
 from services.core.codec import from_micros, to_duration, to_timestamp
 from services.core.errors import BusError
 from services.core.model import FACTS, PHASES, STAGES, RecentRows, Target
@@ -64,8 +64,8 @@ class EvidenceReader:
         """Return the evidence of a target of the register in force. Raises RequestError."""
         view = window.view
         registered = _RegisteredTarget.of(view, target)
-        keys = recent_key(registered.agency, "*"), slot_key(registered.agency, "*")
-        recent, slots = await self._read_all(target.id, *keys)
+        group = evidence_group(registered.agency)
+        recent, slots = await self._read_all(target.id, recent_key(group, "*"), slot_key(group, "*"))
         findings = messages.LinkFindings()
         if not target.endpoint:
             _add_window(findings, window, target.id)
@@ -80,7 +80,7 @@ class EvidenceReader:
 
     async def states(self, view: RegisterView, agency: str, links: Iterable[str]) -> dict[str, messages.LinkState]:
         """Return the state of each link that has a slot in force, by the agency's newest slots. Raises RequestError."""
-        (values,) = await self._read_all(agency, slot_key(agency, "*"))
+        (values,) = await self._read_all(agency, slot_key(evidence_group(agency), "*"))
         blocks = _slot_blocks(view, values)
         found = ((link, _state(view, _RegisteredTarget.of(view, Target(link)), blocks)) for link in links)
         return {link: state for link, state in found if state is not None}

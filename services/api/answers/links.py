@@ -20,7 +20,7 @@ from services.api.errors import InvalidRequestError, UnavailableError
 from services.api.model import ReadModel, RegisterView
 from services.api.paging import MAX_SIZE, page_of
 from services.core.blocks import SlotBlock, decode_slot_block
-from services.core.bus import SLOTS_PER_BLOCK, consumer_key, slot_key
+from services.core.bus import SLOTS_PER_BLOCK, consumer_key, evidence_group, slot_key
 from services.core.codec import from_timestamp, to_timestamp
 from services.core.errors import BusError
 from services.core.model import IndicatorKind, Link, Outcome, Reason
@@ -155,13 +155,13 @@ class LinkAnswers:
         return slots
 
     async def _read_blocks(self, view: RegisterView, link: Link, slots: range) -> dict[int, SlotBlock]:
-        agency, numbers = view.register.consumer(link), block_numbers(slots)
+        group, numbers = evidence_group(view.register.consumer(link)), block_numbers(slots)
         blocks: dict[int, SlotBlock] = {}
         try:
             async with asyncio.timeout(_READ_SECONDS):
                 for position in range(0, len(numbers), _CONCURRENT_READS):
                     batch = numbers[position : position + _CONCURRENT_READS]
-                    keys = [slot_key(agency, number) for number in batch]
+                    keys = [slot_key(group, number) for number in batch]
                     for number, key, value in zip(
                         batch, keys, await asyncio.gather(*map(self._read, keys)), strict=True
                     ):

@@ -22,7 +22,7 @@ _ROW_NUMBERS = {name: field.number for name, field in block_pb2.RecentRows.DESCR
 
 @dataclass(frozen=True, slots=True)
 class SlotBlock:
-    """One consumer's links, then endpoints, over consecutive slots; all arrays hold Outcome and Reason numbers.
+    """The links, then the endpoints, of some agencies over consecutive slots; all arrays hold Outcome and Reason numbers.
 
     ``verdict`` (slots, targets); ``outcome`` and ``reason`` (slots, targets, vantages), uint8, 0 = no measurement.
     """

@@ -37,6 +37,9 @@ EVIDENCE_SECONDS = 7 * 86_400.0
 DETAIL_SECONDS = 48 * 3600
 """How long the slot blocks of bucket ``indicator`` are kept."""
 
+EVIDENCE_GROUPS = 256
+"""Groups of agencies. The evidence of a group is in the same blocks of bucket ``indicator``."""
+
 
 def shard_of(name: str) -> int:
     """Return the shard of what a prober, or the collector of a data bus, publishes: CRC32 of its name, modulo 16."""
@@ -68,25 +71,30 @@ def consumer_key(agency: str) -> str:
     return f"consumer.{agency}"
 
 
-def slot_key(agency: str, number: int | str) -> str:
-    """Return the key in bucket ``indicator`` of an agency's slot block, by first slot // SLOTS_PER_BLOCK.
+def evidence_group(agency: str) -> int:
+    """Return the group of an agency: CRC32 of its id, modulo EVIDENCE_GROUPS."""
+    return crc32(agency.encode()) % EVIDENCE_GROUPS
+
+
+def slot_key(group: int | str, number: int | str) -> str:
+    """Return the key in bucket ``indicator`` of a group's slot block, by first slot // SLOTS_PER_BLOCK.
 
     ``*`` matches every one.
     """
-    return f"slot.{agency}.{number}"
+    return f"slot.{group}.{number}"
 
 
-def agency_of_slot_key(key: str) -> str:
-    """Return the agency of a key of ``slot_key``."""
+def group_of_slot_key(key: str) -> str:
+    """Return the group of a key of ``slot_key``."""
     return key.split(".")[1]
 
 
-def recent_key(agency: str, part: int | str) -> str:
-    """Return the key in bucket ``indicator`` of one part of the latest measurements of an agency's targets.
+def recent_key(group: int | str, part: int | str) -> str:
+    """Return the key in bucket ``indicator`` of one part of the latest measurements of a group's targets.
 
     ``*`` matches every one.
     """
-    return f"latest.{agency}.{part}"
+    return f"latest.{group}.{part}"
 
 
 def heartbeat_subject(vantage: str, prober: str) -> str:

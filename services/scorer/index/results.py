@@ -11,7 +11,7 @@ from services.indicator.index import Snapshot
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure import AgencyNetwork
 from services.register.attribution import Attributor
-from services.scorer.index.members import AgencyMembers, agency_members
+from services.scorer.index.members import AgencyMembers, EvidenceGroup, agency_members, evidence_groups
 from services.scorer.index.silent_vantages import ProbingSpans, probing_spans
 
 
@@ -23,6 +23,7 @@ class CompiledRegister:
     arrays: RegisterArrays
     network: AgencyNetwork
     members: dict[str, AgencyMembers]
+    groups: dict[int, EvidenceGroup]
     probing_spans: ProbingSpans
     attributor: Attributor
 
@@ -35,6 +36,7 @@ class CompiledRegister:
             arrays=arrays,
             network=AgencyNetwork.of(register, arrays),
             members=dict(agency_members(register, arrays)),
+            groups=evidence_groups(register, arrays),
             probing_spans=probing_spans(register),
             attributor=Attributor(register),
         )
@@ -66,14 +68,14 @@ class TakenBatch:
 class PendingUpdate:
     """What is new since the last update, up to ``end_slot`` exclusive and message ``sequence``.
 
-    ``chunks`` are the ranges of slots with changes, and ``agencies`` are those affected.
+    ``chunks`` are the ranges of slots with changes, and ``groups`` are those of the agencies affected.
     """
 
     compiled: CompiledRegister
     end_slot: int
     sequence: int
     chunks: tuple[range, ...]
-    agencies: Mapping[str, AgencyMembers]
+    groups: Mapping[int, EvidenceGroup]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

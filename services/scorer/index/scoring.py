@@ -20,7 +20,7 @@ from services.indicator.index import BurnCounter, compute_indicators
 from services.indicator.intervals import HistorySums
 from services.indicator.structure import structure_by_window
 from services.indicator.verdicts import VantageCounter
-from services.scorer.index.members import AgencyMembers, having
+from services.scorer.index.members import EvidenceGroup, having
 from services.scorer.index.results import CompiledRegister, CountedEvidence, IndexResult, PendingUpdate, TakenBatch
 from services.scorer.state import LoadedState, StateManifest, StateUpdate
 
@@ -151,16 +151,16 @@ class Scoring:
         chunks = sorted({slot // SLOTS_PER_BLOCK for slot in slots})
         for _ in self._update_spans(end_slot):
             pass
-        agencies: Mapping[str, AgencyMembers] = self.compiled.members
+        groups: Mapping[int, EvidenceGroup] = self.compiled.groups
         if self._touched is not None and end_slot == self._due_to:
-            agencies = self._owners(self._touched)
-        if agencies is self.compiled.members:
+            groups = having(groups, self._targets(self._touched))
+        else:
             slots |= {slot for slot in self._owed if slot // SLOTS_PER_BLOCK in chunks}
             self._owed -= slots
         self.stale, self._touched, self._due_to = False, [], end_slot
         self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}
         self._publishing |= slots
-        return self._pending(end_slot, chunks, agencies)
+        return self._pending(end_slot, chunks, groups)
 
     def owed(self) -> PendingUpdate | None:
         """Return the newest chunk of slots whose detail a restart or another register made due; None without any.
@@ -174,14 +174,14 @@ class Scoring:
         if not self._owed:
             return None
         self._settling = True
-        return self._pending(self._due_to, [max(self._owed) // SLOTS_PER_BLOCK], self.compiled.members)
+        return self._pending(self._due_to, [max(self._owed) // SLOTS_PER_BLOCK], self.compiled.groups)
 
     def settle(self, update: PendingUpdate) -> None:
         """Record that an owed chunk was published. It stays owed if all slots became owed meanwhile."""
         if self._settling:
             self._owed.difference_update(*update.chunks)
 
-    def _pending(self, end_slot: int, chunks: Sequence[int], agencies: Mapping[str, AgencyMembers]) -> PendingUpdate:
+    def _pending(self, end_slot: int, chunks: Sequence[int], groups: Mapping[int, EvidenceGroup]) -> PendingUpdate:
         return PendingUpdate(
             compiled=self.compiled,
             end_slot=end_slot,
@@ -189,20 +189,19 @@ class Scoring:
             chunks=tuple(
                 range(chunk * SLOTS_PER_BLOCK, min((chunk + 1) * SLOTS_PER_BLOCK, end_slot)) for chunk in chunks
             ),
-            agencies=agencies,
+            groups=groups,
         )
 
-    def _owners(self, touched: Sequence[NDArray[np.int64]]) -> dict[str, AgencyMembers]:
-        """Return the agencies whose targets have one of these columns."""
+    def _targets(self, touched: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
+        """Return which of the register's targets have one of these columns."""
         columns = self.evidence.columns.of(self.arrays.targets)
-        return having(self.compiled.members, np.isin(columns, np.concatenate([np.zeros(0, np.int64), *touched])))
+        return np.isin(columns, np.concatenate([np.zeros(0, np.int64), *touched]))
 
     def count(self, end_slot: int) -> CountedEvidence:
         """Count everything ingested so far, for an index up to ``end_slot`` exclusive."""
         uncounted, self._uncounted = self._uncounted, []
-        return CountedEvidence(
-            self.due(end_slot), self._owners(uncounted), FrozenEvidence.of(self.arrays, self.evidence, end_slot)
-        )
+        urgent = having(self.compiled.members, self._targets(uncounted))
+        return CountedEvidence(self.due(end_slot), urgent, FrozenEvidence.of(self.arrays, self.evidence, end_slot))
 
     def compute(self, count: CountedEvidence) -> IndexResult:
         """Compute the index of what was counted. Rows may be ingested meanwhile, but no other index may be computed."""

@@ -16,7 +16,7 @@ from services.indicator.evidence import Evidence
 from services.indicator.index import LinkColumns, Snapshot
 from services.indicator.register_arrays import RegisterArrays
 from services.scorer.grouping import grouped
-from services.scorer.index import AgencyMembers
+from services.scorer.index import AgencyMembers, EvidenceGroup
 from services.scorer.publishing.columns import IndicatorTable
 
 MOST_TARGETS = 1 << 17
@@ -103,18 +103,18 @@ def _evidence(columns: LinkColumns, members: AgencyMembers) -> EvidenceColumns:
 
 
 def slot_blocks(
-    evidence: Evidence, arrays: RegisterArrays, chunk: range, members: Mapping[str, AgencyMembers]
+    evidence: Evidence, arrays: RegisterArrays, chunk: range, groups: Mapping[int, EvidenceGroup]
 ) -> Iterator[tuple[str, SlotBlock]]:
-    """Yield the key and the block of each agency with links or endpoints, for one chunk of slots, judged by ``arrays``."""
-    for group in grouped_members(members, MOST_TARGETS):
-        rows = np.concatenate([own.target_rows for _, own in group])
+    """Yield the key and the block of each group, for one chunk of slots, judged by ``arrays``."""
+    for some in grouped(groups.items(), lambda item: len(item[1].target_rows), MOST_TARGETS):
+        rows = np.concatenate([own.target_rows for _, own in some])
         detail = evidence.detail(arrays, chunk, rows)
         start = 0
-        for agency, own in group:
+        for group, own in some:
             part = slice(start, start + len(own.target_rows))
             start = part.stop
             yield (
-                slot_key(agency, detail.first_slot // SLOTS_PER_BLOCK),
+                slot_key(group, detail.first_slot // SLOTS_PER_BLOCK),
                 SlotBlock(
                     slot_seconds=evidence.calendar.slot_seconds,
                     first_slot=detail.first_slot,
@@ -126,9 +126,3 @@ def slot_blocks(
                     reason=detail.reason[:, part],
                 ),
             )
-
-
-def grouped_members(members: Mapping[str, AgencyMembers], most: int) -> Iterator[list[tuple[str, AgencyMembers]]]:
-    """Yield groups of agencies with links or endpoints. A group ends once it has ``most`` links and endpoints."""
-    having = ((agency, own) for agency, own in members.items() if len(own.target_rows))
-    return grouped(having, lambda one: len(one[1].target_rows), most)

@@ -15,7 +15,7 @@ from services.core.model import Finding, IndicatorKind, Monitoring, Reconciliati
 from services.scorer.exchanges import ReconciliationReport
 from services.scorer.grouping import grouped
 from services.scorer.index import AgencyMembers, IndexResult
-from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped_members, ranks_of
+from services.scorer.publishing.blocks import consumer_blocks, government_block, ranks_of
 from services.scorer.publishing.columns import IndicatorTable
 from services.scorer.publishing.digests import agency_digests
 
@@ -89,7 +89,8 @@ class BlockEncoder:
         before.
         """
         ordered = {**self.result.urgent, **self.result.compiled.members}
-        for group in grouped_members(ordered, ENCODED_TARGETS):
+        having = ((agency, own) for agency, own in ordered.items() if len(own.target_rows))
+        for group in grouped(having, lambda item: len(item[1].target_rows), ENCODED_TARGETS):
             digests = {agency: numbers[agency] + self._digest_of_others(agency, own) for agency, own in group}
             new = {agency: own for agency, own in group if existing.get(consumer_key(agency)) != digests[agency]}
             blocks = self._blocks(new)

@@ -27,8 +27,8 @@ from services.core.bus import (
     BoundedTaskGroup,
     Bus,
     Call,
-    agency_of_slot_key,
     consumer_key,
+    group_of_slot_key,
     recent_key,
     slot_key,
 )
@@ -87,14 +87,14 @@ class IndexPublisher:
         number = chunk.start // SLOTS_PER_BLOCK
         ttl = max(60.0, _expiry_of(number, seconds) - now)
         stamp = partial(stamp_slot_block, evidence_sequence=due.sequence)
-        blocks = slot_blocks(evidence, due.compiled.arrays, chunk, due.agencies)
+        blocks = slot_blocks(evidence, due.compiled.arrays, chunk, due.groups)
         groups = encode_target_blocks(blocks, encode_slot_blocks)
         return await self._put(groups, self._slots.setdefault(number, {}), stamp, run, ttl=ttl)
 
     async def forget_lost_slots(self, now: float) -> bool:
         """Forget all slot blocks that were put if the bucket lost them, and return whether it did. Raises BusError.
 
-        Somebody may have purged or recreated it, or restored an older copy of it. The blocks of one agency are looked up,
+        Somebody may have purged or recreated it, or restored an older copy of it. The blocks of one group are looked up,
         except that of the newest chunk, which the next slot changes, and those that expire soon. ``now`` is in epoch
         seconds.
         """
@@ -105,9 +105,9 @@ class IndexPublisher:
         }
         if not older:
             return False
-        agency = agency_of_slot_key(next(iter(older[max(older)])))
-        put = {key for chunk, digests in older.items() if (key := slot_key(agency, chunk)) in digests}
-        lost = not put <= await self._bus.kv_keys(INDICATOR_BUCKET, slot_key(agency, "*"))
+        group = group_of_slot_key(next(iter(older[max(older)])))
+        put = {key for chunk, digests in older.items() if (key := slot_key(group, chunk)) in digests}
+        lost = not put <= await self._bus.kv_keys(INDICATOR_BUCKET, slot_key(group, "*"))
         if lost:
             self._slots.clear()
         return lost
@@ -132,7 +132,7 @@ class IndexPublisher:
             self._keys = set().union(*existing)
         result = encoder.result
         self._forget_older(result.snapshot.end_slot)
-        keys = recent_keys(result.compiled.members)
+        keys = recent_keys(result.compiled.groups)
         self._keys |= keys
         consumers, government = set[str](), set[str]()
         stamp = partial(stamp_block, evidence_sequence=result.snapshot.evidence_sequence)

@@ -10,46 +10,47 @@ import numpy as np
 
 from services.core.blocks import RecentBlock, decode_recent
 from services.core.bus import INDICATOR_BUCKET, MEASUREMENTS, Bus, columns_of, recent_key
-from services.core.model import IndicatorKind, RecentRows
+from services.core.model import RecentRows
 from services.indicator.cells import RecentMeasurements, recent_batches
 from services.indicator.index import BurnCounter
 from services.indicator.register_arrays import RegisterArrays
 from services.scorer.grouping import grouped
-from services.scorer.index import AgencyMembers, Scoring
+from services.scorer.index import EvidenceGroup, Scoring
 from services.scorer.publishing.encode import ENCODED_TARGETS
 
 PART = 512
 """Targets in one block. Even with the detail of every failure it stays below the bus's limit of 1 MiB."""
 
 
-def recent_keys(members: Mapping[str, AgencyMembers]) -> set[str]:
-    """Return the keys of all parts of these agencies' blocks."""
+def recent_keys(groups: Mapping[int, EvidenceGroup]) -> set[str]:
+    """Return the keys of all parts of these groups' blocks."""
     return {
-        recent_key(agency, part) for agency, own in members.items() for part in range(-(-len(own.target_rows) // PART))
+        recent_key(group, part) for group, own in groups.items() for part in range(-(-len(own.target_rows) // PART))
     }
 
 
 def recent_blocks(
-    recent: RecentMeasurements, burns: BurnCounter, arrays: RegisterArrays, members: Mapping[str, AgencyMembers]
+    recent: RecentMeasurements, burns: BurnCounter, arrays: RegisterArrays, groups: Mapping[int, EvidenceGroup]
 ) -> Iterator[tuple[str, RecentBlock]]:
-    """Yield each agency's targets in blocks of PART, with the key of the block and what was last measured of them.
+    """Yield each group's targets in blocks of PART, with the key of the block and what was last measured of them.
 
     More rows may be ingested between two blocks.
     """
     columns = recent.columns.of(arrays.targets)
-    parts = ((agency, own, start) for agency, own in members.items() for start in range(0, len(own.target_rows), PART))
-    for group in grouped(parts, lambda part: min(PART, len(part[1].target_rows) - part[2]), ENCODED_TARGETS):
-        rows = [own.target_rows[start : start + PART] for _, own, start in group]
+    parts = ((group, own, start) for group, own in groups.items() for start in range(0, len(own.target_rows), PART))
+    for some in grouped(parts, lambda part: min(PART, len(part[1].target_rows) - part[2]), ENCODED_TARGETS):
+        rows = [own.target_rows[start : start + PART] for _, own, start in some]
         columns_read = columns[np.concatenate(rows)]
         ends = [*accumulate(map(len, rows))]
         measured = zip(
             _split(recent.latest(columns_read), ends), _split(recent.failures(columns_read), ends), strict=True
         )
         vantages = tuple(recent.vantages)  # as of these rows, which may be the first ones of a vantage
-        for (agency, own, start), (latest, failures) in zip(group, measured, strict=True):
-            links, counted = len(own.links), own.rows[IndicatorKind.LINK][start : start + PART]
+        for (group, own, start), (latest, failures) in zip(some, measured, strict=True):
+            links = len(own.links)
+            counted = own.target_rows[:links][start : start + PART]
             yield (
-                recent_key(agency, start // PART),
+                recent_key(group, start // PART),
                 RecentBlock(
                     links=own.links[start : start + PART],
                     endpoints=own.endpoints[max(0, start - links) : max(0, start + PART - links)],

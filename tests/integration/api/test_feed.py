@@ -24,7 +24,7 @@ from services.api.model.watch import WatchHub
 from services.core.blocks.compression import parse_block
 from services.core.blocks.target_blocks import encode_slot_blocks
 from services.core.bus.messages import MAX_VALUE_BYTES
-from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, kv_stream
+from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, evidence_group, kv_stream, slot_key
 from services.core.bus.topology import initialise_streams
 from services.core.codec.units import to_timestamp
 from services.core.errors import BusError
@@ -60,7 +60,9 @@ async def test_slots_are_read_from_the_bus_on_demand(launch, nats, register):
     async with serving(launch, nats, register) as (_, channel):
         async with nats.connect("scorer") as bus:
             block = slot_block_of(register, "land-registry", slot // 64, cells)
-            await bus.kv_put(INDICATOR_BUCKET, f"slot.land-registry.{slot // 64}", encode_slot_blocks([block])[0])
+            await bus.kv_put(
+                INDICATOR_BUCKET, slot_key(evidence_group("land-registry"), slot // 64), encode_slot_blocks([block])[0]
+            )
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = indicator_service_pb2.GetLinkRequest(
             link="deed-tax", slots_from=to_timestamp(slot * 300), slots_to=to_timestamp((slot + 1) * 300)

@@ -14,7 +14,7 @@ from services.core.blocks.encode import encode_blocks
 from services.core.blocks.target_blocks import decode_recent
 from services.core.bus import Bus
 from services.core.bus.evidence import columns_of
-from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS
+from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS, evidence_group, recent_key
 from services.core.model import StreamPosition
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
@@ -43,7 +43,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
     """
     await register_on(nats, make_register(tmp_path / "register"))
     slot = now_slot() - 6
-    key = "latest.land-registry.0"
+    key = recent_key(evidence_group("land-registry"), 0)
 
     def failed(number: int) -> Measurement:
         return replace(measure("deed-tax", number, Reason.STATUS), detail=f"status 50{number - slot}")
@@ -101,7 +101,7 @@ async def test_what_came_between_two_indexes_is_read_again(nats: Nats, tmp_path:
             await take_all(bus, scoring)
             if row.slot_start <= slot * SLOT:
                 due = scoring.due(slot + 1)
-                latest = recent_blocks(scoring.recent, scoring.burns, scoring.arrays, due.agencies)
+                latest = recent_blocks(scoring.recent, scoring.burns, scoring.arrays, due.groups)
                 await publisher.put_recent(due, latest, run_in_thread)
         again = fresh(register)
         assert await recall(bus, again, 3) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.core.blocks import BlockReader
-from services.core.bus import GOVERNMENT_KEY, SLOTS_PER_BLOCK, consumer_key, slot_key
+from services.core.bus import GOVERNMENT_KEY, SLOTS_PER_BLOCK, consumer_key, evidence_group, slot_key
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
@@ -148,6 +148,7 @@ async def test_old_slots_are_put_after_the_index(running: Running) -> None:
     running.scoring.adopt(CompiledRegister.of(replace(register, links=links)))
     running.clock.now += SLOT
     await running.puts(2)
-    keys = [key for key in running.sink.values if key == GOVERNMENT_KEY or key.startswith("slot.land-registry.")]
-    chunks = [slot_key("land-registry", moment // SLOT // SLOTS_PER_BLOCK) for moment in (new, old)]
+    group = evidence_group("land-registry")
+    keys = [key for key in running.sink.values if key == GOVERNMENT_KEY or key.startswith(slot_key(group, ""))]
+    chunks = [slot_key(group, moment // SLOT // SLOTS_PER_BLOCK) for moment in (new, old)]
     assert keys == [chunks[0], GOVERNMENT_KEY, chunks[1]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK
+from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK, evidence_group
 from services.core.codec import decode_columns, decode_measurements, encode_measurements, measurement_to_json
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason, Stage
@@ -141,7 +141,7 @@ def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) 
 
 
 def test_what_comes_while_an_index_is_published_is_due_next(register: Register, tmp_path: Path) -> None:
-    """A row of a slot that is being published for the first time makes another index due, for the row's agency only."""
+    """A row of a slot that is being published for the first time makes another index due, for the row's group only."""
     scoring = Run(register, tmp_path).scoring
     row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     slot = START // SLOT
@@ -149,12 +149,12 @@ def test_what_comes_while_an_index_is_published_is_due_next(register: Register, 
     scoring.take(decode_columns(encode_measurements([row])), stored=START + 310.0, sequence=1)
     assert scoring.stale
     scoring.published(first.snapshot.end_slot)
-    assert list(scoring.due(slot + 1).agencies) == ["land-registry"]
-    assert len(scoring.compiled.members) > 1
+    assert list(scoring.due(slot + 1).groups) == [evidence_group("land-registry")]
+    assert len(scoring.compiled.groups) > 1
     scoring.publishing_failed()
-    assert scoring.due(slot + 1).agencies == scoring.compiled.members
-    assert scoring.due(slot + 1).agencies == {}
-    assert scoring.due(slot + 2).agencies == scoring.compiled.members
+    assert scoring.due(slot + 1).groups == scoring.compiled.groups
+    assert scoring.due(slot + 1).groups == {}
+    assert scoring.due(slot + 2).groups == scoring.compiled.groups
 
 
 def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_path: Path) -> None:
@@ -173,11 +173,11 @@ def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_
 
     late("birth-tax", 1)
     ahead = scoring.due(slot + 2)
-    assert (ahead.agencies, ahead.chunks[-1][-1], ahead.sequence) == (scoring.compiled.members, slot + 1, 1)
+    assert (ahead.groups, ahead.chunks[-1][-1], ahead.sequence) == (scoring.compiled.groups, slot + 1, 1)
     late("deed-civil", 2)
     count = scoring.count(slot + 2)
     assert [slot in chunk for chunk in count.due.chunks] == [True]
-    assert list(count.due.agencies) == ["land-registry"]
+    assert list(count.due.groups) == [evidence_group("land-registry")]
     result = scoring.compute(count)
     assert set(result.urgent) == {"civil-registry", "land-registry"}
     assert result.snapshot.links[7].counts[:, list(scoring.arrays.links).index("deed-civil")].sum() == 1
@@ -224,7 +224,7 @@ def test_old_slots_do_not_keep_an_index(register: Register, tmp_path: Path, caus
         owed = scoring.owed()
         assert owed is not None
         assert [slot in chunk for chunk in owed.chunks] == [True]
-        assert owed.agencies == scoring.compiled.members
+        assert owed.groups == scoring.compiled.groups
         again = scoring.owed()
         assert again is not None, "it is owed until it is published"
         assert again.chunks == owed.chunks

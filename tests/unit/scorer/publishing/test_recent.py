@@ -23,7 +23,7 @@ def test_a_vantage_may_begin_while_blocks_are_put(
     north, south = (decode_columns(message.payload) for message in stream(register, slots=1, seed=2)[:2])
     scoring.take(north, stored=START + SLOT + 2, sequence=1)
     due = scoring.due(START // SLOT + 1)
-    blocks = recent.recent_blocks(scoring.recent, scoring.burns, due.compiled.arrays, due.agencies)
+    blocks = recent.recent_blocks(scoring.recent, scoring.burns, due.compiled.arrays, due.groups)
     _, first = next(blocks)
     scoring.take(south, stored=START + SLOT + 2, sequence=2)
     others = [block for _, block in blocks]

@@ -79,15 +79,15 @@ if {mapped}:
     map_large_blocks()
 blocks = [bytes([at]) * 2 * MIB for at in range(50)]
 before = private()
-del blocks[:-1]
+del blocks[::2]
 print((before - private()) // MIB)
 """
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc keeps what was freed")
 def test_large_blocks_are_returned_when_they_are_freed() -> None:
-    """98 MiB are freed below a block in use."""
-    assert int(run(FREED.format(mapped=True))) > 90
+    """50 MiB are freed between blocks in use."""
+    assert int(run(FREED.format(mapped=True))) > 45
     assert int(run(FREED.format(mapped=False))) < 10
 
 

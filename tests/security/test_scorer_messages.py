@@ -12,7 +12,14 @@ import pytest
 
 from peyvand.v1.measurement_pb2 import MeasurementBatch
 from services.core.blocks.target_blocks import decode_slot_block
-from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS, exchange_subject, measurement_subject
+from services.core.bus.names import (
+    INDICATOR_BUCKET,
+    MEASUREMENTS,
+    exchange_subject,
+    group_of,
+    measurement_subject,
+    slot_key,
+)
 from services.core.codec import encode_summaries
 from services.core.model.exchange import ExchangeSummary
 from services.core.model.outcome import Outcome, Reason
@@ -108,7 +115,9 @@ async def test_a_seed_of_a_prober_rewrites_no_settled_slot(nats: Nats, scorer: S
         await government(api, sequence)
 
         async def verdict(consumer: str, link: str) -> int:
-            block = decode_slot_block((await api.kv_get(INDICATOR_BUCKET, f"slot.{consumer}.{slot // 64}")) or b"")
+            block = decode_slot_block(
+                (await api.kv_get(INDICATOR_BUCKET, slot_key(group_of(consumer), slot // 64))) or b""
+            )
             return int(block.verdict[slot - block.first_slot, block.links.index(link)])
 
         assert await verdict("land-registry", "deed-tax") == Outcome.OK

@@ -25,12 +25,33 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class IndicatorBlock(_message.Message):
-    """IndicatorBlock is a set of indicators as columns, one value of KV bucket `indicator`: one block per consumer agency
-    (its consumer indicator, services, links and endpoints), one for the government, sectors and providers.
-    All windows are in one block. NaN means unset.
+    """IndicatorBlock is a set of indicators as columns: one block per consumer agency (its consumer indicator, services, links
+    and endpoints), one for the government, sectors and providers. All windows are in one block. NaN means unset.
+    The values of KV bucket `indicator` are the government's block, key `government`, and the blocks of each group of
+    agencies, key `consumer.<group>`.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AgenciesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.bytes
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.bytes = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     AS_OF_FIELD_NUMBER: _builtins.int
     REGISTER_VERSION_FIELD_NUMBER: _builtins.int
@@ -70,6 +91,7 @@ class IndicatorBlock(_message.Message):
     CERTIFICATES_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     COMPRESSED_FIELD_NUMBER: _builtins.int
+    AGENCIES_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
     """The version of what is required."""
     probe_version: _builtins.str
@@ -214,6 +236,12 @@ class IndicatorBlock(_message.Message):
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
         """In the government's block: findings about exchanges that go on, and those that ended lately, the newest first."""
 
+    @_builtins.property
+    def agencies(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
+        """The blocks of a group of agencies, by agency, instead of all of the above. Version 0.2.0 put one value for each agency,
+        key `consumer.<agency>`.
+        """
+
     def __init__(
         self,
         *,
@@ -255,10 +283,11 @@ class IndicatorBlock(_message.Message):
         certificates: _abc.Iterable[Global___LinkCertificate] | None = ...,
         findings: _abc.Iterable[_finding_pb2.Finding] | None = ...,
         compressed: _builtins.bytes = ...,
+        agencies: _abc.Mapping[_builtins.str, _builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "monitoring", b"monitoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "certificates", b"certificates", "compressed", b"compressed", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "findings", b"findings", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "interval_outages", b"interval_outages", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "monitoring", b"monitoring", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agencies", b"agencies", "as_of", b"as_of", "certificates", b"certificates", "compressed", b"compressed", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "findings", b"findings", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "interval_outages", b"interval_outages", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "monitoring", b"monitoring", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -480,8 +509,8 @@ Global___ExchangeVolume: _TypeAlias = ExchangeVolume  # noqa: Y015
 
 @_typing.final
 class SlotBlock(_message.Message):
-    """SlotBlock is the evidence of one consumer agency's links and endpoints over consecutive slots,
-    key `slot.<consumer>.<first slot / slots per block>`. Cells are slot-major, target-minor, vantage innermost.
+    """SlotBlock is the evidence of a group of agencies' links and endpoints over consecutive slots,
+    key `slot.<group>.<first slot / slots per block>`. Cells are slot-major, target-minor, vantage innermost.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -550,8 +579,8 @@ Global___SlotBlock: _TypeAlias = SlotBlock  # noqa: Y015
 
 @_typing.final
 class RecentBlock(_message.Message):
-    """RecentBlock is what was last measured of some of one consumer agency's links and endpoints,
-    key `latest.<consumer>.<part>`: what an explanation shows, and what a scorer that starts again remembers by.
+    """RecentBlock is what was last measured of some links and endpoints of a group of agencies,
+    key `latest.<group>.<part>`: what an explanation shows, and what a scorer that starts again remembers by.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -18,9 +18,9 @@ from services.api.answers.blocks import decoded, find_volume
 from services.api.answers.link_shares import WindowEvidence
 from services.api.answers.notices import objection_message
 from services.api.errors import UnavailableError
-from services.api.model import RegisterView
+from services.api.model import RegisterView, consumer_key
 from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_slot_block
-from services.core.bus import consumer_key, evidence_group, recent_key, slot_key
+from services.core.bus import group_of, recent_key, slot_key
 from services.core.codec import from_micros, to_duration, to_timestamp
 from services.core.errors import BusError
 from services.core.model import FACTS, PHASES, STAGES, RecentRows, Target
@@ -64,7 +64,7 @@ class EvidenceReader:
         """Return the evidence of a target of the register in force. Raises RequestError."""
         view = window.view
         registered = _RegisteredTarget.of(view, target)
-        group = evidence_group(registered.agency)
+        group = group_of(registered.agency)
         recent, slots = await self._read_all(target.id, recent_key(group, "*"), slot_key(group, "*"))
         findings = messages.LinkFindings()
         if not target.endpoint:
@@ -80,7 +80,7 @@ class EvidenceReader:
 
     async def states(self, view: RegisterView, agency: str, links: Iterable[str]) -> dict[str, messages.LinkState]:
         """Return the state of each link that has a slot in force, by the agency's newest slots. Raises RequestError."""
-        (values,) = await self._read_all(agency, slot_key(evidence_group(agency), "*"))
+        (values,) = await self._read_all(agency, slot_key(group_of(agency), "*"))
         blocks = _slot_blocks(view, values)
         found = ((link, _state(view, _RegisteredTarget.of(view, Target(link)), blocks)) for link in links)
         return {link: state for link, state in found if state is not None}

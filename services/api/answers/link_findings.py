@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from services.api.errors import InvalidRequestError
-from services.api.model import ReadModel, RegisterView
+from services.api.model import ReadModel, RegisterView, consumer_key
 from services.core.blocks import BlockReader
-from services.core.bus import GOVERNMENT_KEY, consumer_key
+from services.core.bus import GOVERNMENT_KEY
 from services.core.model import LINK_FINDINGS, link_findings
 from services.core.tasks import Slices
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from services.api.errors import UnavailableError
-from services.api.model import ReadModel, RegisterView
+from services.api.model import ReadModel, RegisterView, consumer_key
 from services.core.blocks import BlockReader
-from services.core.bus import GOVERNMENT_KEY, consumer_key
+from services.core.bus import GOVERNMENT_KEY
 from services.core.model import LOSS_STAGES, IndicatorKind
 from services.core.tasks import SharedResult
 from services.indicator.array_types import Ints

@@ -17,10 +17,10 @@ from services.api.answers.link_findings import LinkFindingIndex
 from services.api.answers.notices import objection_message
 from services.api.answers.register_messages import link_message
 from services.api.errors import InvalidRequestError, UnavailableError
-from services.api.model import ReadModel, RegisterView
+from services.api.model import ReadModel, RegisterView, consumer_key
 from services.api.paging import MAX_SIZE, page_of
 from services.core.blocks import SlotBlock, decode_slot_block
-from services.core.bus import SLOTS_PER_BLOCK, consumer_key, evidence_group, slot_key
+from services.core.bus import SLOTS_PER_BLOCK, group_of, slot_key
 from services.core.codec import from_timestamp, to_timestamp
 from services.core.errors import BusError
 from services.core.model import IndicatorKind, Link, Outcome, Reason
@@ -155,7 +155,7 @@ class LinkAnswers:
         return slots
 
     async def _read_blocks(self, view: RegisterView, link: Link, slots: range) -> dict[int, SlotBlock]:
-        group, numbers = evidence_group(view.register.consumer(link)), block_numbers(slots)
+        group, numbers = group_of(view.register.consumer(link)), block_numbers(slots)
         blocks: dict[int, SlotBlock] = {}
         try:
             async with asyncio.timeout(_READ_SECONDS):

@@ -8,16 +8,17 @@ new.
 from __future__ import annotations
 
 import asyncio
-from hashlib import sha256
+from collections.abc import Mapping
 
 from services.api.model.read_model import ReadModel
-from services.api.model.register_view import RegisterView
+from services.api.model.register_view import RegisterView, consumer_key
 from services.api.model.watch import WatchHub
-from services.core.blocks import BlockReader
-from services.core.bus import GOVERNMENT_KEY, INDICATOR_BUCKET, Bus, consumer_key
+from services.core.blocks import BlockReader, blocks_of_group
+from services.core.bus import GOVERNMENT_KEY, INDICATOR_BUCKET, Bus, consumers_key
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.core.model import Register
+from services.core.tasks import Slices
 from services.register.bus import CURRENT_KEY, follow_register, read_manifest
 
 _CATCH_UP_SECONDS = 2.0  # without any new block, as one that never comes must not hold back the rest for long
@@ -33,14 +34,16 @@ class Feed:
         self._hub = hub
         self._log = log
         self._changed = asyncio.Event()
+        self._sources: dict[str, str] = {}  # by agency: the key of the bucket whose value has its block
+        self._agencies: dict[str, frozenset[str]] = {}  # by key of the bucket: the agencies of its value
 
     async def run(self) -> None:
         """Feed until cancelled. Raises BusError when the register on the bus cannot be trusted."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow_register())
-                digests = await self._read_agencies()
-                group.create_task(self._follow_agencies(digests))
+                await self._read_agencies()
+                group.create_task(self._follow_agencies())
                 group.create_task(self._follow_government())
         except ExceptionGroup as failures:
             # The first failure cancelled the other tasks.
@@ -67,25 +70,21 @@ class Feed:
                 return None
             return manifest.published
 
-    async def _read_agencies(self) -> dict[str, bytes]:
-        """Read every agency's block, so that a government's block never appears without them; return digests by key."""
+    async def _read_agencies(self) -> None:
+        """Read every agency's block, so that a government's block never appears without them."""
         while True:
-            digests: dict[str, bytes] = {}
             try:
-                async for key, payload in self._bus.kv_each(INDICATOR_BUCKET, consumer_key("*")):
-                    self._replace(key, payload)
-                    digests[key] = _digest(payload)
+                async for key, value in self._bus.kv_each(INDICATOR_BUCKET, consumers_key("*")):
+                    await self._replace(key, value)
             except BusError as error:
                 self._log.warning("blocks_read_failed", reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            return digests
+            return
 
-    async def _follow_agencies(self, taken: dict[str, bytes]) -> None:
-        async for key, payload in self._bus.kv_follow(INDICATOR_BUCKET, consumer_key("*")):
-            known = taken.pop(key, None)
-            if known is None or known != _digest(payload):
-                self._replace(key, payload)
+    async def _follow_agencies(self) -> None:
+        async for key, value in self._bus.kv_follow(INDICATOR_BUCKET, consumers_key("*")):
+            await self._replace(key, value)
             self._changed.set()
 
     async def _follow_government(self) -> None:
@@ -106,12 +105,29 @@ class Feed:
         except TimeoutError:
             self._log.warning("agencies_behind", as_of=as_of)
 
-    def _replace(self, key: str, payload: bytes | None) -> None:
-        block = self._decode(key, payload)
-        if block is not None or payload is None:
-            self._hub.publish(self._model.replace_block(key, block))
-        if block is not None:
-            block.forget()
+    async def _replace(self, key: str, value: bytes | None) -> None:
+        """Replace those blocks that differ from a value of the bucket, and remove those that it lacks."""
+        try:
+            blocks = {} if value is None else _blocks_by_agency(key, value)
+        except ValueError as error:
+            self._log.warning("block_unreadable", key=key, reason=str(error))
+            return
+        slices = Slices()
+        for agency, payload in blocks.items():
+            self._sources[agency] = key
+            block_key = consumer_key(agency)
+            known = self._model.blocks.get(block_key)
+            if known is None or known.payload != payload:
+                block = self._decode(block_key, payload)
+                if block is not None:
+                    self._hub.publish(self._model.replace_block(block_key, block))
+                    block.forget()
+                await slices.pause()
+        for agency in self._agencies.get(key, frozenset()) - blocks.keys():
+            if self._sources.get(agency) == key:  # otherwise another value has its block now
+                del self._sources[agency]
+                self._hub.publish(self._model.replace_block(consumer_key(agency), None))
+        self._agencies[key] = frozenset(blocks)
 
     def _decode(self, key: str, payload: bytes | None) -> BlockReader | None:
         """Return the block; None when it was deleted, or is unreadable: the old one is still true as of its time."""
@@ -124,5 +140,6 @@ class Feed:
             return None
 
 
-def _digest(payload: bytes | None) -> bytes:
-    return b"" if payload is None else sha256(payload).digest()
+def _blocks_by_agency(key: str, value: bytes) -> Mapping[str, bytes]:
+    """Return the blocks of a value of the bucket. Version 0.2.0 put each agency's block under a key of its own."""
+    return blocks_of_group(value) or {key.removeprefix(consumers_key("")): value}

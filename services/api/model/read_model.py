@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from services.api.errors import InvalidRequestError, NotApplicableError, RequestError, UnavailableError
-from services.api.model.register_view import RegisterView
+from services.api.model.register_view import RegisterView, consumer_key
 from services.api.model.watch import BlockChange, PublishedIndicator
 from services.core.blocks import BlockReader, IndicatorKey
-from services.core.bus import GOVERNMENT_KEY, consumer_key
+from services.core.bus import GOVERNMENT_KEY
 from services.core.model import IndicatorKind
 
 _PARSED_ROWS = 200_000

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from functools import cached_property
 
 from services.api.errors import InvalidRequestError, UnknownEntityError
-from services.core.bus import GOVERNMENT_KEY, consumer_key
+from services.core.bus import GOVERNMENT_KEY
 from services.core.model import IndicatorKind, Objection, Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
@@ -16,6 +16,11 @@ from services.indicator.requirements import has_index
 from services.register.attribution import Attributor
 
 _NOUNS = {IndicatorKind.CONSUMER: "agency", IndicatorKind.PROVIDER: "agency"}
+
+
+def consumer_key(agency: str) -> str:
+    """Return the key of an agency's block in the read model."""
+    return f"consumer.{agency}"
 
 
 class RegisterView:

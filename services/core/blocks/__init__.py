@@ -5,9 +5,10 @@ from services.core.blocks.encode import (
     BlockColumns,
     EvidenceColumns,
     encode_blocks,
+    encode_group,
     stamp_block,
 )
-from services.core.blocks.read import BlockReader, IndicatorKey
+from services.core.blocks.read import BlockReader, IndicatorKey, blocks_of_group
 from services.core.blocks.target_blocks import (
     RecentBlock,
     SlotBlock,
@@ -27,9 +28,11 @@ __all__ = [
     "IndicatorKey",
     "RecentBlock",
     "SlotBlock",
+    "blocks_of_group",
     "decode_recent",
     "decode_slot_block",
     "encode_blocks",
+    "encode_group",
     "encode_recent_blocks",
     "encode_slot_blocks",
     "stamp_block",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -181,6 +181,11 @@ def _head(block: BlockColumns) -> bytes:
         monitoring=None if block.monitoring is None else monitoring_to_message(block.monitoring),
         findings=map(finding_to_message, block.findings),
     ).SerializeToString()
+
+
+def encode_group(blocks: Mapping[str, bytes]) -> bytes:
+    """Encode the blocks of some agencies, by agency, as one value."""
+    return block_pb2.IndicatorBlock(agencies=blocks).SerializeToString(deterministic=True)
 
 
 def stamp_block(payload: bytes, evidence_sequence: int) -> bytes:

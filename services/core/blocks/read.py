@@ -8,6 +8,7 @@ from functools import cached_property
 from math import isnan
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import block_pb2, finding_pb2, indicator_pb2, monitoring_pb2, reconciliation_pb2
@@ -24,15 +25,23 @@ IndicatorKey = tuple[int, str, int]
 """Identifies an indicator: the number of its kind, its id, days of its window."""
 
 
+def blocks_of_group(value: bytes) -> Mapping[str, bytes]:
+    """Return the blocks of a group, by agency; none if the value is a block itself. Raises ValueError when it is neither."""
+    try:
+        return dict(block_pb2.IndicatorBlock.FromString(value).agencies)
+    except DecodeError as error:
+        raise ValueError("it is not a valid IndicatorBlock") from error
+
+
 class BlockReader:
-    """One value of the bucket, with at least one indicator, kept compressed as it came.
+    """One block, with at least one indicator, kept compressed as it came.
 
     All values of a million links take 1 GB when parsed. A block therefore stays parsed only until ``forget``; the next
     ``find`` or ``keep`` parses it again. Messages that are part of the block must not be changed.
     """
 
     def __init__(self, payload: bytes, message: block_pb2.IndicatorBlock) -> None:
-        self._payload = payload
+        self.payload = payload
         self._kept = message
         self._rows = len(message.kind)
         self.as_of: int = message.as_of.seconds
@@ -42,7 +51,7 @@ class BlockReader:
 
     @classmethod
     def of(cls, payload: bytes) -> BlockReader:
-        """Parse a value. Raises ValueError when it is not a consistent IndicatorBlock, or has no indicator."""
+        """Parse a block. Raises ValueError when it is not a consistent IndicatorBlock, or has no indicator."""
         message = parse_block(block_pb2.IndicatorBlock, payload)
         rows = len(message.kind)
         if not rows:
@@ -55,13 +64,13 @@ class BlockReader:
 
     @cached_property
     def _kept(self) -> block_pb2.IndicatorBlock:
-        return parse_block(block_pb2.IndicatorBlock, self._payload)
+        return parse_block(block_pb2.IndicatorBlock, self.payload)
 
     @property
     def _message(self) -> block_pb2.IndicatorBlock:
         """The message, parsed again unless it is kept."""
         kept: block_pb2.IndicatorBlock | None = self.__dict__.get("_kept")
-        return parse_block(block_pb2.IndicatorBlock, self._payload) if kept is None else kept
+        return parse_block(block_pb2.IndicatorBlock, self.payload) if kept is None else kept
 
     def __len__(self) -> int:
         return self._rows

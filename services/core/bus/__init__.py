@@ -9,8 +9,8 @@ from services.core.bus.durability import DURABILITY_FAULTS, BusReport, bus_repor
 from services.core.bus.evidence import columns_of, finding_of, indicator_of, summaries_of
 from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (
+    AGENCY_GROUPS,
     DETAIL_SECONDS,
-    EVIDENCE_GROUPS,
     EVIDENCE_SECONDS,
     EXCHANGES,
     FINDINGS,
@@ -22,10 +22,10 @@ from services.core.bus.names import (
     REGISTER_BUCKET,
     SLOTS_PER_BLOCK,
     STREAMS,
-    consumer_key,
-    evidence_group,
+    consumers_key,
     exchange_subject,
     finding_subject,
+    group_of,
     group_of_slot_key,
     heartbeat_subject,
     indicator_subject,
@@ -51,10 +51,10 @@ from services.core.bus.stream_cursor import StreamCursor
 from services.core.bus.topology import DEFAULT_STORAGE, initialise_streams, remake_stream, stream_configs
 
 __all__ = [
+    "AGENCY_GROUPS",
     "DEFAULT_STORAGE",
     "DETAIL_SECONDS",
     "DURABILITY_FAULTS",
-    "EVIDENCE_GROUPS",
     "EVIDENCE_SECONDS",
     "EXCHANGES",
     "FINDINGS",
@@ -83,12 +83,12 @@ __all__ = [
     "columns_of",
     "connect",
     "connect_from_settings",
-    "consumer_key",
-    "evidence_group",
+    "consumers_key",
     "exchange_subject",
     "find_server",
     "finding_of",
     "finding_subject",
+    "group_of",
     "group_of_slot_key",
     "heartbeat_subject",
     "indicator_of",

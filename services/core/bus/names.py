@@ -37,8 +37,8 @@ EVIDENCE_SECONDS = 7 * 86_400.0
 DETAIL_SECONDS = 48 * 3600
 """How long the slot blocks of bucket ``indicator`` are kept."""
 
-EVIDENCE_GROUPS = 256
-"""Groups of agencies. The evidence of a group is in the same blocks of bucket ``indicator``."""
+AGENCY_GROUPS = 256
+"""Groups of agencies, whose blocks are put together in bucket ``indicator``."""
 
 
 def shard_of(name: str) -> int:
@@ -66,14 +66,14 @@ def finding_subject(kind: str, finding: str) -> str:
     return f"peyvand.v1.finding.{kind}.{finding}"
 
 
-def consumer_key(agency: str) -> str:
-    """Return the key in bucket ``indicator`` of an agency's block; ``*`` matches every agency."""
-    return f"consumer.{agency}"
+def group_of(agency: str) -> int:
+    """Return the group of an agency: CRC32 of its id, modulo AGENCY_GROUPS."""
+    return crc32(agency.encode()) % AGENCY_GROUPS
 
 
-def evidence_group(agency: str) -> int:
-    """Return the group of an agency: CRC32 of its id, modulo EVIDENCE_GROUPS."""
-    return crc32(agency.encode()) % EVIDENCE_GROUPS
+def consumers_key(group: int | str) -> str:
+    """Return the key in bucket ``indicator`` of the blocks of a group's agencies; ``*`` matches every one."""
+    return f"consumer.{group}"
 
 
 def slot_key(group: int | str, number: int | str) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.bus import EVIDENCE_GROUPS, evidence_group
+from services.core.bus import AGENCY_GROUPS, group_of
 from services.core.model import IndicatorKind, Register
 from services.indicator.register_arrays import RegisterArrays
 
@@ -69,9 +69,9 @@ def agency_members(register: Register, arrays: RegisterArrays) -> Mapping[str, A
 
 def evidence_groups(register: Register, arrays: RegisterArrays) -> dict[int, EvidenceGroup]:
     """Return the groups of agencies that have a link or an endpoint."""
-    group = np.array([evidence_group(agency) for agency in arrays.agencies], dtype=np.int64)
+    group = np.array([group_of(agency) for agency in arrays.agencies], dtype=np.int64)
     links, endpoints = (
-        _by_owner(group[owners], EVIDENCE_GROUPS) for owners in (arrays.consumer, _endpoint_owners(register, arrays))
+        _by_owner(group[owners], AGENCY_GROUPS) for owners in (arrays.consumer, _endpoint_owners(register, arrays))
     )
     link_ids, endpoint_ids = (np.array(ids, dtype=np.object_) for ids in (arrays.links, arrays.endpoints))
     return {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeVar
 
-from services.core.blocks import BlockColumns, RecentBlock, SlotBlock, encode_blocks
-from services.core.bus import GOVERNMENT_KEY, consumer_key
+from services.core.blocks import BlockColumns, RecentBlock, SlotBlock, encode_blocks, encode_group, stamp_block
+from services.core.bus import GOVERNMENT_KEY, consumers_key, group_of
 from services.core.codec import ExchangeVolume
 from services.core.model import Finding, IndicatorKind, Monitoring, Reconciliation
 from services.scorer.exchanges import ReconciliationReport
@@ -30,6 +30,14 @@ class EncodedBlock:
     """A block to put under a key, with a digest of its content. ``payload`` is None if that content was put before."""
 
     key: str
+    digest: bytes
+    payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyBlock:
+    """The block of an agency, with a digest of its content. ``payload`` is None if the agency has no indicator."""
+
     digest: bytes
     payload: bytes | None
 
@@ -59,6 +67,9 @@ class BlockEncoder:
         findings: Iterable[Finding] = (),
     ) -> None:
         self.result = result
+        self.consumers = set[str]()
+        """The agencies with a block, complete once the last group has been encoded."""
+
         self._table = IndicatorTable(result.snapshot)
         self._traffic = report.traffic
         self._monitoring = monitoring
@@ -82,25 +93,48 @@ class BlockEncoder:
         """Return a digest of each agency's numbers. With a million links this takes half a second."""
         return agency_digests(self.result.snapshot, self.result.compiled.members)
 
-    def consumers(self, numbers: Mapping[str, bytes], existing: Mapping[str, bytes]) -> Iterator[list[EncodedBlock]]:
-        """Yield the blocks of agencies that have an indicator, a group at a time, the urgent ones first.
+    def groups(
+        self, numbers: Mapping[str, bytes], existing: Mapping[str, bytes], encoded: dict[str, AgencyBlock]
+    ) -> Iterator[list[EncodedBlock]]:
+        """Yield the blocks of groups of agencies that have an indicator, some at a time, the urgent ones first.
 
-        ``numbers`` is the result of ``digests``. ``existing`` has the digests, by key, of the blocks that were put
-        before.
+        ``numbers`` is the result of ``digests``. ``existing`` has the digests, by key, of the groups that were put before.
+        ``encoded`` has the blocks of agencies as they were encoded before. Those that changed are replaced.
         """
-        ordered = {**self.result.urgent, **self.result.compiled.members}
-        having = ((agency, own) for agency, own in ordered.items() if len(own.target_rows))
-        for group in grouped(having, lambda item: len(item[1].target_rows), ENCODED_TARGETS):
-            digests = {agency: numbers[agency] + self._digest_of_others(agency, own) for agency, own in group}
-            new = {agency: own for agency, own in group if existing.get(consumer_key(agency)) != digests[agency]}
-            blocks = self._blocks(new)
-            payloads = dict(zip(new, encode_blocks(blocks), strict=True))
-            empty = {agency for agency, block in zip(new, blocks, strict=True) if not len(block.ids)}
+        groups: dict[int, dict[str, AgencyMembers]] = defaultdict(dict)
+        for agency, own in {**self.result.urgent, **self.result.compiled.members}.items():
+            if len(own.target_rows):
+                groups[group_of(agency)][agency] = own
+        for some in grouped(
+            groups.items(), lambda item: sum(len(own.target_rows) for own in item[1].values()), ENCODED_TARGETS
+        ):
+            self._encode({agency: own for _, group in some for agency, own in group.items()}, numbers, encoded)
             yield [
-                EncodedBlock(consumer_key(agency), digest, payloads.get(agency))
-                for agency, digest in digests.items()
-                if agency not in empty
+                self._group(consumers_key(number), {agency: encoded[agency] for agency in sorted(group)}, existing)
+                for number, group in some
+                if not self.consumers.isdisjoint(group)
             ]
+
+    def _encode(
+        self, members: Mapping[str, AgencyMembers], numbers: Mapping[str, bytes], encoded: dict[str, AgencyBlock]
+    ) -> None:
+        digests = {agency: numbers[agency] + self._digest_of_others(agency, own) for agency, own in members.items()}
+        new = {
+            agency: own
+            for agency, own in members.items()
+            if agency not in encoded or encoded[agency].digest != digests[agency]
+        }
+        blocks = self._blocks(new)
+        sequence = self.result.snapshot.evidence_sequence
+        for agency, block, payload in zip(new, blocks, encode_blocks(blocks), strict=True):
+            encoded[agency] = AgencyBlock(digests[agency], stamp_block(payload, sequence) if len(block.ids) else None)
+        self.consumers.update(agency for agency in members if encoded[agency].payload is not None)
+
+    @staticmethod
+    def _group(key: str, blocks: Mapping[str, AgencyBlock], existing: Mapping[str, bytes]) -> EncodedBlock:
+        payloads = {agency: block.payload for agency, block in blocks.items() if block.payload is not None}
+        digest = sha256(b"".join(agency.encode() + blocks[agency].digest for agency in payloads)).digest()
+        return EncodedBlock(key, digest, None if existing.get(key) == digest else encode_group(payloads))
 
     def _blocks(self, members: Mapping[str, AgencyMembers]) -> list[BlockColumns]:
         if not members:
@@ -125,12 +159,12 @@ class BlockEncoder:
         )
         return hash(said).to_bytes(8, "big", signed=True)
 
-    def government(self, consumers: Collection[str]) -> Iterator[list[EncodedBlock]]:
-        """Yield the government's block if it has an indicator, with the volumes of all consumers but these."""
+    def government(self) -> Iterator[list[EncodedBlock]]:
+        """Yield the government's block if it has an indicator, with the volumes of consumers without a block."""
         others = [
             volume
             for consumer, volumes in self._volumes.items()
-            if consumer_key(consumer) not in consumers
+            if consumer not in self.consumers
             for volume in volumes
         ]
         block = government_block(

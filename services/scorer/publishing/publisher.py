@@ -27,7 +27,7 @@ from services.core.bus import (
     BoundedTaskGroup,
     Bus,
     Call,
-    consumer_key,
+    consumers_key,
     group_of_slot_key,
     recent_key,
     slot_key,
@@ -36,7 +36,7 @@ from services.core.tasks import run_in_thread
 from services.indicator.evidence import Evidence
 from services.scorer.index import PendingUpdate
 from services.scorer.publishing.blocks import slot_blocks
-from services.scorer.publishing.encode import BlockEncoder, EncodedBlock, encode_target_blocks
+from services.scorer.publishing.encode import AgencyBlock, BlockEncoder, EncodedBlock, encode_target_blocks
 from services.scorer.publishing.recent import recent_keys
 
 INFLIGHT = 4
@@ -74,6 +74,7 @@ class IndexPublisher:
         self._check = check
         self._end_slot: int | None = None
         self._digests: dict[str, bytes] = {}
+        self._agencies: dict[str, AgencyBlock] = {}
         self._slots: dict[int, dict[str, bytes]] = {}  # by chunk: digests of slot blocks, which hold no as_of
         self._slot_seconds = 0  # of the slots put last
         self._keys: set[str] | None = None
@@ -127,32 +128,33 @@ class IndexPublisher:
         """
         if self._keys is None:
             await self._bus.kv_remove_orphans(INDICATOR_BUCKET)
-            patterns = (GOVERNMENT_KEY, consumer_key("*"), recent_key("*", "*"))
+            patterns = (GOVERNMENT_KEY, consumers_key("*"), recent_key("*", "*"))
             existing = [await self._bus.kv_keys(INDICATOR_BUCKET, pattern) for pattern in patterns]
             self._keys = set().union(*existing)
         result = encoder.result
         self._forget_older(result.snapshot.end_slot)
         keys = recent_keys(result.compiled.groups)
         self._keys |= keys
-        consumers, government = set[str](), set[str]()
+        put = set[str]()
         stamp = partial(stamp_block, evidence_sequence=result.snapshot.evidence_sequence)
         numbers = await run_in_thread(encoder.digests)
-        blocks = _recorded(encoder.consumers(numbers, self._digests), consumers, self._keys)
-        await self._put(blocks, self._digests, stamp, run_in_thread)
-        blocks = _recorded(encoder.government(consumers), government, self._keys)
-        await self._put(blocks, self._digests, stamp, run_in_thread)
-        kept = consumers | government | keys
+        groups = _recorded(encoder.groups(numbers, self._digests, self._agencies), put, self._keys)
+        await self._put(groups, self._digests, bytes, run_in_thread)  # each block of a group has its stamp
+        government = _recorded(encoder.government(), put, self._keys)
+        await self._put(government, self._digests, stamp, run_in_thread)
+        kept = put | keys
         gone = self._keys - kept
         self._check()
         await self._calls.run(partial(self._bus.kv_delete, INDICATOR_BUCKET, key) for key in gone)
         self._digests = {key: digest for key, digest in self._digests.items() if key not in gone}
         self._keys = kept
-        return len(consumers)
+        return len(encoder.consumers)
 
     def _forget_older(self, end_slot: int) -> None:
         """Forget all digests except those of slot blocks when the slot changes: every block needs its new ``as_of``."""
         if self._end_slot != end_slot:
             self._digests.clear()
+            self._agencies.clear()
             self._end_slot = end_slot
 
     async def _put(

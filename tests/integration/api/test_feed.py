@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
@@ -22,9 +23,10 @@ from services.api.model.feed import Feed
 from services.api.model.read_model import ReadModel
 from services.api.model.watch import WatchHub
 from services.core.blocks.compression import parse_block
+from services.core.blocks.encode import encode_group
 from services.core.blocks.target_blocks import encode_slot_blocks
 from services.core.bus.messages import MAX_VALUE_BYTES
-from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, evidence_group, kv_stream, slot_key
+from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, consumers_key, group_of, kv_stream, slot_key
 from services.core.bus.topology import initialise_streams
 from services.core.codec.units import to_timestamp
 from services.core.errors import BusError
@@ -35,7 +37,7 @@ from services.core.tasks import cancel_and_wait
 from services.register.bus.publish import publish_register
 from services.register.bus.read import CURRENT_KEY
 from services.register.directory.load import load_register
-from tests.support.cases.api.blocks import AS_OF, blocks_of, slot_block_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of, slot_block_of, values_of
 from tests.support.cases.api.service import (
     NOT_SERVING,
     SERVING,
@@ -61,7 +63,7 @@ async def test_slots_are_read_from_the_bus_on_demand(launch, nats, register):
         async with nats.connect("scorer") as bus:
             block = slot_block_of(register, "land-registry", slot // 64, cells)
             await bus.kv_put(
-                INDICATOR_BUCKET, slot_key(evidence_group("land-registry"), slot // 64), encode_slot_blocks([block])[0]
+                INDICATOR_BUCKET, slot_key(group_of("land-registry"), slot // 64), encode_slot_blocks([block])[0]
             )
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = indicator_service_pb2.GetLinkRequest(
@@ -149,7 +151,7 @@ async def test_an_unreadable_block_changes_nothing(launch, nats, register):
     """Bytes that are not a block are logged and ignored; the previous blocks stay."""
     async with serving(launch, nats, register) as (process, channel):
         async with nats.connect("scorer") as bus:
-            await bus.kv_put(INDICATOR_BUCKET, "consumer.customs", b"\xff\xff\xff")
+            await bus.kv_put(INDICATOR_BUCKET, consumers_key(group_of("customs")), b"\xff\xff\xff")
             await bus.kv_put(INDICATOR_BUCKET, "government", b"")
 
         async def logged():
@@ -186,8 +188,8 @@ async def test_a_new_government_is_visible_after_the_rest(launch, nats, register
 
 async def test_the_first_government_waits_for_every_agency(launch, nats, register):
     """The first government block is held back until each consumer's block exists: nothing is shown as not applicable."""
-    blocks = {key: encoded(block) for key, block in blocks_of(register).items()}
-    (late, *_), government = [key for key in blocks if key.startswith("consumer.")], "government"
+    values, agency = values_of(register), "customs"
+    late, government = consumers_key(group_of(agency)), "government"
     process = launch()
     async with grpc.aio.insecure_channel(process.listen, EAGER) as channel:
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
@@ -199,18 +201,55 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
         )
         seen = asyncio.ensure_future(watch.read())
         async with nats.connect("scorer") as bus:
-            for key in (government, *blocks.keys() - {government, late}):
-                await bus.kv_put(INDICATOR_BUCKET, key, blocks[key])
+            for key in (government, *values.keys() - {government, late}):
+                await bus.kv_put(INDICATOR_BUCKET, key, values[key])
             await asyncio.wait({seen}, timeout=0.5)
             assert not seen.done()
-            await bus.kv_put(INDICATOR_BUCKET, late, blocks[late])
+            await bus.kv_put(INDICATOR_BUCKET, late, values[late])
         async with asyncio.timeout(DEADLINE):
             answer = cast(indicator_service_pb2.WatchIndicatorsResponse, await seen)
             assert answer.indicator.as_of.seconds == AS_OF
-        request = indicator_service_pb2.GetIndicatorRequest(
-            kind=indicator_pb2.INDICATOR_KIND_CONSUMER, id=late.removeprefix("consumer.")
-        )
+        request = indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_CONSUMER, id=agency)
         assert (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds == AS_OF
+
+
+async def test_groups_take_over_the_blocks_of_a_former_scorer(launch, nats, register):
+    """Agencies' blocks from version 0.2.0 are answered, and stay when the values of groups have replaced those of agencies.
+    An agency that a new value lacks has no indicator any more.
+    """
+    former = {key: encoded(block) for key, block in blocks_of(register).items()}
+    process = launch()
+    async with grpc.aio.insecure_channel(process.listen, EAGER) as channel, nats.connect("scorer") as bus:
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        request = indicator_service_pb2.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_CONSUMER)
+
+        async def sequences():
+            with suppress(grpc.aio.AioRpcError):  # before there is a register
+                listed = await stub.ListIndicators(request, timeout=DEADLINE)
+                return {one.id: one.evidence_sequence for one in listed.indicators}
+
+        def are(expected):
+            async def look():
+                return await sequences() == expected
+
+            return look
+
+        async with nats.connect("register") as publisher:
+            await publish_register(publisher, register, now=AS_OF)
+        for name, block in former.items():
+            await bus.kv_put(INDICATOR_BUCKET, name, block)
+        agencies = {name.removeprefix("consumer.") for name in former} - {"government"}
+        await eventually(are(dict.fromkeys(agencies, 7)), "the blocks of agencies")
+
+        await put_blocks(bus, register, sequence=8)
+        for name in former.keys() - {"government"}:
+            await bus.kv_delete(INDICATOR_BUCKET, name)
+        await eventually(are(dict.fromkeys(agencies, 8)), "the blocks of groups")
+
+        other = "tax-office"
+        value = encode_group({other: former[f"consumer.{other}"]})
+        await bus.kv_put(INDICATOR_BUCKET, consumers_key(group_of("customs")), value)
+        await eventually(are(dict.fromkeys(agencies - {"customs"}, 8) | {other: 7}), "no block of customs")
 
 
 async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, Page, Route
 
 from services.core.blocks.target_blocks import encode_slot_blocks
-from services.core.bus import evidence_group, slot_key
+from services.core.bus import group_of, slot_key
 from services.core.model import Outcome, Reason
 from tests.support.cases.api.blocks import AS_OF, slot_block_of
 from tests.support.console.browser import serving
@@ -106,7 +106,7 @@ async def test_a_renewed_strip_keeps_the_chosen_piece(console: Console, browser:
     verdicts = {0: (Outcome.OK, Reason.OK), 1: (Outcome.LATE, Reason.LATE)}
     cells = {("deed-tax", slot, "north"): verdicts[slot // 3 % 2] for slot in range(chunk * 64, AS_OF // 300)}
     block = slot_block_of(console.api.register, "land-registry", chunk, cells)
-    console.api.bucket.values[slot_key(evidence_group("land-registry"), chunk)] = encode_slot_blocks([block])[0]
+    console.api.bucket.values[slot_key(group_of("land-registry"), chunk)] = encode_slot_blocks([block])[0]
     named = "document.querySelectorAll('[data-strip]')[{}].getAttribute('aria-valuetext')"
     chosen, newest = named.format(0), named.format(1)
     console.api.take_blocks(as_of=AS_OF - 300, sequence=6)

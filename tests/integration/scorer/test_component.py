@@ -9,7 +9,7 @@ import pytest
 
 from services.core.blocks.target_blocks import decode_slot_block
 from services.core.bus import Bus
-from services.core.bus.names import INDICATOR_BUCKET, INDICATORS, evidence_group, measurement_subject, slot_key
+from services.core.bus.names import INDICATOR_BUCKET, INDICATORS, group_of, measurement_subject, slot_key
 from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Outcome, Reason, Stage
 from tests.support.cases.scorer import (
@@ -58,7 +58,7 @@ async def test_measurements_become_blocks_indicators_and_gauges(nats: Nats, scor
         assert only(found["consumer.tax-office"], IndicatorKind.ENDPOINT, "portal").losses.invalid == 1.0
 
         detail = decode_slot_block(
-            (await api.kv_get(INDICATOR_BUCKET, slot_key(evidence_group("tax-office"), slot // 64))) or b""
+            (await api.kv_get(INDICATOR_BUCKET, slot_key(group_of("tax-office"), slot // 64))) or b""
         )
         row = slot - detail.first_slot
         assert detail.vantages == ("main",)

@@ -14,7 +14,7 @@ from services.core.blocks.encode import encode_blocks
 from services.core.blocks.target_blocks import decode_recent
 from services.core.bus import Bus
 from services.core.bus.evidence import columns_of
-from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS, evidence_group, recent_key
+from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS, group_of, recent_key
 from services.core.model import StreamPosition
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
@@ -43,7 +43,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
     """
     await register_on(nats, make_register(tmp_path / "register"))
     slot = now_slot() - 6
-    key = recent_key(evidence_group("land-registry"), 0)
+    key = recent_key(group_of("land-registry"), 0)
 
     def failed(number: int) -> Measurement:
         return replace(measure("deed-tax", number, Reason.STATUS), detail=f"status 50{number - slot}")

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 
 from services.core.blocks.target_blocks import stamp_slot_block
 from services.core.bus import MAX_ATOMIC_PUTS
-from services.core.bus.names import INDICATOR_BUCKET, SLOTS_PER_BLOCK, evidence_group, kv_stream, kv_subject, slot_key
+from services.core.bus.names import INDICATOR_BUCKET, SLOTS_PER_BLOCK, group_of, kv_stream, kv_subject, slot_key
 from services.core.bus.topology import initialise_streams
 from services.core.tasks import run_in_thread
 from services.scorer.publishing.encode import EncodedBlock
@@ -116,7 +116,7 @@ async def test_slots_that_the_bucket_lost_are_put_again(
     await register_on(nats, make_register(tmp_path / "register"))
     slot = now_slot() - 4
     earlier = [slot - 3 * SLOTS_PER_BLOCK, slot - 6 * SLOTS_PER_BLOCK]
-    keys = [slot_key(evidence_group("land-registry"), one // SLOTS_PER_BLOCK) for one in earlier]
+    keys = [slot_key(group_of("land-registry"), one // SLOTS_PER_BLOCK) for one in earlier]
     async with nats.connect("prober") as prober, nats.connect("api") as api, nats.connect("admin") as admin:
 
         async def blocks() -> list[bytes | None]:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.core.bus.names import INDICATOR_BUCKET
+from services.core.bus.names import INDICATOR_BUCKET, consumers_key, group_of
 from services.core.log import logger
 from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Reason
@@ -144,9 +144,7 @@ async def test_other_calendar_begins_anew_and_reads_the_stream_again(
         old, new = now_slot() - 1000, now_slot() - 10
         sequence = await put(prober, [measure("deed-tax", old), measure("deed-tax", new)])
         await government(api, sequence)
-        some = await api.kv_get(INDICATOR_BUCKET, "consumer.customs")
-        assert some is not None
-        await other.kv_put(INDICATOR_BUCKET, "consumer.forgotten", some)
+        await other.kv_put(INDICATOR_BUCKET, "consumer.forgotten", b"")
         epoch = (new - 5) * SLOT
         register = await register_on(nats, without_civil_registry(tmp_path / "changed", epoch=epoch))
 
@@ -158,7 +156,8 @@ async def test_other_calendar_begins_anew_and_reads_the_stream_again(
         assert block.links[0].verdicts[1].tolist() == [0, 0, 0, 0, 0, 1]
 
         async def removed() -> bool:
-            return (await blocks(api)).keys().isdisjoint({"consumer.civil-registry", "consumer.forgotten"})
+            keys = (await api.kv_all(INDICATOR_BUCKET, consumers_key("*"))).keys()
+            return keys.isdisjoint({consumers_key(group_of("civil-registry")), "consumer.forgotten"})
 
         await eventually(removed, "no block of civil-registry")
     assert await scorer.stop() == (0, "")

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from services.core.blocks import blocks_of_group
 from services.core.bus import Bus
-from services.core.bus.names import INDICATOR_BUCKET, LEASE_KEY, measurement_subject
+from services.core.bus.names import GOVERNMENT_KEY, INDICATOR_BUCKET, LEASE_KEY, consumers_key, measurement_subject
 from services.core.codec import encode_measurements
 from services.core.model.indicator import Indicator, IndicatorKind
 from services.core.model.measurement import Measurement, Target
@@ -117,10 +118,12 @@ async def put(bus: Bus, rows: Iterable[Measurement], *, shard: int = 0) -> int:
 
 
 async def blocks(bus: Bus) -> dict[str, Block]:
-    """Return every published block of indicators by key."""
-    found = await bus.kv_all(INDICATOR_BUCKET)
-    others = ("slot.", "latest.", LEASE_KEY)
-    return {key: decode_block(value) for key, value in found.items() if not key.startswith(others)}
+    """Return every published block of indicators: `government`, and `consumer.<agency>`."""
+    values = await bus.kv_all(INDICATOR_BUCKET, consumers_key("*"))
+    found = {f"consumer.{name}": block for value in values.values() for name, block in blocks_of_group(value).items()}
+    whole = await bus.kv_get(INDICATOR_BUCKET, GOVERNMENT_KEY)
+    found |= {} if whole is None else {GOVERNMENT_KEY: whole}
+    return {key: decode_block(block) for key, block in found.items()}
 
 
 async def government(bus: Bus, sequence: int) -> Block:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.core.blocks import BlockReader
-from services.core.bus import GOVERNMENT_KEY, SLOTS_PER_BLOCK, consumer_key, evidence_group, slot_key
+from services.core.blocks import BlockReader, blocks_of_group
+from services.core.bus import GOVERNMENT_KEY, SLOTS_PER_BLOCK, consumers_key, group_of, slot_key
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
@@ -129,9 +129,12 @@ async def test_certificates_that_expire_soon_are_published(running: Running) -> 
     running.late(later)  # deed-civil
     running.late(soon)  # deed-tax
     await running.puts(2)
-    block = BlockReader.of(running.sink.values[consumer_key("land-registry")])
-    assert {link: expiry.seconds for link, expiry in block.certificates.items()} == {"deed-tax": soon}
-    assert not BlockReader.of(running.sink.values[consumer_key("civil-registry")]).certificates
+
+    def block(agency: str) -> BlockReader:
+        return BlockReader.of(blocks_of_group(running.sink.values[consumers_key(group_of(agency))])[agency])
+
+    assert {link: expiry.seconds for link, expiry in block("land-registry").certificates.items()} == {"deed-tax": soon}
+    assert not block("civil-registry").certificates
 
 
 async def test_old_slots_are_put_after_the_index(running: Running) -> None:
@@ -148,7 +151,7 @@ async def test_old_slots_are_put_after_the_index(running: Running) -> None:
     running.scoring.adopt(CompiledRegister.of(replace(register, links=links)))
     running.clock.now += SLOT
     await running.puts(2)
-    group = evidence_group("land-registry")
+    group = group_of("land-registry")
     keys = [key for key in running.sink.values if key == GOVERNMENT_KEY or key.startswith(slot_key(group, ""))]
     chunks = [slot_key(group, moment // SLOT // SLOTS_PER_BLOCK) for moment in (new, old)]
     assert keys == [chunks[0], GOVERNMENT_KEY, chunks[1]]

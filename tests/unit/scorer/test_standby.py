@@ -50,7 +50,7 @@ class OtherScorer:
     def publish(self, end_slot: int) -> None:
         """Publish an index of the other scorer."""
         encoder = BlockEncoder(self.other.compute(self.other.count(end_slot)), (), ReconciliationReport())
-        ((block,),) = encoder.government(())
+        ((block,),) = encoder.government()
         assert block.payload is not None
         self.index = block.payload
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.core.blocks.encode import EvidenceColumns
+from services.core.blocks.encode import EvidenceColumns, encode_group
 from services.core.blocks.target_blocks import RecentBlock, SlotBlock
+from services.core.bus import consumers_key, group_of
 from services.core.codec import ExchangeVolume
 from services.core.model.indicator import (
     Indicator,
@@ -27,9 +28,18 @@ from services.core.model.indicator import (
 from services.core.model.measurement import RecentRows
 from services.core.model.monitoring import Monitoring, StreamHealth, VantageHealth
 from services.core.model.outcome import Outcome, Reason
-from tests.support.values.block_columns import Block
+from tests.support.values.block_columns import Block, encoded
 
-__all__ = ["AS_OF", "COUNTED_FROM", "MONITORING", "blocks_of", "recent_block", "slot_block_of", "structure_of"]
+__all__ = [
+    "AS_OF",
+    "COUNTED_FROM",
+    "MONITORING",
+    "blocks_of",
+    "recent_block",
+    "slot_block_of",
+    "structure_of",
+    "values_of",
+]
 
 AS_OF = 1_790_000_100
 """A whole slot of 300 s, in 2026."""
@@ -59,8 +69,21 @@ MONITORING = Monitoring(
 )
 
 
+def values_of(register, **options):
+    """Return every value of bucket `indicator` that has indicators, by key."""
+    values: dict[str, bytes] = {}
+    groups: dict[str, dict[str, bytes]] = defaultdict(dict)
+    for key, block in blocks_of(register, **options).items():
+        kind, _, agency = key.partition(".")
+        if agency:
+            groups[consumers_key(group_of(agency))][agency] = encoded(block)
+        else:
+            values[kind] = encoded(block)
+    return values | {key: encode_group(blocks) for key, blocks in groups.items()}
+
+
 def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
-    """Return every block of bucket `indicator` by key."""
+    """Return every block by its key in the read model, which was its key in the bucket in version 0.2.0."""
     links = sorted(register.links.values(), key=lambda link: link.id)
     good = {link.id: 0 if link.absent else (ok or {}).get(link.id, 90) for link in links}
     within: dict[str, float] = defaultdict(float)

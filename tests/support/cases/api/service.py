@@ -16,11 +16,10 @@ from peyvand.v1 import register_service_pb2, register_service_pb2_grpc
 from services.core.bus.names import INDICATOR_BUCKET
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from tests.support.cases.api.blocks import AS_OF, blocks_of
+from tests.support.cases.api.blocks import AS_OF, values_of
 from tests.support.forked import ForkedProcess
 from tests.support.processes import Process
 from tests.support.registers import write_register
-from tests.support.values.block_columns import encoded
 from tests.support.waiting import DEADLINE, EAGER, eventually
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -61,8 +60,8 @@ def register(tmp_path):
 
 
 async def put_blocks(bus, register, **options):
-    for key, block in blocks_of(register, **options).items():
-        await bus.kv_put(INDICATOR_BUCKET, key, encoded(block))
+    for key, value in values_of(register, **options).items():
+        await bus.kv_put(INDICATOR_BUCKET, key, value)
 
 
 async def health_of(channel, name=""):

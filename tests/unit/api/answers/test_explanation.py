@@ -12,7 +12,7 @@ from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.link_shares import WindowEvidenceCache, gather_consumer
 from services.core.blocks.target_blocks import encode_recent_blocks, encode_slot_blocks
-from services.core.bus import evidence_group, recent_key, slot_key
+from services.core.bus import group_of, recent_key, slot_key
 from services.core.errors import BusError
 from services.core.model.indicator import IndicatorKind, Losses
 from services.core.model.outcome import Outcome, Reason
@@ -180,10 +180,10 @@ async def test_a_link_is_explained_by_its_evidence(api):
     chunk = slot // 64
     here = {key: value for key, value in cells.items() if key[1] // 64 == chunk}
     api.bucket.values |= {
-        slot_key(evidence_group("land-registry"), chunk): encode_slot_blocks(
+        slot_key(group_of("land-registry"), chunk): encode_slot_blocks(
             [slot_block_of(api.register, "land-registry", chunk, here)]
         )[0],
-        recent_key(evidence_group("land-registry"), 0): encode_recent_blocks([recent_block(api.register)])[0],
+        recent_key(group_of("land-registry"), 0): encode_recent_blocks([recent_block(api.register)])[0],
     }
     found = (await explained(api, kind=IndicatorKind.LINK, id="deed-tax")).findings
     assert (found.slots, found.ok, found.late) == (100, 90, 10)
@@ -217,15 +217,15 @@ async def test_evidence_that_cannot_be_decoded_is_left_out(api):
     )
     recent = recent_block(api.register)
     api.bucket.values |= {
-        slot_key(evidence_group("land-registry"), chunk): encode_slot_blocks([block])[0],
-        recent_key(evidence_group("land-registry"), 0): encode_recent_blocks([recent])[0],
+        slot_key(group_of("land-registry"), chunk): encode_slot_blocks([block])[0],
+        recent_key(group_of("land-registry"), 0): encode_recent_blocks([recent])[0],
     }
     whole = await explained(api, kind=IndicatorKind.LINK, id="deed-tax")
     elsewhere = replace(recent.latest, numbers=recent.latest.numbers + 2 * (np.arange(14) == 1)[:, None])
     api.bucket.values |= {
-        slot_key(evidence_group("land-registry"), chunk + 1): b"\xff\xff\xff",
-        recent_key(evidence_group("land-registry"), 1): encode_recent_blocks([replace(recent, latest=elsewhere)])[0],
-        recent_key(evidence_group("land-registry"), 2): b"\xff\xff\xff",
+        slot_key(group_of("land-registry"), chunk + 1): b"\xff\xff\xff",
+        recent_key(group_of("land-registry"), 1): encode_recent_blocks([replace(recent, latest=elsewhere)])[0],
+        recent_key(group_of("land-registry"), 2): b"\xff\xff\xff",
     }
     assert await explained(api, kind=IndicatorKind.LINK, id="deed-tax") == whole
 
@@ -257,7 +257,7 @@ async def test_an_absent_link_failed_for_being_absent(api):
     """Every slot of a link on paper has the reason ABSENT, and measurements that no probe made are not shown."""
     chunk = AS_OF // 300 // 64 - 1
     block = slot_block_of(api.register, "land-registry", chunk, {})
-    api.bucket.values[slot_key(evidence_group("land-registry"), chunk)] = encode_slot_blocks([block])[0]
+    api.bucket.values[slot_key(group_of("land-registry"), chunk)] = encode_slot_blocks([block])[0]
     found = (await explained(api, kind=IndicatorKind.LINK, id="transfer-customs")).findings
     assert [(one.reason, one.slots, one.share) for one in found.reasons] == [(Reason.ABSENT, 64, 1.0)]
     assert (found.slots, found.not_connected, len(found.latest), len(found.burns)) == (100, 100, 0, 0)

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.blocks.target_blocks import encode_slot_blocks
-from services.core.bus import evidence_group, slot_key
+from services.core.bus import group_of, slot_key
 from services.core.codec.units import to_timestamp
 from services.core.errors import BusError
 from services.core.model.outcome import Outcome, Reason
@@ -26,7 +26,7 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 def hold(api, agency, chunk, cells):
     block = slot_block_of(api.register, agency, chunk, cells)
-    api.bucket.values[slot_key(evidence_group(agency), chunk)] = encode_slot_blocks([block])[0]
+    api.bucket.values[slot_key(group_of(agency), chunk)] = encode_slot_blocks([block])[0]
 
 
 async def slots_of(api, link, first, end):
@@ -150,7 +150,7 @@ async def test_slots_whose_block_cannot_be_decoded_are_left_out(api, damaged):
     before = await slots_of(api, "deed-tax", first, first + 64)
     states = messages.ListLinksRequest(service="title-deed", states=True)
     known = await api.indicators.ListLinks(states)
-    group = evidence_group("land-registry")
+    group = group_of("land-registry")
     whole = api.bucket.values[slot_key(group, first // 64)]
     api.bucket.values[slot_key(group, first // 64 + 1)] = whole[:-1] if damaged == b"torn" else damaged
     assert await slots_of(api, "deed-tax", first, first + 128) == before
@@ -271,7 +271,7 @@ async def test_slots_of_another_length_are_left_out(api):
     former = AS_OF // 20 // 64 - 1
     cells = {("deed-tax", slot, "north"): (Outcome.LATE, Reason.LATE) for slot in range(former * 64, former * 64 + 64)}
     block = replace(slot_block_of(api.register, "land-registry", former, cells), slot_seconds=20)
-    api.bucket.values[slot_key(evidence_group("land-registry"), former)] = encode_slot_blocks([block])[0]
+    api.bucket.values[slot_key(group_of("land-registry"), former)] = encode_slot_blocks([block])[0]
     _, tax = (await api.indicators.ListLinks(messages.ListLinksRequest(service="title-deed", states=True))).links
     assert tax.state.verdict == Outcome.UNKNOWN
     assert tax.state.since.seconds == (chunk * 64 + 1) * SLOT

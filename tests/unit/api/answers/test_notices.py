@@ -13,6 +13,7 @@ from peyvand.v1 import indicator_pb2, register_pb2
 from peyvand.v1 import indicator_service_pb2 as asked
 from peyvand.v1 import register_service_pb2 as messages
 from services.core.blocks.target_blocks import encode_recent_blocks
+from services.core.bus import group_of, recent_key
 from services.core.model import Maintenance, Objection, ObjectionState
 from services.register.directory.load import load_register
 from tests.support.cases.api.blocks import recent_block
@@ -83,7 +84,9 @@ async def test_objections_are_listed_and_stand_beside_the_evidence(noted):
         "deed-civil": 1,
         "deed-tax": 1,
     }
-    noted.bucket.values["latest.land-registry.0"] = encode_recent_blocks([recent_block(noted.register)])[0]
+    noted.bucket.values[recent_key(group_of("land-registry"), 0)] = encode_recent_blocks(
+        [recent_block(noted.register)]
+    )[0]
     explained = await noted.indicators.ExplainIndicator(
         asked.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="deed-tax")
     )

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from services.api.errors import NotApplicableError, UnavailableError
-from services.api.model import ReadModel, RegisterView, read_model
+from services.api.model import ReadModel, RegisterView, consumer_key, read_model
 from services.core.blocks import BlockReader
-from services.core.bus import GOVERNMENT_KEY, consumer_key
+from services.core.bus import GOVERNMENT_KEY
 from services.core.model import IndicatorKind, Register
 from services.register.directory.load import load_register
 from tests.support.cases.api.blocks import AS_OF, blocks_of

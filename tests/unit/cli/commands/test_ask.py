@@ -15,6 +15,7 @@ from services.cli import api_query
 from services.cli.commands import ask as ask_commands
 from services.core.blocks.encode import AgencyRank
 from services.core.blocks.target_blocks import encode_recent_blocks, encode_slot_blocks
+from services.core.bus import group_of, recent_key, slot_key
 from services.core.errors import ApiError
 from services.core.model.indicator import IndicatorKind, RankBand, RankBasis
 from services.core.model.outcome import Outcome, Reason
@@ -211,7 +212,7 @@ async def test_an_interval_says_when_it_rests_on_too_few_outages(ask):
 async def test_objections_stand_beside_the_evidence(api, ask, tmp_path):
     """An explanation of a link says who objects to it since when, and what was answered."""
     api.take_register(load_register(write_register(tmp_path / "noted", objections_csv=OBJECTIONS)))
-    api.bucket.values["latest.land-registry.0"] = encode_recent_blocks([recent_block(api.register)])[0]
+    api.bucket.values[recent_key(group_of("land-registry"), 0)] = encode_recent_blocks([recent_block(api.register)])[0]
     _, text = await ask("explain", "link", "deed-tax")
     assert "Objection (open), from 2026-03-02 00:00:00: The answer is not late." in " ".join(text.split())
     _, text = await ask("explain", "link", "deed-civil")
@@ -247,7 +248,7 @@ async def test_a_link_whose_certificate_has_no_end_is_explained(api, ask):
     """The last second of the year 9999 is no day in the policy's timezone, so the certificate is called without end."""
     block = recent_block(api.register)
     block.latest.numbers[-1][block.latest.numbers[-1] > 0] = 253_402_300_799
-    api.bucket.values["latest.land-registry.0"] = encode_recent_blocks([block])[0]
+    api.bucket.values[recent_key(group_of("land-registry"), 0)] = encode_recent_blocks([block])[0]
     code, text = await ask("explain", "link", "deed-tax")
     assert code == 0
     assert "certificate without end" in text
@@ -261,8 +262,8 @@ async def test_a_link_is_explained_to_a_person(api, ask, width):
     cells = {("deed-tax", slot, "north"): (Outcome.INVALID, Reason.STATUS)}
     slots = slot_block_of(api.register, "land-registry", slot // 64, cells)
     api.bucket.values |= {
-        f"slot.land-registry.{slot // 64}": encode_slot_blocks([slots])[0],
-        "latest.land-registry.0": encode_recent_blocks([block])[0],
+        slot_key(group_of("land-registry"), slot // 64): encode_slot_blocks([slots])[0],
+        recent_key(group_of("land-registry"), 0): encode_recent_blocks([block])[0],
     }
     code, text = await ask("explain", "link", "deed-tax", width=width)
     assert code == 0

@@ -15,6 +15,7 @@ from services.api.answers.sealed_days import SealedDays
 from services.console.pages import link
 from services.console.texts import LANGUAGES
 from services.core.blocks.target_blocks import encode_recent_blocks, encode_slot_blocks
+from services.core.bus import group_of, recent_key, slot_key
 from services.core.codec import indicator_from_message
 from services.core.errors import StateError
 from services.core.model import Indicator, IndicatorKind, Outcome, Reason, RecentRows
@@ -66,7 +67,7 @@ async def test_a_reason_is_in_the_page_s_language_and_its_detail_in_english(
     console: Console, api: Api, code: str, reason: str
 ) -> None:
     """Details have texts of servers and patterns, so they stay as the prober writes them: English, from left to right."""
-    api.bucket.values["latest.land-registry.0"] = encode_recent_blocks([recent_block(api.register)])[0]
+    api.bucket.values[recent_key(group_of("land-registry"), 0)] = encode_recent_blocks([recent_block(api.register)])[0]
     page = (await console.get(f"/{code}/link/deed-tax")).text
     failures = page.partition('data-part="failures"')[2].partition("</section>")[0]
     assert reason in failures
@@ -83,7 +84,9 @@ async def test_a_quick_answer_takes_some_time(console: Console, api: Api, code: 
     quick = block.latest.numbers.copy()
     quick[6, 0], quick[8, 0] = 300, 20  # the latency, and the first phase
     latest = RecentRows(quick, block.latest.details)
-    api.bucket.values["latest.land-registry.0"] = encode_recent_blocks([replace(block, latest=latest)])[0]
+    api.bucket.values[recent_key(group_of("land-registry"), 0)] = encode_recent_blocks([replace(block, latest=latest)])[
+        0
+    ]
     text = await text_of(console, f"/{code}/link/deed-tax")
     assert answer in text
     assert phase in text
@@ -103,7 +106,7 @@ async def test_a_service_page_says_what_each_inquiry_is_now(console: Console, ap
         for slot in range(first + 10, first + 64)
     }
     block = slot_block_of(api.register, "land-registry", first // 64, cells)
-    api.bucket.values[f"slot.land-registry.{first // 64}"] = encode_slot_blocks([block])[0]
+    api.bucket.values[slot_key(group_of("land-registry"), first // 64)] = encode_slot_blocks([block])[0]
     text = await text_of(console, "/en/service/title-deed")
     assert "Now: Not connected , the connection was refused since 21 September 2026" in text.replace(
         "connected,", "connected ,"

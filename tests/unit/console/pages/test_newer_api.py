@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from services.client.calls import Calls
 from services.console.texts import LANGUAGES
 from services.core.blocks.target_blocks import encode_slot_blocks
+from services.core.bus import group_of, slot_key
 from services.core.model import Outcome, Reason
 from tests.support.cases.api.blocks import AS_OF, slot_block_of
 from tests.support.console.case import NAMED_PAGES
@@ -39,7 +40,7 @@ def newer_api(api: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         for vantage in ("north", "south")
     }
     block = slot_block_of(api.register, "land-registry", place, cells)
-    api.bucket.values[f"slot.land-registry.{place}"] = encode_slot_blocks([block])[0]
+    api.bucket.values[slot_key(group_of("land-registry"), place)] = encode_slot_blocks([block])[0]
     asked = Calls.unary
 
     async def unary(self: Calls, *request: Any) -> Any:

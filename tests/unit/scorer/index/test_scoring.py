@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK, evidence_group
+from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK, group_of
 from services.core.codec import decode_columns, decode_measurements, encode_measurements, measurement_to_json
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason, Stage
@@ -149,7 +149,7 @@ def test_what_comes_while_an_index_is_published_is_due_next(register: Register, 
     scoring.take(decode_columns(encode_measurements([row])), stored=START + 310.0, sequence=1)
     assert scoring.stale
     scoring.published(first.snapshot.end_slot)
-    assert list(scoring.due(slot + 1).groups) == [evidence_group("land-registry")]
+    assert list(scoring.due(slot + 1).groups) == [group_of("land-registry")]
     assert len(scoring.compiled.groups) > 1
     scoring.publishing_failed()
     assert scoring.due(slot + 1).groups == scoring.compiled.groups
@@ -177,7 +177,7 @@ def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_
     late("deed-civil", 2)
     count = scoring.count(slot + 2)
     assert [slot in chunk for chunk in count.due.chunks] == [True]
-    assert list(count.due.groups) == [evidence_group("land-registry")]
+    assert list(count.due.groups) == [group_of("land-registry")]
     result = scoring.compute(count)
     assert set(result.urgent) == {"civil-registry", "land-registry"}
     assert result.snapshot.links[7].counts[:, list(scoring.arrays.links).index("deed-civil")].sum() == 1

@@ -41,7 +41,7 @@ async def test_published_findings_are_read_once_the_bus_answers(
     monkeypatch.setattr(resuming, "POLL_SECONDS", 0)
     scoring = Run(register, tmp_path).scoring
     result = scoring.compute(scoring.count(START // SLOT + 1))
-    ((block,),) = BlockEncoder(result, (), ReconciliationReport(), findings=(found(0),)).government(())
+    ((block,),) = BlockEncoder(result, (), ReconciliationReport(), findings=(found(0),)).government()
     assert block.payload is not None
     bus = Answers(BusError("no answer in time"), BusError("no answer in time"), block.payload)
     read = partial(published_findings, cast(Bus, bus))

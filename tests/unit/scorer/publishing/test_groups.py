@@ -34,7 +34,7 @@ def test_what_a_block_says_of_a_target_does_not_depend_on_its_group(
     targets = [*map(Target, register.links), *(Target(name, endpoint=True) for name in register.endpoints)]
     found, sizes = [], []
     for group in (sorted(register.agencies).index, lambda _: 0):
-        monkeypatch.setattr(members, "evidence_group", group)
+        monkeypatch.setattr(members, "group_of", group)
         compiled = CompiledRegister.of(register)
         slots = dict(slot_blocks(scoring.evidence, compiled.arrays, range(first, first + SLOTS), compiled.groups))
         latest = dict(recent.recent_blocks(scoring.recent, scoring.burns, compiled.arrays, compiled.groups))

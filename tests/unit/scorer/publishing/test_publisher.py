@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import cast
 
-from services.core.bus import DETAIL_SECONDS, GOVERNMENT_KEY, SLOTS_PER_BLOCK, Bus, consumer_key
+from services.core.bus import DETAIL_SECONDS, GOVERNMENT_KEY, SLOTS_PER_BLOCK, Bus, consumers_key, group_of
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
@@ -56,12 +56,12 @@ async def test_no_block_stays_when_no_link_is_in_force(register: Register, tmp_p
     async def publish() -> set[str]:
         result = scoring.compute(scoring.count(START // SLOT + 1))
         await publisher.publish(BlockEncoder(result, (), ReconciliationReport()))
-        return {key for key in bucket.values if key == GOVERNMENT_KEY or key.startswith(consumer_key(""))}
+        return {key for key in bucket.values if key == GOVERNMENT_KEY or key.startswith(consumers_key(""))}
 
     whole = await publish()
     assert GOVERNMENT_KEY in whole
     scoring.adopt(ended)
-    assert await publish() == {consumer_key(one.agency) for one in register.endpoints.values()}
+    assert await publish() == {consumers_key(group_of(one.agency)) for one in register.endpoints.values()}
     scoring.adopt(CompiledRegister.of(register))
     assert await publish() == whole
     publisher = IndexPublisher(cast(Bus, bucket))

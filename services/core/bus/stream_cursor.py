@@ -66,6 +66,10 @@ class StreamCursor:
             self.gaps_accepted += self.accept  # without it the missing messages are older than the epoch, and harmless
         return start
 
+    async def has_next(self, position: StreamPosition) -> bool:
+        """Return whether the message after the position is still there or not stored yet. Raises BusError."""
+        return (await self.bus.stream_state(self.stream)).first <= position.sequence + 1
+
     async def start_of(self, moment: float) -> StreamPosition | None:
         """Return the position before all messages stored since a moment (epoch seconds); None if some may be gone.
 

@@ -29,7 +29,7 @@ _DAY_SECONDS: Final = 86_400
 def restore(
     address: str, policy: Policy, store: Store, loaded: LoadedState, damages: Sequence[Damage]
 ) -> LoadedState | None:
-    """Put the content of damaged files back into the evidence; return the state, or None if nothing was archived yet.
+    """Put what is damaged or missing back into the evidence; return the state, or None if nothing was archived yet.
 
     The manifest of the state says from which message on to read the stream. Raises StateError for a damaged dataset.
     """
@@ -61,19 +61,23 @@ def _restore(
                 continue
             # The day is not sealed yet, so the stream may have the rest of it.
             store.reopen(evidence, damage.first_slot)
+        is_complete = damage.since <= calendar.start_of(evidence.closed_before)
         slots |= archive.fill(evidence, policy, range(since, end))
-        manifest = _resumed(manifest, archived)
+        manifest = _resumed(manifest, archived, is_complete=is_complete)
     return replace(loaded, manifest=manifest, slots=tuple(sorted(slots)))
 
 
-def _resumed(manifest: StateManifest | None, archived: ArchivedUpTo) -> StateManifest:
-    """Return a manifest from which everything is read that the dataset may lack."""
+def _resumed(manifest: StateManifest | None, archived: ArchivedUpTo, *, is_complete: bool) -> StateManifest:
+    """Return a manifest from which everything is read that the evidence may lack.
+
+    If it ``is_complete``, it has everything of the dataset that still counts.
+    """
     position = StreamPosition(archived.stream, archived.created, archived.sequence)
     if manifest is None:
         return StateManifest(position, archived.stored)
     if manifest.position.created != archived.created:  # the dataset has nothing of this stream, or more than one
         return replace(manifest, position=replace(manifest.position, sequence=0), time=archived.stored)
-    if manifest.position.sequence <= archived.sequence:
+    if manifest.position.sequence <= archived.sequence and not is_complete:
         return manifest
     return replace(manifest, position=position, time=archived.stored)
 

@@ -19,7 +19,7 @@ from services.core.tasks import run_in_thread
 from services.dataset.positions import read_positions
 from services.dataset.storage import open_storage
 from services.indicator.calendar import Calendar
-from services.scorer.state import Damage, LoadedState, Store
+from services.scorer.state import Damage, LoadedState, StateManifest, Store
 
 
 @dataclass(slots=True)
@@ -47,7 +47,11 @@ async def start_position(
     is_new = loaded.manifest is None and not loaded.damages
     if dataset and is_new and await lacks_archived(cursor, dataset):
         again.lost = [Damage(store.folder, "everything")]
-    if dataset and again.lost and (restored := await _restored(dataset, policy, store, loaded, again.lost)) is not None:
+    sought = list(again.lost)
+    if dataset and loaded.manifest and anew is None and await _is_gap_archived(cursor, loaded.manifest, dataset):
+        open_from = Calendar.of(policy).start_of(loaded.evidence.closed_before)
+        sought.append(Damage(store.folder, "what came after", open_from))
+    if dataset and sought and (restored := await _restored(dataset, policy, store, loaded, sought)) is not None:
         log.warning("evidence_restored", dataset=dataset, days=len(restored.evidence.closed_days))
         again.lost = []
         loaded, anew = await _in_stream(cursor, restored)
@@ -98,6 +102,21 @@ async def _read_rest_again(cursor: StreamCursor, calendar: Calendar, again: _Rer
         after = calendar.slots_of(calendar.day_of(slot)).stop
         if await cursor.start_of(calendar.start_of(after - 1)) is not None:  # reopening the day loses no later one
             again.reopened.append(slot)
+
+
+async def _is_gap_archived(cursor: StreamCursor, taken: StateManifest, dataset: str) -> bool:
+    """Return whether a stream no longer has the messages after those taken in, and a dataset has some of them.
+
+    Raises BusError and StateError.
+    """
+    if await cursor.has_next(taken.position):
+        return False
+    archived = (await run_in_thread(lambda: read_positions(open_storage(dataset)))).get(taken.position.stream)
+    return (
+        archived is not None
+        and archived.created == taken.position.created
+        and archived.sequence > taken.position.sequence
+    )
 
 
 async def lacks_archived(cursor: StreamCursor, dataset: str) -> bool:

@@ -1,4 +1,4 @@
-"""A scorer that lost its folder continues from the archive's dataset and the rest of the stream."""
+"""A scorer that lost its folder, or was away, continues from the archive's dataset and the rest of the stream."""
 
 from __future__ import annotations
 
@@ -176,3 +176,26 @@ async def test_a_scorer_that_lost_its_folder_publishes_the_same(nats: Nats, tmp_
         sequence = await put(system.prober, [measure(link, int(time.time()) // SLOT - 9) for link in LINKS])
         assert len(await system.published(sequence)) == len(published)
         assert scorer.events().count("evidence_restored") == 1
+
+
+async def test_a_scorer_that_was_away_for_too_long_publishes_the_same(
+    nats: Nats, tmp_path: Path, scorer: Scorer
+) -> None:
+    """A scorer whose next messages the stream has lost takes them from the dataset, and publishes what all give."""
+    async with running(nats, tmp_path, scorer) as system:
+        scorer.start()
+        await system.published(await system.bring(seconds=HOUR, batches=3))
+        assert await scorer.stop() == (0, "")
+        sequence = await system.bring(seconds=DAY, batches=BATCHES)
+        await system.components.until(lambda: system.archives(sequence, 3 + BATCHES), "everything was archived")
+        async with nats.connect("dump") as dump:
+            messages = await dump.read(MEASUREMENTS, 1)
+        async with nats.connect("admin") as admin:
+            await admin.jetstream.purge_stream(MEASUREMENTS)
+        sequence = await put(system.prober, [measure(link, int(time.time()) // SLOT - 9) for link in LINKS])
+        scorer.start("--archive", system.storage.address)
+        published = await system.published(sequence)
+        assert "evidence_restored" in scorer.events()
+        async with nats.connect("dump") as dump:
+            messages += await dump.read(MEASUREMENTS, sequence)
+        assert lines(published) == lines(scored(system.register, messages, published))

@@ -214,6 +214,45 @@ def test_damage_is_made_good_from_the_dataset(
         assert list(differences(expected[sequence], snapshot)) == []
 
 
+def stopped_after(messages: Sequence[Stored], register: Register, folder: Path) -> Path:
+    """Return the folder of a scorer that stopped after these messages."""
+    run = Run(register, folder)
+    for message in messages:
+        run.take(message)
+    run.save()
+    return folder
+
+
+@pytest.mark.parametrize("archived", [470, 140])
+def test_a_gap_after_the_folder_is_filled(
+    register: Register, messages: list[Stored], undisturbed: dict[int, Snapshot], tmp_path: Path, archived: int
+) -> None:
+    """If the stream has lost messages that a folder lacks, they come from a dataset that has them, sealed days too.
+    What the dataset lacks as well is a gap, which names the rest.
+    """
+    data = stopped_after(messages[:120], register, tmp_path / "scorer")
+    storage, kept = dataset_of(tmp_path / "dataset", register, messages[:archived]), KeptStream(messages, archived + 1)
+    with pytest.raises(GapError, match=f"messages 121 to {archived} of stream MEASUREMENTS are gone"):
+        Run(register, data, kept, dataset=str(tmp_path / "none"))
+    with pytest.raises(GapError, match=f"messages {archived + 1} to {archived + 5} of stream MEASUREMENTS are gone"):
+        Run(register, data, KeptStream(messages, archived + 6), dataset=storage.address)
+    run = Run(register, data, kept, dataset=storage.address)
+    assert run.scoring.manifest.position.sequence == archived
+    run.take(messages[archived])
+    run.save()
+    found = indexes(Run(register, data, kept), messages, set(undisturbed))
+    for sequence, snapshot in found.items():
+        assert list(differences(undisturbed[sequence], snapshot)) == []
+
+
+def test_a_dataset_behind_the_folder_fills_nothing(register: Register, messages: list[Stored], tmp_path: Path) -> None:
+    """A dataset that ends before the folder does is not read, and the gap is named as without one."""
+    data = stopped_after(messages[:120], register, tmp_path / "scorer")
+    storage, kept = dataset_of(tmp_path / "dataset", register, messages[:120]), KeptStream(messages, 200)
+    with pytest.raises(GapError, match="messages 121 to 199 of stream MEASUREMENTS are gone"):
+        Run(register, data, kept, dataset=storage.address)
+
+
 CALENDARS: dict[str, Callable[[Policy], Policy]] = {
     "timezone": lambda policy: replace(policy, timezone="UTC"),
     "slots": lambda policy: replace(policy, slot_seconds=1800),

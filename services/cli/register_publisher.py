@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -124,7 +125,8 @@ async def _publish_once(bus: Bus, directory: Path, reading: LoadedRegister, by: 
         faults = await _check_return(bus, reading, before, publications, held_from) if before else ()
     if faults:
         raise InputError(f"register {directory} as the successor of the one in force", faults)
-    published = await publish_register(bus, register, now=now, by=by, why=why, before=found)
+    tell = partial(typer.echo, err=True)
+    published = await publish_register(bus, register, now=now, by=by, why=why, before=found, tell=tell)
     state = "is in force" if published else "was already in force"
     typer.echo(f"register {directory} {state}: {register_summary(register)}")
     notes = [epoch_note(register, now)]
@@ -132,9 +134,9 @@ async def _publish_once(bus: Bus, directory: Path, reading: LoadedRegister, by: 
         notes.append(unmeasured_note(register, before, now))
         notes.append("" if was_in_force else evidence_note(register, before, held_from))
     for note in filter(None, notes):
-        typer.echo(note, err=True)
+        tell(note)
     if reading.warnings:
-        typer.echo(f"{plural(len(reading.warnings), 'warning')}: see peyvand register check {directory}", err=True)
+        tell(f"{plural(len(reading.warnings), 'warning')}: see peyvand register check {directory}")
     return register
 
 

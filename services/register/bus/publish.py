@@ -9,7 +9,7 @@ remove each other's chunks. Existing values are read from the leader: a replica 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from secrets import token_hex
@@ -57,17 +57,25 @@ async def read_before(bus: Bus) -> Before:
 
 
 async def publish_register(
-    bus: Bus, register: Register, *, now: float, by: str = "", why: str = "", before: Before | None = None
+    bus: Bus,
+    register: Register,
+    *,
+    now: float,
+    by: str = "",
+    why: str = "",
+    before: Before | None = None,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> bool:
     """Publish a loaded register; return False when it is already in force and complete. ``now`` is in epoch seconds.
 
-    ``by`` and ``why``, the publisher and the reason, are stored with it. A publication waits for another one to end.
+    ``by`` and ``why``, the publisher and the reason, are stored with it. A publication waits for another one to end;
+    then ``tell`` is called with a sentence that says so.
     Raises BusError when the bus does not acknowledge, when another register came into force than ``before``, if that is
     given, or when this process stalled for so long that another may have published; the register in force then stays.
     """
     chunks = split_register(register)
     manifest = make_manifest(register, chunks, now, by=by, why=why)
-    async with _locked(bus) as lock:
+    async with _locked(bus, tell) as lock:
         return await _publish(bus, register, chunks, manifest, lock, before)
 
 
@@ -128,11 +136,13 @@ async def _put_removed(bus: Bus, register: Register, before: Before, now: float)
 
 
 @asynccontextmanager
-async def _locked(bus: Bus) -> AsyncIterator[Claim]:
+async def _locked(bus: Bus, tell: Callable[[str], object] = lambda _: None) -> AsyncIterator[Claim]:
     """Keep other processes from publishing. Raises BusError."""
     lock = Claim(bus, REGISTER_BUCKET, _LOCK_KEY, name=token_hex(8), seconds=_LOCK_SECONDS)
-    while await lock.take() != lock.name:  # noqa: ASYNC110  # another process
-        await asyncio.sleep(_POLL_SECONDS)
+    if await lock.take() != lock.name:
+        tell(f"waiting until another process has published a register; {_LOCK_SECONDS:g} s if that was killed")
+        while await lock.take() != lock.name:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(_POLL_SECONDS)
     renewal = asyncio.create_task(_renew(lock))
     try:
         yield lock

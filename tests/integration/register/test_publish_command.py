@@ -45,6 +45,25 @@ async def test_publishing_tells_what_becomes_unknown(nats: Any, tmp_path: Path) 
     assert again.stderr == ""
 
 
+async def test_a_publication_that_waits_for_another_says_so_once(nats: Any, tmp_path: Path) -> None:
+    """While another process publishes, one line on stderr says what the command waits for; then it publishes."""
+    directory, errors = write_register(tmp_path / "register"), tmp_path / "errors"
+    arguments = ("publish", directory, "--nats", nats.url, "--credentials", nats.credentials)
+    async with nats.connect("register") as bus:
+        await bus.kv_put(REGISTER_BUCKET, "publishing", b"another")
+        process = ForkedProcess("services.cli", "register", *arguments, stderr=errors)
+        try:
+            await eventually(errors.read_text, "a line on stderr")
+            await bus.kv_delete(REGISTER_BUCKET, "publishing")
+            assert await asyncio.to_thread(process.wait, DEADLINE) == 0
+        finally:
+            process.kill()
+        assert await register_in_force(bus) == load_register(directory)
+    assert (
+        errors.read_text("utf-8") == "waiting until another process has published a register; 10 s if that was killed\n"
+    )
+
+
 async def test_only_a_successor_is_put_in_force(nats: Any, tmp_path: Path) -> None:
     """A register that gives a link another meaning, or slots another length, is refused, and the version in force stays."""
     directory = write_register(tmp_path / "register")

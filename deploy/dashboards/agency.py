@@ -177,8 +177,8 @@ def _services(made: Dashboard) -> None:
         lines(
             "Its links by stage",
             "پیوندهایش به تفکیک مرحله",
-            "Links its services need, by the verdict of each settled slot. Unknown is what nobody measured; those on paper are "
-            "required by law and not built.",
+            "Links its services need, by the verdict of each settled slot. Unknown is what nobody measured; those not "
+            "live are required by law and not built yet.",
             query('max by (verdict) (peyvand_links_now{kind="consumer",id="$agency"})', "{{verdict}}"),
             unit="short",
             width=12,
@@ -189,7 +189,7 @@ def _services(made: Dashboard) -> None:
             series={
                 **STAGE_SERIES,
                 "unknown": [named(both("Unknown", "نامعلوم")), coloured(GREY)],
-                "absent": [named(both("On paper", "روی کاغذ")), coloured(BROWN)],
+                "not_live": [named(both("Not live", "هنوز الکترونیکی نشده")), coloured(BROWN)],
             },
         )
     )

@@ -125,7 +125,7 @@ def _index(made: Dashboard) -> None:
             "by law and not built.",
             query(f"max({_now('=', 'ok')})", both("OK", "درست")),
             query(
-                f"sum(max by (verdict) ({_now('!~', 'ok|unknown|absent')}))",
+                f"sum(max by (verdict) ({_now('!~', 'ok|unknown|not_live')}))",
                 both("failed", "ناموفق"),
             ),
             query(f"max({_now('=', 'unknown')})", both("unknown", "نامعلوم")),

@@ -198,25 +198,25 @@ class ScorerMetrics:
 _ABOVE = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR)
 _SIDES = (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 
-_VERDICTS = ("", *(outcome.label for outcome in Outcome), "absent")
+_VERDICTS = ("", *(outcome.label for outcome in Outcome), "not_live")
 """Names of a slot's verdicts by number; the first is for links that are not in force."""
 
 
-def _on_paper(register: Register, arrays: RegisterArrays, slot: SlotDetail) -> NDArray[np.bool_]:
-    """Return which links are not live on the day of a slot: those that never are, and those that become live later."""
+def _not_live(register: Register, arrays: RegisterArrays, slot: SlotDetail) -> NDArray[np.bool_]:
+    """Return which links are not live on the day of a slot: absent links, and those that become live later."""
     return ~arrays.required.live(Calendar.of(register.policy).day_of(slot.first_slot).toordinal())
 
 
 def _by_verdict(
     register: Register, arrays: RegisterArrays, last_slot: SlotDetail, consumers: Sequence[str]
 ) -> Iterator[tuple[Labels, float]]:
-    """Yield the number of links in force in a slot by verdict. Links on paper count under a verdict of their own.
+    """Yield the number of links in force in a slot by verdict. Links that are not live count under a verdict of their own.
 
     Every verdict is yielded for the government, and those that occur for each of ``consumers``.
     """
     kinds = len(_VERDICTS)
     verdict = last_slot.verdict[0, : len(arrays.links)].astype(np.int64)
-    verdict = np.where(_on_paper(register, arrays, last_slot) & (verdict != 0), kinds - 1, verdict)
+    verdict = np.where(_not_live(register, arrays, last_slot) & (verdict != 0), kinds - 1, verdict)
     cells = arrays.consumer * kinds + verdict
     counts = np.bincount(cells, minlength=len(arrays.agencies) * kinds).reshape(-1, kinds)
     for name, count in zip(_VERDICTS[1:], counts.sum(axis=0)[1:].tolist(), strict=True):
@@ -231,7 +231,7 @@ def _not_ok(register: Register, arrays: RegisterArrays, last_slot: SlotDetail) -
     """Return the live links that were not OK in a slot, in id order, unknown links last."""
     verdict = last_slot.verdict[0, : len(arrays.links)]
     failed = (verdict >= Outcome.NOT_CONNECTED) & (verdict < Outcome.OK)
-    live = ~_on_paper(register, arrays, last_slot)
+    live = ~_not_live(register, arrays, last_slot)
     return np.concatenate([np.flatnonzero(mask & live) for mask in (failed, verdict == Outcome.UNKNOWN)])
 
 

@@ -167,7 +167,7 @@ _ROWS = (
         _gauge("peyvand_links", "Links by state: live or absent", ("state",), "2"),
         _gauge(
             "peyvand_links_now",
-            "Links of the government and of each consumer, by the verdict of the last settled slot; absent: on paper",
+            "Links of the government and of each consumer, by the verdict of the last settled slot; not_live: absent, or before live_from",
             ("kind", "id", "verdict"),
             "8, and 8/consumer up to the limit",
         ),

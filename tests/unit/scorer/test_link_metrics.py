@@ -92,19 +92,19 @@ def test_beyond_the_limit_links_that_burn_have_series(
     assert samples(registry)['peyvand_scorer_series_left_out{of="link_stage"}'] == len(register.links) - 1
 
 
-def test_links_that_will_be_live_later_are_on_paper(register: Register, registry: CollectorRegistry) -> None:
-    """A link whose first day is in the future counts as on paper and has no reason for failing."""
+def test_links_that_will_be_live_later_are_not_live(register: Register, registry: CollectorRegistry) -> None:
+    """A link whose first day is in the future is not live, like an absent one, and has no reason for failing."""
     later = replace(register.links["birth-tax"], live_from=date(2027, 1, 1))
     changed = replace(register, links={**register.links, "birth-tax": later})
     scoring, result = judged(changed, dict.fromkeys(set(changed.links) - {"birth-tax"}, Reason.OK))
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
     ScorerMetrics(registry).links(result.compiled, scoring.evidence.detail(result.compiled.arrays, slot))
     found = samples(registry)
-    absent = sum(link.absent for link in changed.links.values()) + 1
-    assert (
-        found[f'peyvand_links_now{{id="{result.compiled.arrays.government}",kind="government",verdict="absent"}}']
-        == absent
-    )
+    absent = sum(link.absent for link in changed.links.values())
+    assert found['peyvand_links{state="absent"}'] == absent
+    government = result.compiled.arrays.government
+    assert found[f'peyvand_links_now{{id="{government}",kind="government",verdict="not_live"}}'] == absent + 1
+    assert not [series for series in found if series.startswith("peyvand_links_now") and "absent" in series]
     assert not [series for series in found if series.startswith("peyvand_link_reason") and "birth-tax" in series]
 
 
@@ -138,10 +138,10 @@ def test_links_are_counted_by_verdict(
     assert samples(registry)['peyvand_scorer_series_left_out{of="link_reason"}'] == 1
     government = {verdict: value for (kind, _, verdict), value in found.items() if kind == "government"}
     nothing = dict.fromkeys(("not_connected", "not_answered", "invalid", "stale"), 0.0)
-    assert government == {**nothing, "ok": float(len(fine)), "late": 1.0, "unknown": 1.0, "absent": 1.0}
+    assert government == {**nothing, "ok": float(len(fine)), "late": 1.0, "unknown": 1.0, "not_live": 1.0}
 
     def verdict(link: Link) -> str:
-        return "absent" if link.absent else {late: "late", unmeasured: "unknown"}.get(link.id, "ok")
+        return "not_live" if link.absent else {late: "late", unmeasured: "unknown"}.get(link.id, "ok")
 
     inforce = [link for link in changed.links.values() if link is not later]
     wanted = Counter(("consumer", changed.consumer(link), verdict(link)) for link in inforce)

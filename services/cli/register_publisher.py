@@ -16,10 +16,10 @@ import typer
 from services.cli.connections import open_bus
 from services.cli.render.register import epoch_note, evidence_note, register_summary, unmeasured_note
 from services.core import log as logs
-from services.core.bus import EVIDENCE_SECONDS, Bus, connect_from_settings
+from services.core.bus import Bus, connect_from_settings
 from services.core.codec import RegisterPublication
 from services.core.errors import BusError, Fault, InputError
-from services.core.model import Register
+from services.core.model import EVIDENCE_SECONDS, Register
 from services.core.settings import Settings
 from services.core.texts import plural
 from services.core.watched_files import file_stamps

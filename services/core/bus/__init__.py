@@ -11,7 +11,6 @@ from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (
     AGENCY_GROUPS,
     DETAIL_SECONDS,
-    EVIDENCE_SECONDS,
     EXCHANGES,
     FINDINGS,
     GOVERNMENT_KEY,
@@ -55,7 +54,6 @@ __all__ = [
     "DEFAULT_STORAGE",
     "DETAIL_SECONDS",
     "DURABILITY_FAULTS",
-    "EVIDENCE_SECONDS",
     "EXCHANGES",
     "FINDINGS",
     "GOVERNMENT_KEY",

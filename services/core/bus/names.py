@@ -31,9 +31,6 @@ SERVERS_SUBJECT = "$SYS.REQ.SERVER.PING.VARZ"
 SLOTS_PER_BLOCK = 64
 """Consecutive slots in one slot block of bucket ``indicator``."""
 
-EVIDENCE_SECONDS = 7 * 86_400.0
-"""How long MEASUREMENTS and EXCHANGES keep a message."""
-
 DETAIL_SECONDS = 48 * 3600
 """How long the slot blocks of bucket ``indicator`` are kept."""
 

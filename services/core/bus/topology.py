@@ -15,6 +15,7 @@ from services.core.bus import names
 from services.core.bus.buckets import Bus
 from services.core.bus.messages import error_text
 from services.core.errors import BusError
+from services.core.model import EVIDENCE_SECONDS
 
 _DAY = 86_400.0
 
@@ -68,8 +69,8 @@ def _bucket(name: str, replicas: int) -> StreamConfig:
 def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
     """Return the configuration of every stream, those of buckets included."""
     return (
-        _stream(names.MEASUREMENTS, names.measurement_subject("*", "*"), replicas, max_age=names.EVIDENCE_SECONDS),
-        _stream(names.EXCHANGES, names.exchange_subject("*", "*"), replicas, max_age=names.EVIDENCE_SECONDS),
+        _stream(names.MEASUREMENTS, names.measurement_subject("*", "*"), replicas, max_age=EVIDENCE_SECONDS),
+        _stream(names.EXCHANGES, names.exchange_subject("*", "*"), replicas, max_age=EVIDENCE_SECONDS),
         _stream(names.INDICATORS, names.indicator_subject("*", "*", "*"), replicas, max_age=400 * _DAY),
         _stream(names.FINDINGS, names.finding_subject("*", "*"), replicas, max_age=400 * _DAY),
         _bucket(names.REGISTER_BUCKET, replicas),

@@ -99,6 +99,7 @@ from services.core.model.reconciliation import (
 )
 from services.core.model.register import (
     ALWAYS,
+    EVIDENCE_SECONDS,
     FLUSH_SECONDS,
     Agency,
     Egress,
@@ -135,6 +136,7 @@ __all__ = [
     "BUS_KINDS",
     "DURATION_BUCKETS",
     "ENDLESS",
+    "EVIDENCE_SECONDS",
     "FACTS",
     "FEWEST_OUTAGES",
     "FLUSH_SECONDS",

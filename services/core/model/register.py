@@ -19,6 +19,9 @@ from services.core.model.probe import Probe
 FLUSH_SECONDS = 2.0
 """A prober publishes its measurements at least this often, in seconds."""
 
+EVIDENCE_SECONDS = 7 * 86_400.0
+"""How long the bus keeps measurements and exchange summaries, and so the longest grace."""
+
 ALWAYS = date.min
 """``Link.live_from`` of a link that has always been live."""
 

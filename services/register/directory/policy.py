@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from services.core.model import Egress, FindingPolicy, Government, OpenData, Policy, Vantage
+from services.core.model import EVIDENCE_SECONDS, Egress, FindingPolicy, Government, OpenData, Policy, Vantage
 from services.register.faults import FaultList, Location
 from services.register.reading import (
     YamlMapping,
@@ -29,8 +29,7 @@ from services.register.reading import (
 
 FILE = "policy.yaml"
 _KEYS = tuple(field.name for field in fields(Policy))
-# The stream of measurements keeps seven days.
-_GRACE_HOURS = 7 * 24
+_GRACE_HOURS = int(EVIDENCE_SECONDS // 3600)
 # Every refresh computes and publishes each window for each link and group.
 _WINDOWS = 12
 _WINDOW_DAYS = 3660

@@ -9,9 +9,10 @@ import asyncio
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
+from socket import EAI_AGAIN, gaierror
 from typing import Any
 
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.aio.msg import Msg
 
 from services.core.errors import BusError
@@ -30,6 +31,15 @@ class PatchedNatsClient(Client):
     def tried(self) -> str:
         """The host of the server that was tried last: nats-py moves it to the end of the pool."""
         return self._server_pool[-1].uri.hostname or ""
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        # nats-py gives one time to looking up the name and connecting, and so cannot tell which of them took too long.
+        try:
+            async with asyncio.timeout(self.options["connect_timeout"]):
+                await asyncio.get_running_loop().getaddrinfo(s.uri.hostname, s.uri.port)
+        except TimeoutError as error:
+            raise gaierror(EAI_AGAIN, "no name server answered in time") from error
+        await super()._connect_to_server(s)
 
     async def leave(self) -> None:
         """Close the connection, or abort it when closing takes too long; unsent data is then lost."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.errors import StaleConnectionError
@@ -110,6 +113,31 @@ async def test_a_log_names_the_host_that_cannot_be_resolved(tmp_path: Path, caps
     waiting.cancel()
     await asyncio.wait({waiting})
     assert f"{host} cannot be resolved: check the name and the name servers" in capsys.readouterr().out
+
+
+async def test_a_silent_name_server_is_told_from_a_silent_bus(
+    nats, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While no name server answers, the log says that the name cannot be resolved; once one does, the client connects."""
+    answered, look_up, found = threading.Event(), socket.getaddrinfo, set[str]()
+
+    def resolve(_: object, *arguments: Any, **options: Any) -> Any:
+        answered.wait(DEADLINE)
+        return look_up("127.0.0.1", *arguments, **options)
+
+    def unresolved(host: str) -> None:
+        found.add(host)
+        answered.set()
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    url = f"nats://bus.example:{nats.port}"
+    try:
+        async with asyncio.timeout(DEADLINE):
+            async with connect(url, role="api", credentials=nats.credentials, name="test", on_unresolved=unresolved):
+                assert found == {"bus.example"}
+    finally:
+        answered.set()
+    assert "bus.example cannot be resolved: check the name and the name servers" in capsys.readouterr().out
 
 
 async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None:

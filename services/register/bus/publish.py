@@ -17,6 +17,7 @@ from secrets import token_hex
 from services.core.bus import REGISTER_BUCKET, Bus, Claim
 from services.core.codec import RegisterChunk, RegisterManifest, encode_manifest
 from services.core.errors import BusError
+from services.core.log import logger
 from services.core.model import Register
 from services.core.tasks import cancel_and_wait
 from services.register.bus.chunks import make_manifest, split_register
@@ -24,10 +25,12 @@ from services.register.bus.read import (
     CURRENT_KEY,
     PREVIOUS_KEY,
     REMOVED_KEY,
+    UnverifiedError,
     read_manifest,
     read_manifest_and_register,
     read_register,
     read_value,
+    read_verified_register,
 )
 from services.register.versions import removed_rows
 
@@ -37,23 +40,35 @@ _LOCK_SECONDS = 10.0
 """How long others wait for a publication that was killed."""
 _RENEWAL_SECONDS = 3.0
 _POLL_SECONDS = 0.2
+_DROPPED = (
+    "rows of ids that were removed earlier are damaged on the bus, and this publication drops them: their ids are free "
+    "until bucket register is restored from a backup"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The register in force with its manifest, and the rows that were removed before it; None where none can be verified."""
+    """The register in force with its manifest, and the rows that were removed before it; None where none can be verified.
+
+    If rows that were removed before are ``damaged``, ``removed`` has only those of the last publication.
+    """
 
     manifest: RegisterManifest | None
     register: Register | None
     removed: Register | None
+    damaged: bool
 
 
 async def read_before(bus: Bus) -> Before:
     """Return what a publication follows. Raises BusError."""
     in_force = await read_manifest_and_register(bus, CURRENT_KEY, from_leader=True)
-    removed = await read_register(bus, REMOVED_KEY, from_leader=True)
+    removed, damaged = None, False
+    try:
+        removed = await read_verified_register(bus, REMOVED_KEY, from_leader=True)
+    except UnverifiedError:
+        damaged = True
     # A bus of an earlier version has only what the last publication removed.
-    return Before(*in_force, removed or await read_register(bus, PREVIOUS_KEY, from_leader=True))
+    return Before(*in_force, removed or await read_register(bus, PREVIOUS_KEY, from_leader=True), damaged)
 
 
 async def publish_register(
@@ -68,15 +83,15 @@ async def publish_register(
 ) -> bool:
     """Publish a loaded register; return False when it is already in force and complete. ``now`` is in epoch seconds.
 
-    ``by`` and ``why``, the publisher and the reason, are stored with it. A publication waits for another one to end;
-    then ``tell`` is called with a sentence that says so.
+    ``by`` and ``why``, the publisher and the reason, are stored with it. A publication waits for another one to end.
+    ``tell`` is called with a sentence if it waits, and if damaged rows of removed ids are dropped.
     Raises BusError when the bus does not acknowledge, when another register came into force than ``before``, if that is
     given, or when this process stalled for so long that another may have published; the register in force then stays.
     """
     chunks = split_register(register)
     manifest = make_manifest(register, chunks, now, by=by, why=why)
     async with _locked(bus, tell) as lock:
-        return await _publish(bus, register, chunks, manifest, lock, before)
+        return await _publish(bus, register, chunks, manifest, lock, before, tell)
 
 
 async def _publish(
@@ -86,6 +101,7 @@ async def _publish(
     manifest: RegisterManifest,
     lock: Claim,
     before: Before | None = None,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> bool:
     keys = (CURRENT_KEY, PREVIOUS_KEY, REMOVED_KEY)
     current, previous, removed = [await read_manifest(bus, key, from_leader=True) for key in keys]
@@ -97,7 +113,11 @@ async def _publish(
         return False
     newly_removed = None
     if current is not None and not repeated:
-        newly_removed = await _put_removed(bus, register, before or await read_before(bus), manifest.published)
+        before = before or await read_before(bus)
+        newly_removed = await _put_removed(bus, register, before, manifest.published)
+        if newly_removed is not None and before.damaged:
+            logger().warning("removed_rows_dropped", reason=_DROPPED)
+            tell(_DROPPED)
     if current is not None:
         earlier = current.publications[:_PUBLICATIONS_KEPT]
         manifest = replace(manifest, publications=earlier if repeated else (*manifest.publications, *earlier))

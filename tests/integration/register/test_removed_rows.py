@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from services.core.bus.messages import StoredMessage
 from services.core.bus.names import REGISTER_BUCKET
 from services.register.bus.publish import publish_register
-from services.register.bus.read import REMOVED_KEY, read_register
+from services.register.bus.read import REMOVED_KEY, read_manifest, read_register
 from services.register.directory.load import load_register
 from services.register.versions import with_versions
 from tests.support.registers import write_register
@@ -34,3 +36,31 @@ async def test_removed_rows_are_put_only_when_more_are_removed(nats: Any, tmp_pa
             removed = await read_register(bus, REMOVED_KEY)
             assert list(removed.links if removed else ()) == (["transfer-customs"] if number else [])
     assert puts == [False, True, False, False]
+
+
+async def test_damaged_rows_of_removed_ids_are_dropped_with_a_warning(
+    nats: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A publication that drops them says so once and logs it; it keeps what itself and the one before removed."""
+    registers = [load_register(write_register(tmp_path / "whole"))]
+    for number, link in enumerate(("transfer-customs", "permit-tax", "deed-civil")):
+        links = {name: row for name, row in registers[number].links.items() if name != link}
+        registers.append(with_versions(replace(registers[number], links=links)))
+    told: list[str] = []
+    async with nats.connect("register") as bus:
+        for number, register in enumerate(registers[:3]):
+            await publish_register(bus, register, now=float(number), tell=told.append)
+        manifest = await read_manifest(bus, REMOVED_KEY)
+        assert manifest is not None
+        await bus.kv_put(REGISTER_BUCKET, manifest.chunks[0].key, b"damaged")
+        assert told == []
+        assert await publish_register(bus, registers[3], now=3.0, tell=told.append)
+        removed = await read_register(bus, REMOVED_KEY)
+        assert removed is not None
+        assert sorted(removed.links) == ["deed-civil", "permit-tax"]
+        assert await publish_register(bus, registers[2], now=4.0, tell=told.append)
+    (sentence,) = told
+    assert sentence.startswith(
+        "rows of ids that were removed earlier are damaged on the bus, and this publication drops"
+    )
+    assert capsys.readouterr().out.count("removed_rows_dropped") == 1

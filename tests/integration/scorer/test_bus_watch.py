@@ -27,6 +27,12 @@ from tests.support.waiting import eventually
 EXPIRY = "peyvand_bus_certificate_expiry_timestamp_seconds", {"server": "peyvand"}
 
 
+@pytest.fixture(autouse=True)
+def _servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one answer be all that a report waits for; more servers could answer for five seconds."""
+    monkeypatch.setattr("services.core.bus.durability._SERVERS", 1)
+
+
 async def watched(connecting: AbstractAsyncContextManager[Bus], registry: CollectorRegistry, health: Health) -> None:
     """Watch a bus until it has been asked once."""
     metrics = BusMetrics(registry, WorkRecord(0.0))

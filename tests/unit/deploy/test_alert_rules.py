@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,12 @@ def test_alerts_fire_and_stay_silent(file: Path) -> None:
     assert "SUCCESS" in _run(program("promtool", "prometheus"), "test", "rules", file)
 
 
+@cache
+def _cases() -> list[dict[str, Any]]:
+    """Return the unit tests of the rules, read once."""
+    return [case for file in TESTS for case in yaml.safe_load(file.read_text("utf-8"))["tests"]]
+
+
 def _fired(case: dict[str, Any]) -> Iterator[str]:
     for one in case["promql_expr_test"]:
         for sample in one["exp_samples"]:
@@ -98,9 +105,8 @@ def _fired(case: dict[str, Any]) -> Iterator[str]:
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_is_tested_both_ways(alert: str) -> None:
     """Each alert has a test in which it fires, and a test named silent in which it does not."""
-    cases = [case for file in TESTS for case in yaml.safe_load(file.read_text("utf-8"))["tests"]]
-    fires = [case for case in cases if alert in _fired(case)]
-    quiet = [case for case in cases if alert in case["name"].partition(": ")[0].split(", ")]
+    fires = [case for case in _cases() if alert in _fired(case)]
+    quiet = [case for case in _cases() if alert in case["name"].partition(": ")[0].split(", ")]
     silent = [case for case in quiet if ": silent " in case["name"] and alert not in _fired(case)]
     assert fires
     assert silent

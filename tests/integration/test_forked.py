@@ -13,6 +13,7 @@ import pytest
 
 from services.core.bus.roles import write_users
 from tests.support.forked import ForkedProcess, run
+from tests.support.forked_command import forked_peyvand
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.processes import Process
@@ -49,3 +50,26 @@ def test_a_forked_command_ends_as_a_started_one(module: str, flag: str) -> None:
     )
     forked = run(module, flag)
     assert (forked.returncode, forked.stdout, forked.stderr) == (started.returncode, started.stdout, started.stderr)
+
+
+def test_a_command_of_a_script_runs_where_and_as_the_script_does(tmp_path: Path) -> None:
+    """A command forked for a script has its arguments, folder, umask, environment and streams, and the script its code."""
+    script = (
+        'umask 077; "$0" bus users "two words" --vantage north --out listed >shown\n'
+        '"$0" bus init --credentials "two words/admin" 2>&1 || echo "exit code $?"'
+    )
+    done = subprocess.run(
+        ["sh", "-c", script, forked_peyvand()],
+        cwd=tmp_path,
+        env={"PEYVAND_NATS": "tls://127.0.0.1:9", "PEYVAND_NATS_CA": "missing.pem"},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=True,
+    )
+    assert "missing.pem" in done.stdout
+    assert done.stdout.endswith("exit code 1\n")
+    assert done.stderr == ""
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.relative_to(tmp_path).parts[0] for path in files} == {"two words", "listed", "shown"}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}

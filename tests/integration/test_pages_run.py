@@ -21,6 +21,7 @@ import pytest
 from services.core.bus.roles import write_users
 from services.register.directory import load_register
 from tests.support.doc_blocks import block
+from tests.support.forked_command import forked_peyvand
 from tests.support.paths import ROOT
 from tests.support.ports import free_first_port, free_port
 from tests.support.processes import page
@@ -44,8 +45,9 @@ def _peyvand(path: Path, *, api: str = "", up: str = "") -> None:
     """Write a `peyvand` that runs this repository's code, with other ports where a command would take the defaults."""
     _script(
         path,
-        f'case "$1" in {ASKS_THE_API}) set -- "$@" --api {api or "127.0.0.1:9"};; up) set -- "$@" {up};; esac\n'
-        f'exec {sys.executable} -m services.cli "$@"',
+        f'case "$1" in up) exec {sys.executable} -m services.cli "$@" {up};;\n'
+        f'{ASKS_THE_API}) set -- "$@" --api {api or "127.0.0.1:9"};; esac\n'
+        f'exec {forked_peyvand()} "$@"',
     )
 
 

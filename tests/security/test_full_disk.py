@@ -23,12 +23,13 @@ from services.core.bus.names import (
     measurement_subject,
 )
 from services.core.errors import BusError
+from tests.support.forked import run
 from tests.support.limits.small_disk import fill, small_disk
 from tests.support.nats import Nats
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.programs import program
-from tests.support.servers.deployed_nats import PEYVAND, deployed, initialised
+from tests.support.servers.deployed_nats import deployed, initialised
 from tests.support.waiting import DEADLINE, answered, eventually
 
 _DISK_MIB = 160
@@ -103,8 +104,7 @@ async def test_a_stream_that_met_a_full_disk_refuses_messages_when_there_is_room
 
 def _stuck(server: Nats) -> int:
     """Return the exit code of `peyvand bus stuck`."""
-    command = [str(PEYVAND), "bus", "stuck", "--health", server.health, "--store", str(server.store)]
-    return subprocess.run(command, capture_output=True, check=False, timeout=DEADLINE).returncode
+    return run("services.cli", "bus", "stuck", "--health", server.health, "--store", server.store).returncode
 
 
 async def test_peyvand_up_starts_the_server_again(server: Nats, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

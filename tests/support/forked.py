@@ -29,7 +29,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.waiting import DEADLINE
 
-__all__ = ["ForkedProcess", "run"]
+__all__ = ["ForkedProcess", "run", "run_as"]
 
 _NOTHING = Path(os.devnull)
 
@@ -53,22 +53,29 @@ def _become(
     files: Sequence[Path],
     constants: Mapping[str, float],
 ) -> None:
-    """Take over the standard streams, the environment, the constants and the arguments, and run the module."""
-    for number, file in enumerate((_NOTHING, *files)):
-        opened = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOCTTY)
-        os.dup2(opened, number)
-        os.close(opened)
-    # What the server knows of its own streams, such as whether they are files, is not true of these.
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
-    os.chdir(ROOT)
-    os.environ.clear()
-    os.environ.update(environment)
-    zoneinfo.reset_tzpath()
+    """Take over the standard streams and the constants, and run the module."""
+    streams = [os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOCTTY) for file in (_NOTHING, *files)]
     for name, value in constants.items():
         place, _, constant = name.rpartition(".")
         contents = vars(importlib.import_module(place))
         assert constant in contents, name
         contents[constant] = value
+    run_as(module, arguments, environment, streams, ROOT)
+
+
+def run_as(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], streams: Sequence[int], folder: Path
+) -> None:
+    """Run ``python -m module`` in this process, with these arguments, environment, standard streams and working folder."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    # What the server knows of its own streams, such as whether they are files, is not true of these.
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    zoneinfo.reset_tzpath()
     sys.argv[1:] = arguments
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -25,10 +25,11 @@ from services.core.bus.server import adopt_streams, server_configuration, write_
 from services.core.errors import BusError
 from tests.support.doc_blocks import block
 from tests.support.flat_users import flat_configuration, flat_users_file
+from tests.support.forked_command import forked_peyvand
 from tests.support.nats import Nats
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
-from tests.support.servers.deployed_nats import PEYVAND, Deployed, initialised
+from tests.support.servers.deployed_nats import Deployed, initialised
 from tests.support.waiting import DEADLINE, answered
 
 _STORE = "/var/lib/peyvand/nats"
@@ -79,7 +80,7 @@ def _follow(servers: Deployed, name: str) -> None:
 
 def _run(servers: Deployed, text: str) -> None:
     for written, meant in {
-        "/opt/peyvand/.venv/bin/peyvand": str(PEYVAND),
+        "/opt/peyvand/.venv/bin/peyvand": str(forked_peyvand()),
         "/etc/peyvand": str(servers.secrets),
     }.items():
         text = text.replace(written, meant)
@@ -87,7 +88,7 @@ def _run(servers: Deployed, text: str) -> None:
     environ = {
         **servers.environ,
         "OWNER": str(os.getuid()),
-        "PATH": f"{PEYVAND.parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{forked_peyvand().parent}{os.pathsep}{os.environ['PATH']}",
     }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],

@@ -23,6 +23,7 @@ from services.core.bus.server import find_server
 from services.core.bus.topology import initialise_streams
 from services.core.errors import BusError
 from tests.support.forked import run
+from tests.support.forked_command import forked_peyvand
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 
@@ -35,13 +36,13 @@ _RELOAD_SECONDS = 30.0
 def prepared(hosts: str) -> Path:
     """Make certificates, seeds and users as an operator does. Return their folder, which is to be copied.
 
-    The script starts interpreters and openssl several times, so servers of the same hosts have what it made once.
+    The script starts openssl several times, so servers of the same hosts have what it made once.
     """
     folder = Path(mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     environ = {
         **os.environ,
-        "PEYVAND": str(PEYVAND),
+        "PEYVAND": str(forked_peyvand()),
         "VANTAGES": " ".join(VANTAGES),
         "HOSTS": hosts,
         "OWNER": str(os.getuid()),

@@ -7,19 +7,18 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
+from tests.support.forked_command import forked_peyvand
 from tests.support.paths import ROOT
 from tests.support.programs import program
 from tests.support.waiting import DEADLINE
 
 SCRIPT = ROOT / "deploy" / "prepare.sh"
-PEYVAND = Path(sys.executable).parent / "peyvand"
 WEBHOOKS = {"PAGES_URL": "http://127.0.0.1:9/pages", "TICKETS_URL": "http://127.0.0.1:9/tickets?a=1&b=2"}
 TRUSTED = ("ca.pem", "nats/ca.pem")
 SHOWN = ("nats/server.pem", "nats/server.key")
@@ -28,7 +27,7 @@ SHOWN = ("nats/server.pem", "nats/server.key")
 def _prepare(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the script with these variables and none of the machine's."""
     program("openssl", "openssl")
-    environ = {"PATH": os.environ["PATH"], "PEYVAND": str(PEYVAND), "OWNER": str(os.getuid()), **variables}
+    environ = {"PATH": os.environ["PATH"], "PEYVAND": str(forked_peyvand()), "OWNER": str(os.getuid()), **variables}
     return subprocess.run(
         [SCRIPT, folder], env=environ, capture_output=True, text=True, check=False, timeout=DEADLINE, cwd=folder.parent
     )
@@ -79,8 +78,8 @@ def test_a_rotation_admits_both_seeds_until_it_is_ended(tmp_path: Path) -> None:
     _prepared(tmp_path, VANTAGES="north south")
     count, seed = _admitted(tmp_path), tmp_path / "users" / "prober-north" / "prober.nk"
     authority = (tmp_path / "ca.pem").read_bytes()
-    users: list[str | Path] = [PEYVAND, "bus", "users", tmp_path / "users", "--vantage", "north", "--vantage", "south"]
-    out: list[str | Path] = ["--out", tmp_path / "nats" / "users.conf"]
+    users: list[str | Path] = [forked_peyvand(), "bus", "users", tmp_path / "users"]
+    out: list[str | Path] = ["--vantage", "north", "--vantage", "south", "--out", tmp_path / "nats" / "users.conf"]
     subprocess.run([*users, *out, "--replace", "prober-north"], check=True, capture_output=True)
     replaced = seed.read_bytes()
     _prepared(tmp_path)
@@ -290,7 +289,7 @@ def test_files_stay_the_callers_where_units_are_handed_seeds(tmp_path: Path) -> 
 def test_the_image_s_user_gets_the_seeds_of_the_stack(tmp_path: Path) -> None:
     """Called without a folder, as for deploy/compose.yaml, it gives the seeds to the image's user."""
     shutil.copy(SCRIPT, tmp_path)
-    environ = {"PATH": os.environ["PATH"], "PEYVAND": str(PEYVAND)}
+    environ = {"PATH": os.environ["PATH"], "PEYVAND": str(forked_peyvand())}
     subprocess.run([tmp_path / SCRIPT.name], env=environ, check=True, capture_output=True, timeout=DEADLINE)
     assert _owners(tmp_path / "secrets" / "users") == {10001}
 

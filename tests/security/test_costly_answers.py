@@ -38,10 +38,10 @@ REFLECTED = replace(CALL, call="p.Service/Call")
 
 @dataclass(frozen=True)
 class Costly:
-    """The answer of a server to probes by this definition, and the expected measurement."""
+    """What makes the answer of a server to probes by this definition, and the expected measurement."""
 
     definition: Probe
-    answer: bytes | Callable[[bytes], bytes]
+    answer: Callable[[], bytes | Callable[[bytes], bytes]]
     reason: Reason
     word: str
 
@@ -86,22 +86,26 @@ def _attributes() -> bytes:
 
 
 COSTLY = {
-    "gzip-members": Costly(GZIP, _packed(gzip.compress(b"") * 100_000), Reason.ENCODING, "gzip members"),
+    "gzip-members": Costly(GZIP, lambda: _packed(gzip.compress(b"") * 100_000), Reason.ENCODING, "gzip members"),
     "gzip-codings": Costly(
         GZIP,
-        _packed(gzip.compress(gzip.compress(gzip.compress(b""))), "gzip" + ", gzip" * 9999),
+        lambda: _packed(gzip.compress(gzip.compress(gzip.compress(b""))), "gzip" + ", gzip" * 9999),
         Reason.ENCODING,
         "codings",
     ),
-    "gzip-of-much": Costly(replace(GZIP, body_limit=1 << 26), _packed(gzip.compress(bytes(60 << 20))), Reason.OK, ""),
-    "grpc-messages": Costly(CALL, grpc_answer(*[b""] * 200_000), Reason.PROTOCOL_ERROR, "messages"),
-    "grpc-messages-in-one": Costly(CALL, grpc_answer(b"\x0a\x00" * 500_000), Reason.CHECK_ERROR, "judging the answer"),
-    "reflected-messages": Costly(REFLECTED, grpc_answer(*[b""] * 200_000), Reason.PROTOCOL_ERROR, "messages"),
-    "reflected-files": Costly(REFLECTED, _reflected(*[b""] * 300_000), Reason.PROBER_ERROR, "reflection"),
-    "reflected-names": Costly(REFLECTED, _reflected(_long_names()), Reason.PROBER_ERROR, "reflection"),
-    "xml-attributes": Costly(SOAP, _packed(_attributes(), "identity"), Reason.XML, "declaration"),
-    "dns-names": Costly(NAME, _aliases, Reason.CHECK_ERROR, "judging the answer"),
-    "dns-names-of-others": Costly(NAME, _other_aliases, Reason.BODY_TIMEOUT, "deadline"),
+    "gzip-of-much": Costly(
+        replace(GZIP, body_limit=1 << 26), lambda: _packed(gzip.compress(bytes(60 << 20))), Reason.OK, ""
+    ),
+    "grpc-messages": Costly(CALL, lambda: grpc_answer(*[b""] * 200_000), Reason.PROTOCOL_ERROR, "messages"),
+    "grpc-messages-in-one": Costly(
+        CALL, lambda: grpc_answer(b"\x0a\x00" * 500_000), Reason.CHECK_ERROR, "judging the answer"
+    ),
+    "reflected-messages": Costly(REFLECTED, lambda: grpc_answer(*[b""] * 200_000), Reason.PROTOCOL_ERROR, "messages"),
+    "reflected-files": Costly(REFLECTED, lambda: _reflected(*[b""] * 300_000), Reason.PROBER_ERROR, "reflection"),
+    "reflected-names": Costly(REFLECTED, lambda: _reflected(_long_names()), Reason.PROBER_ERROR, "reflection"),
+    "xml-attributes": Costly(SOAP, lambda: _packed(_attributes(), "identity"), Reason.XML, "declaration"),
+    "dns-names": Costly(NAME, lambda: _aliases, Reason.CHECK_ERROR, "judging the answer"),
+    "dns-names-of-others": Costly(NAME, lambda: _other_aliases, Reason.BODY_TIMEOUT, "deadline"),
 }
 
 
@@ -123,7 +127,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, _little_processor_time: No
     with ExitStack() as servers:
         for name, costly in COSTLY.items():
             definition = replace(costly.definition, descriptors=descriptors if costly.definition is CALL else "")
-            port = servers.enter_context(flooding(costly.answer))
+            port = servers.enter_context(flooding(costly.answer()))
             scheme = "http" if definition.kind == "soap" else definition.kind
             targets[name] = definition, f"{scheme}://127.0.0.1:{port}"
         return probed_at_once(targets)

@@ -54,16 +54,23 @@ def _step(name: str, expect: Expect | None = None, *, path: str = "/", **capture
 @pytest.fixture(autouse=True)
 def _little_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let so little processor time count as far above usual that even a busy machine gives it within a probe's time."""
-    monkeypatch.setattr(worker_pool, "far_above_usual", lambda _: 0.05)
+    monkeypatch.setattr(worker_pool, "far_above_usual", lambda _: 0.02)
+
+
+@pytest.fixture
+def _a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a judgement at least a second instead of two. One without an end takes all of it."""
+    monkeypatch.setattr(worker_pool, "_MIN_SECONDS", 1.0)
 
 
 @pytest.mark.parametrize(
     ("far_above", "outcome", "reason", "word"),
     [
-        (0.05, Outcome.INVALID, Reason.CHECK_ERROR, "of processor time"),
+        (0.02, Outcome.INVALID, Reason.CHECK_ERROR, "of processor time"),
         (inf, Outcome.UNKNOWN, Reason.PROBER_ERROR, "could not be judged in the time of the probe"),
     ],
 )
+@pytest.mark.usefixtures("_a_second")
 async def test_31_an_answer_that_cannot_be_judged_in_time_ends_its_probe(
     far_above: float, outcome: Outcome, reason: Reason, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +94,7 @@ async def test_an_answer_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPa
         assert await calls.call(dict, (), 0.0, "b") == {"body": b""}
 
 
+@pytest.mark.usefixtures("_a_second")
 async def test_36_an_answer_that_takes_long_to_judge_delays_no_other() -> None:
     """While an answer is judged, other targets are probed and OK, as quickly as ever, and no timeout is missed."""
     async with (
@@ -150,6 +158,7 @@ async def test_small_answers_need_no_process() -> None:
         assert not environment.workers._idle
 
 
+@pytest.mark.usefixtures("_a_second")
 async def test_a_process_that_ended_is_replaced() -> None:
     """A worker that dies while idle, or is ended for taking too long, fails no later probe; none is left over."""
     right = Expect(xml=(XmlExpectation("//last"),))
@@ -184,7 +193,7 @@ async def test_steps_capture_from_large_answers() -> None:
     assert nothing.judgement.detail.endswith("nothing was found")
 
 
-@pytest.mark.parametrize("far_above", [0.05, inf])
+@pytest.mark.parametrize("far_above", [0.02, inf])
 @pytest.mark.parametrize(
     ("first", "reason"),
     [
@@ -192,6 +201,7 @@ async def test_steps_capture_from_large_answers() -> None:
         (_step("take", x=Capture(xpath="//a[not(@b = preceding::a/@b)][@b < 0]")), Reason.CAPTURE),
     ],
 )
+@pytest.mark.usefixtures("_a_second")
 async def test_31_a_journey_ends_where_a_step_cannot_be_judged(
     first: Step, reason: Reason, far_above: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

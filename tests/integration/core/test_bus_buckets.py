@@ -110,8 +110,9 @@ async def test_values_are_put_together_or_not_at_all(nats) -> None:
                 await asyncio.sleep(0.1)
 
 
-async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
+async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats, monkeypatch) -> None:
     """The follower of a recreated bucket gets every value, although the sequences are lower than before."""
+    monkeypatch.setattr(bus_streams, "_POLL_SECONDS", 0.2)
     async with (
         asyncio.timeout(DEADLINE),
         nats.connect("admin") as admin,

@@ -22,47 +22,11 @@ from services.core.bus.topology import initialise_streams
 from services.core.codec import indicator_to_message
 from services.core.codec.units import to_timestamp
 from services.core.errors import SettingsError
-from services.core.model.indicator import Indicator, IndicatorKind, Losses
+from services.core.model.indicator import IndicatorKind
+from tests.support.cases.api.histories import FIRST, HOUR, filled, kept, kept_alone, one_loop, published
 from tests.support.waiting import DEADLINE
 
-HOUR = 3600
-FIRST = 1_790_000_000 // HOUR * HOUR
-
-
-def published(hour, *, kind=IndicatorKind.GOVERNMENT, entity="country", window=28, point=None):
-    """Return an indicator as of this many hours after the first."""
-    share = 0.5 + hour / 1000 if point is None else point
-    return Indicator(
-        kind=kind,
-        id=entity,
-        window_days=window,
-        as_of=FIRST + hour * HOUR,
-        point=share,
-        lower=share,
-        upper=share,
-        known_share=1.0,
-        losses=Losses(late=1 - share),
-        register_version="r" * 64,
-        method_version="1",
-    )
-
-
-@pytest.fixture
-async def kept(api, nats):
-    """The api on a bus whose stream holds 60 hours of the government, one repeated, and a few of other entities."""
-    async with nats.connect("scorer") as scorer:
-        rows = [published(hour) for hour in range(60)]
-        rows.insert(31, published(30, point=0.9))
-        rows += [published(hour, window=7) for hour in range(3)]
-        rows += [published(hour, kind=IndicatorKind.SERVICE, entity="title-deed") for hour in (0, 24)]
-        rows += [published(hour, kind=IndicatorKind.PROVIDER, entity="tax-office") for hour in range(6)]
-        rows += [published(0, kind=IndicatorKind.CONSUMER, entity="abolished")]
-        for number, row in enumerate(rows):
-            subject = indicator_subject(row.kind.label, row.id, row.window_days)
-            await scorer.publish(subject, indicator_to_message(row).SerializeToString(), message_id=str(number))
-    async with nats.connect("api") as bus:
-        api.state.bus = bus
-        yield api
+__all__ = ["filled", "kept", "kept_alone", "one_loop"]  # the fixtures
 
 
 async def asked(api, **question):
@@ -226,10 +190,10 @@ async def test_a_forged_token_within_bounds_reads_on_or_nothing(kept):
         assert len((await kept.indicators.GetHistory(request)).indicators) == count
 
 
-async def test_a_token_is_good_in_a_recreated_stream(kept, nats):
+async def test_a_token_is_good_in_a_recreated_stream(kept_alone, nats):
     """Between two pages the stream is recreated: the next page has what the new one holds after the page before."""
     request = messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, page_size=20)
-    request.page_token = (await kept.indicators.GetHistory(request)).next_page_token
+    request.page_token = (await kept_alone.indicators.GetHistory(request)).next_page_token
     async with nats.connect("admin") as admin:
         await admin.jetstream.delete_stream(INDICATORS)
         await initialise_streams(admin)
@@ -237,21 +201,21 @@ async def test_a_token_is_good_in_a_recreated_stream(kept, nats):
         for hour in range(10, 36):
             row = indicator_to_message(published(hour)).SerializeToString()
             await scorer.publish(indicator_subject("government", "country", 28), row, message_id="")
-    page = await kept.indicators.GetHistory(request)
+    page = await kept_alone.indicators.GetHistory(request)
     assert [(one.as_of.seconds - FIRST) / HOUR for one in page.indicators] == list(range(20, 36))
 
 
-async def test_a_bus_that_does_not_answer_is_told_within_the_deadline(kept, nats, refusal):
+async def test_a_bus_that_does_not_answer_is_told_within_the_deadline(kept_alone, nats, refusal):
     """Without a bus the call fails before its own deadline; once the bus is back, so is the history."""
     nats.kill()
     request = messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
-    code, info, _ = await refusal(kept.indicators.GetHistory(request, timeout=2))
+    code, info, _ = await refusal(kept_alone.indicators.GetHistory(request, timeout=2))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "HISTORY_UNREACHABLE")
     nats.start()
     async with asyncio.timeout(DEADLINE):
         while True:
             try:
-                answer = await kept.indicators.GetHistory(request, timeout=2)
+                answer = await kept_alone.indicators.GetHistory(request, timeout=2)
             except grpc.aio.AioRpcError:
                 continue
             break

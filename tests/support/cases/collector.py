@@ -20,6 +20,9 @@ SAMPLE = "opmon_dev_5230.ndjson"
 
 MEMBERS = "member,agency\nDEV/ORG/1234567-8,land-registry\n"
 
+_SOON = {"services.collector.component.FLUSH_SECONDS": 0.2}
+"""A collector publishes what it has counted ten times as often as elsewhere, so that tests wait less."""
+
 
 @pytest.fixture
 def collector(nats, tmp_path, port):
@@ -30,7 +33,8 @@ def collector(nats, tmp_path, port):
     def start(*arguments, data="state"):
         metrics, log = f"127.0.0.1:{port()}", tmp_path / f"collector-{len(started)}.log"
         where = ("--nats", nats.url, "--credentials", nats.credentials, "--data", tmp_path / data, "--metrics", metrics)
-        process = Process(ForkedProcess("services.collector", *where, *arguments, stdout=log), log, metrics)
+        popen = ForkedProcess("services.collector", *where, *arguments, stdout=log, constants=_SOON)
+        process = Process(popen, log, metrics)
         started.append(process)
         try:
             yield process

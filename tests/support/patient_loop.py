@@ -2,7 +2,8 @@
 
 Deadlines and schedules of code that runs only in this loop are then the same on a busy machine as on an idle one. The
 clock counts the time that the loop waited as planned, and the CPU time of its thread. It does not count the time in
-which the operating system let other processes run first.
+which the operating system let other processes run first. Where nothing outside the loop is waited for, a test may let it
+count each second that it waits several times.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-__all__ = ["PatientLoop", "loop_clock", "monotonic", "takes", "wall_time"]
+__all__ = ["PatientLoop", "loop_clock", "monotonic", "quick_waits", "takes", "wall_time"]
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ class _Clock:
 
     def __init__(self) -> None:
         self.waited = time.monotonic()
+        self.pace = 1.0
         self._cpu = time.pthread_getcpuclockid(threading.get_ident())
         self.wall_ahead = time.time() - self.now()
 
@@ -45,8 +47,8 @@ class _Selector(selectors.DefaultSelector):
         if timeout == 0 or (ready := super().select(0)):
             return super().select(0) if timeout == 0 else ready
         began = time.monotonic()
-        ready = super().select(timeout)
-        took = time.monotonic() - began
+        ready = super().select(None if timeout is None else timeout / _clock.pace)
+        took = (time.monotonic() - began) * _clock.pace
         _clock.waited += took if timeout is None else min(took, timeout)
         return ready
 
@@ -71,6 +73,14 @@ def monotonic() -> float:
 def wall_time() -> float:
     """time.time by the clock of patient loops, which is set to the machine's time when a loop is made."""
     return _clock.now() + _clock.wall_ahead
+
+
+@contextmanager
+def quick_waits(times: float) -> Iterator[None]:
+    """Let the loop wait this many times shorter than by its clock. Its wall clock runs ahead of the machine's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_clock, "pace", times)
+        yield
 
 
 @contextmanager

@@ -23,6 +23,8 @@ from services.prober.transport import EgressRules, Outbound
 from tests.support.servers.http_server import forever, says, serving
 from tests.support.servers.name_server import NameServer, name_server
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 NAMES = {name: ["127.0.0.1"] for name in ("tax.test", "land.test")}
 ALLOWED = EgressRules(Egress(("127.0.0.0/8",), allow_loopback=True))
 

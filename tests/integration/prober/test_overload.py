@@ -17,6 +17,8 @@ from tests.support.cases.probing import register, running
 from tests.support.patient_loop import monotonic
 from tests.support.servers.http_server import says, serving
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 LINKS = 200
 TURN_SECONDS = 0.02
 

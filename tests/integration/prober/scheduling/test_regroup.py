@@ -17,6 +17,8 @@ from tests.support.cases.probing import Clock, RunningProber, register, running
 from tests.support.patient_loop import monotonic, wall_time
 from tests.support.servers.http_server import says, serving
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 SLOT = 2
 NAMES = tuple(f"link-{number}" for number in range(20))
 

@@ -34,13 +34,12 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 run: setup ## measure a simulated government (options: make run ARGS='--for 60s')
 	@exec $(BIN)/peyvand up --sandbox $(ARGS)
 
-# Most tests wait about as long as they work, so four run at a time on two cores, the long ones first, and files of tests that wait
-# are spread among the others (tests/file_order.py). More at a time are slower: each process reads every test, eight seconds of
-# CPU, and the systems that tests start live longer and do more where they get less of the machine. What was read is kept compiled,
-# even where Python is told to write none.
+# Most tests wait longer than they work, so six run at a time on two cores, the long ones first, and files of tests that wait are
+# spread among the others (tests/file_order.py). tests/support/ports.py has a range of ports for each of the six. What was read is
+# kept compiled, even where Python is told to write none.
 test: setup-dev ## run all tests except those of test-systems (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
-		PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --durations=40 -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" \
+		PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --durations=40 -n 6 --dist loadfile --no-loadscope-reorder -m "not alone" \
 			tests/integration/prober/scheduling/test_sharing.py tests/e2e tests/integration tests/security tests/fuzz tests/simulation tests/soak tests/conformance tests/property tests/unit; fi
 
 # pyenv gives every version that it has when PYENV_VERSION lists them; elsewhere the variable has no effect.

@@ -147,15 +147,19 @@ _provider_fields, _set_index_fields = copied_fields(ProviderRole), copied_fields
 
 def structure_to_message(structure: Structure) -> indicator_pb2.Structure:
     """Return the message of a structure. Without ``as_of``, as in a block, its provenance stays unset."""
+    # A country has thousands of providers, which as messages would be freed one by one (ADR 123).
+    many: dict[str, Any] = {
+        "islands": [{"agencies": island} for island in structure.islands],
+        "providers": [_provider_fields(role) for role in structure.providers],
+    }
     return indicator_pb2.Structure(
         as_of=to_timestamp(structure.as_of) if structure.as_of else None,
-        islands=[indicator_pb2.Island(agencies=island) for island in structure.islands],
         reciprocity=_or_nan(structure.reciprocity),
         within_sectors=set_index_to_message(structure.within_sectors),
         across_sectors=set_index_to_message(structure.across_sectors),
         silo_gap=_or_nan(structure.silo_gap),
-        providers=[indicator_pb2.ProviderRole(**_provider_fields(role)) for role in structure.providers],
         resilience=_or_nan(structure.resilience),
+        **many,
         **_structure_fields(structure),
     )
 

@@ -19,11 +19,10 @@ from services.core.codec import (
     finding_to_message,
     monitoring_to_message,
     rank_band_fields,
-    reconciliation_to_message,
+    reconciliation_fields,
     structure_to_message,
-    to_timestamp,
     traffic_to_message,
-    volume_to_message,
+    volume_fields,
 )
 from services.core.model import (
     LOSS_STAGES,
@@ -163,6 +162,9 @@ def _head(block: BlockColumns) -> bytes:
             }
             for rank in block.ranks
         ],
+        "exchanges": list(map(volume_fields, block.exchanges)),
+        "reconciliations": list(map(reconciliation_fields, block.reconciliations)),
+        "certificates": [{"link": link, "expiry": {"seconds": expiry}} for link, expiry in block.certificates],
     }
     return block_pb2.IndicatorBlock(
         **fields,
@@ -171,13 +173,8 @@ def _head(block: BlockColumns) -> bytes:
         method_version=block.method_version,
         interval_level=block.interval_level,
         id=block.ids.tolist(),
-        exchanges=map(volume_to_message, block.exchanges),
         structures=map(structure_to_message, block.structures),
-        reconciliations=map(reconciliation_to_message, block.reconciliations),
         traffic=map(traffic_to_message, block.traffic),
-        certificates=[
-            block_pb2.LinkCertificate(link=link, expiry=to_timestamp(expiry)) for link, expiry in block.certificates
-        ],
         monitoring=None if block.monitoring is None else monitoring_to_message(block.monitoring),
         findings=map(finding_to_message, block.findings),
     ).SerializeToString()

@@ -38,9 +38,9 @@ from services.core.codec.monitoring import monitoring_from_message, monitoring_t
 from services.core.codec.notices import ANNOUNCEMENT_KINDS, OBJECTION_STATES
 from services.core.codec.reconciliation import (
     ExchangeVolume,
-    reconciliation_to_message,
+    reconciliation_fields,
     traffic_to_message,
-    volume_to_message,
+    volume_fields,
 )
 from services.core.codec.units import from_micros, from_timestamp, to_duration, to_micros, to_timestamp
 
@@ -82,7 +82,7 @@ __all__ = [
     "monitoring_from_message",
     "monitoring_to_message",
     "rank_band_fields",
-    "reconciliation_to_message",
+    "reconciliation_fields",
     "sensitivity_to_json",
     "set_index_to_message",
     "structure_to_json",
@@ -93,5 +93,5 @@ __all__ = [
     "to_micros",
     "to_timestamp",
     "traffic_to_message",
-    "volume_to_message",
+    "volume_fields",
 ]

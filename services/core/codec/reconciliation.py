@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from peyvand.v1 import block_pb2, reconciliation_pb2
+from peyvand.v1 import reconciliation_pb2
 from services.core.codec.units import copied_fields, to_timestamp
 from services.core.model import Estimate, Reconciliation, Traffic, Undeclared, Volume
 
@@ -33,33 +34,30 @@ _reconciliation_fields = copied_fields(Reconciliation, "logs", "probes", "differ
 _trend_fields = copied_fields(Volume)
 _traffic_fields = copied_fields(Traffic, "buses", "undeclared", "as_of")
 _undeclared_fields = copied_fields(Undeclared)
+_estimate_fields = copied_fields(Estimate)
 
 
-def volume_to_message(volume: ExchangeVolume) -> block_pb2.ExchangeVolume:
-    """Return the message of a volume."""
-    return block_pb2.ExchangeVolume(
-        last_slot=to_timestamp(volume.last_slot),
-        slots_from=to_timestamp(volume.slots_from),
-        slots_to=to_timestamp(volume.slots_to),
+def volume_fields(volume: ExchangeVolume) -> dict[str, Any]:
+    """Return the fields of the message of a volume, for a message that has it (ADR 123)."""
+    return {
+        "last_slot": {"seconds": volume.last_slot},
+        "slots_from": {"seconds": volume.slots_from},
+        "slots_to": {"seconds": volume.slots_to},
         **_volume_fields(volume),
-    )
+    }
 
 
-def reconciliation_to_message(row: Reconciliation) -> reconciliation_pb2.Reconciliation:
-    """Return the message of a reconciliation."""
-    return reconciliation_pb2.Reconciliation(
-        logs=_estimate(row.logs),
-        probes=_estimate(row.probes),
-        difference=_estimate(row.difference),
-        volume=None if row.volume is None else reconciliation_pb2.Volume(**_trend_fields(row.volume)),
-        as_of=to_timestamp(row.as_of),
-        last_hour=None if row.last_hour is None else to_timestamp(row.last_hour),
+def reconciliation_fields(row: Reconciliation) -> dict[str, Any]:
+    """Return the fields of the message of a reconciliation, for a message that has it (ADR 123)."""
+    return {
+        "logs": row.logs and _estimate_fields(row.logs),
+        "probes": row.probes and _estimate_fields(row.probes),
+        "difference": row.difference and _estimate_fields(row.difference),
+        "volume": row.volume and _trend_fields(row.volume),
+        "as_of": {"seconds": row.as_of},
+        "last_hour": None if row.last_hour is None else {"seconds": row.last_hour},
         **_reconciliation_fields(row),
-    )
-
-
-def _estimate(row: Estimate | None) -> reconciliation_pb2.Estimate | None:
-    return None if row is None else reconciliation_pb2.Estimate(value=row.value, low=row.low, high=row.high)
+    }
 
 
 def traffic_to_message(traffic: Traffic) -> reconciliation_pb2.Traffic:

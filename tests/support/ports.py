@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 __all__ = ["SANDBOX_HOST", "free_base_port", "free_first_port", "free_port"]
 
-_LOWEST, _HIGHEST = 10_000, 30_000  # below the ports the kernel gives to outgoing connections
-_WORKERS = 6
+_LOWEST, _HIGHEST = 8_000, 32_000  # below the ports the kernel gives to outgoing connections
+_WORKERS = 8
 _given: set[int] = set()
 SANDBOX_HOST = "127.3.0.1"  # every sandbox listens here on its first port, and on no more than _SPAN ports after it
 _SPAN = 1000
@@ -24,7 +24,8 @@ def _share() -> range:
     return range(_LOWEST + worker * share, _LOWEST + (worker + 1) * share)
 
 
-_bases = itertools.cycle(random.SystemRandom().sample(_share()[::_SPAN], len(_share()[::_SPAN])))
+_starts = _share()[: 1 - _SPAN : _SPAN]  # none of their spans ends in the range of another process
+_bases = itertools.cycle(random.SystemRandom().sample(_starts, len(_starts)))
 
 
 def _are_free(host: str, ports: Iterable[int]) -> bool:

@@ -135,8 +135,9 @@ class Bus(Streams):
         return True
 
     async def kv_delete(self, bucket: str, key: str) -> None:
-        """Delete a key, leaving a tombstone for followers."""
-        await self._delete(bucket, key)
+        """Delete a key, leaving a tombstone for followers. If there is one, it stays as it is."""
+        if await self._entry(bucket, key, from_leader=True) is not None:
+            await self._delete(bucket, key)
         await self._remove_parts(bucket, key, ())
 
     async def kv_remove_orphans(self, bucket: str) -> None:

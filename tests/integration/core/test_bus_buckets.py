@@ -58,6 +58,19 @@ async def test_followers_see_every_value_across_a_restart(nats) -> None:
         task.cancel()
 
 
+async def test_a_key_is_deleted_once(nats) -> None:
+    """Deleting a key that is deleted, or was never put, stores nothing: a scorer that starts deletes all that are not its own."""
+    async with nats.connect("scorer") as bus:
+        await bus.kv_put(INDICATOR_BUCKET, "consumer.a", b"1")
+        await bus.kv_delete(INDICATOR_BUCKET, "consumer.a")
+        tombstone = await bus.kv_last(INDICATOR_BUCKET, "consumer.a")
+        assert tombstone is not None
+        assert tombstone.deleted
+        for key in ("consumer.a", "consumer.b"):
+            await bus.kv_delete(INDICATOR_BUCKET, key)
+        assert (await bus.stream_state(kv_stream(INDICATOR_BUCKET))).last == tombstone.sequence
+
+
 async def test_a_change_is_announced_once_stored_and_without_its_value(nats) -> None:
     """A follower's subscription receives the key and sequence of what was stored, and neither the value nor a reply subject."""
     announced: asyncio.Queue[Any] = asyncio.Queue()

@@ -114,15 +114,17 @@ class Feed:
             return
         slices = Slices()
         for agency, payload in blocks.items():
-            self._sources[agency] = key
             block_key = consumer_key(agency)
-            known = self._model.blocks.get(block_key)
+            known, source = self._model.blocks.get(block_key), self._sources.get(agency, key)
             if known is None or known.payload != payload:
                 block = self._decode(block_key, payload)
+                if source != key and known is not None and block is not None and block.as_of < known.as_of:
+                    continue  # version 0.2.0 put it, and no scorer has removed it yet
                 if block is not None:
                     self._hub.publish(self._model.replace_block(block_key, block))
                     block.forget()
                 await slices.pause()
+            self._sources[agency] = key
         for agency in self._agencies.get(key, frozenset()) - blocks.keys():
             if self._sources.get(agency) == key:  # otherwise another value has its block now
                 del self._sources[agency]

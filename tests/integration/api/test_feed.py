@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
@@ -23,7 +22,6 @@ from services.api.model.feed import Feed
 from services.api.model.read_model import ReadModel
 from services.api.model.watch import WatchHub
 from services.core.blocks.compression import parse_block
-from services.core.blocks.encode import encode_group
 from services.core.blocks.target_blocks import encode_slot_blocks
 from services.core.bus.messages import MAX_VALUE_BYTES
 from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, consumers_key, group_of, kv_stream, slot_key
@@ -211,45 +209,6 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
             assert answer.indicator.as_of.seconds == AS_OF
         request = indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_CONSUMER, id=agency)
         assert (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds == AS_OF
-
-
-async def test_groups_take_over_the_blocks_of_a_former_scorer(launch, nats, register):
-    """Agencies' blocks from version 0.2.0 are answered, and stay when the values of groups have replaced those of agencies.
-    An agency that a new value lacks has no indicator any more.
-    """
-    former = {key: encoded(block) for key, block in blocks_of(register).items()}
-    process = launch()
-    async with grpc.aio.insecure_channel(process.listen, EAGER) as channel, nats.connect("scorer") as bus:
-        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        request = indicator_service_pb2.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_CONSUMER)
-
-        async def sequences():
-            with suppress(grpc.aio.AioRpcError):  # before there is a register
-                listed = await stub.ListIndicators(request, timeout=DEADLINE)
-                return {one.id: one.evidence_sequence for one in listed.indicators}
-
-        def are(expected):
-            async def look():
-                return await sequences() == expected
-
-            return look
-
-        async with nats.connect("register") as publisher:
-            await publish_register(publisher, register, now=AS_OF)
-        for name, block in former.items():
-            await bus.kv_put(INDICATOR_BUCKET, name, block)
-        agencies = {name.removeprefix("consumer.") for name in former} - {"government"}
-        await eventually(are(dict.fromkeys(agencies, 7)), "the blocks of agencies")
-
-        await put_blocks(bus, register, sequence=8)
-        for name in former.keys() - {"government"}:
-            await bus.kv_delete(INDICATOR_BUCKET, name)
-        await eventually(are(dict.fromkeys(agencies, 8)), "the blocks of groups")
-
-        other = "tax-office"
-        value = encode_group({other: former[f"consumer.{other}"]})
-        await bus.kv_put(INDICATOR_BUCKET, consumers_key(group_of("customs")), value)
-        await eventually(are(dict.fromkeys(agencies - {"customs"}, 8) | {other: 7}), "no block of customs")
 
 
 async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):

@@ -24,6 +24,7 @@ from services.core.bus import group_of, recent_key, slot_key
 from services.core.codec import from_micros, to_duration, to_timestamp
 from services.core.errors import BusError
 from services.core.model import FACTS, PHASES, STAGES, RecentRows, Target
+from services.core.tasks import Slices
 from services.indicator.index import SPANS, burn, burning_links
 from services.indicator.requirements import RequiredSlots
 from services.indicator.verdicts import TargetSlots, counting_vantages
@@ -79,11 +80,19 @@ class EvidenceReader:
         return findings
 
     async def states(self, view: RegisterView, agency: str, links: Iterable[str]) -> dict[str, messages.LinkState]:
-        """Return the state of each link that has a slot in force, by the agency's newest slots. Raises RequestError."""
+        """Return the state of each link that has a slot in force, by the agency's newest slots. Raises RequestError.
+
+        Other calls have turns, as each link is looked up among those of its agency's group.
+        """
         (values,) = await self._read_all(agency, slot_key(group_of(agency), "*"))
-        blocks = _slot_blocks(view, values)
-        found = ((link, _state(view, _RegisteredTarget.of(view, Target(link)), blocks)) for link in links)
-        return {link: state for link, state in found if state is not None}
+        blocks, slices = _slot_blocks(view, values), Slices()
+        states = {}
+        for link in links:
+            state = _state(view, _RegisteredTarget.of(view, Target(link)), blocks)
+            if state is not None:
+                states[link] = state
+            await slices.pause()
+        return states
 
     async def _read_all(self, entity: str, *patterns: str) -> list[Mapping[str, bytes]]:
         """Return the values under each pattern, by key. Raises RequestError when the bus does not answer."""

@@ -1,4 +1,4 @@
-"""Tells which hosts are this machine, and which cannot be resolved; listens; makes the TLS contexts of clients."""
+"""Tells which hosts are addresses, or this machine, and which cannot be resolved; listens; makes the TLS contexts of clients."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ def is_unresolved(error: Exception) -> bool:
     """Whether a connection failed because the name of the host cannot be resolved."""
     is_no_name = isinstance(error, UnicodeError) and not isinstance(error, UnicodeDecodeError)  # such as 64 letters
     return is_no_name or isinstance(error, gaierror)
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether a host is an IP address and not a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -16,6 +16,7 @@ from nats.aio.client import Client, Srv
 from nats.aio.msg import Msg
 
 from services.core.errors import BusError
+from services.core.network import is_ip_address
 
 _CLOSE_SECONDS = 1.0
 _CANCELLATIONS = 5
@@ -34,11 +35,13 @@ class PatchedNatsClient(Client):
 
     async def _connect_to_server(self, s: Srv) -> None:
         # nats-py gives one time to looking up the name and connecting, and so cannot tell which of them took too long.
-        try:
-            async with asyncio.timeout(self.options["connect_timeout"]):
-                await asyncio.get_running_loop().getaddrinfo(s.uri.hostname, s.uri.port)
-        except TimeoutError as error:
-            raise gaierror(EAI_AGAIN, "no name server answered in time") from error
+        # A lookup takes a thread, which an address does not need.
+        if not is_ip_address(s.uri.hostname or ""):
+            try:
+                async with asyncio.timeout(self.options["connect_timeout"]):
+                    await asyncio.get_running_loop().getaddrinfo(s.uri.hostname, s.uri.port)
+            except TimeoutError as error:
+                raise gaierror(EAI_AGAIN, "no name server answered in time") from error
         await super()._connect_to_server(s)
 
     async def leave(self) -> None:

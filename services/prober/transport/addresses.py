@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import ip_address
 from time import perf_counter
 from typing import Final
 
 import httpx
 
 from services.core.model import Egress
+from services.core.network import is_ip_address
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.tls import TlsContexts, TrustStore
 from services.prober.transport.egress import EgressRules
@@ -22,6 +22,7 @@ from services.prober.transport.special_addresses import Network
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace
 
 _ADDRESS_LENGTH: Final = 45  # of the longest IPv6 address, which ends like an IPv4 address
+_is_address = lru_cache(maxsize=65536)(is_ip_address)
 
 
 @dataclass(slots=True)
@@ -96,15 +97,6 @@ def is_address(host: str) -> bool:
     """Return whether a host is an IP address and not a name."""
     # Longer hosts, which redirects may choose, are not remembered.
     return len(host) <= _ADDRESS_LENGTH and _is_address(host)
-
-
-@lru_cache(maxsize=65536)
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _by_version(addresses: tuple[str, ...], ip: str, host: str) -> list[str]:

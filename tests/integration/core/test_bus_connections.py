@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,19 @@ async def test_a_log_names_the_host_that_cannot_be_resolved(tmp_path: Path, caps
     waiting.cancel()
     await asyncio.wait({waiting})
     assert f"{host} cannot be resolved: check the name and the name servers" in capsys.readouterr().out
+
+
+async def test_an_address_waits_for_no_thread(nats) -> None:
+    """A client connects to an address although every thread is busy. Names are looked up in threads."""
+    loop, done = asyncio.get_running_loop(), threading.Event()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    busy = loop.run_in_executor(None, done.wait, DEADLINE)
+    try:
+        async with asyncio.timeout(DEADLINE / 2), nats.connect("api"):
+            assert not busy.done()
+    finally:
+        done.set()
+        await busy
 
 
 async def test_a_silent_name_server_is_told_from_a_silent_bus(

@@ -8,8 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import cast
 
+import pytest
+
+from services.core.blocks import BlockReader, blocks_of_group
 from services.core.bus import DETAIL_SECONDS, GOVERNMENT_KEY, SLOTS_PER_BLOCK, Bus, consumers_key, group_of
 from services.core.codec import decode_columns, encode_measurements
+from services.core.errors import BusError
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
@@ -17,6 +21,7 @@ from services.core.tasks import run_in_thread
 from services.register.directory.load import load_register
 from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.results import CompiledRegister
+from services.scorer.publishing import encode
 from services.scorer.publishing.encode import BlockEncoder
 from services.scorer.publishing.publisher import IndexPublisher
 from tests.support.cases.scoring import SLOT, START, Run, register, register_directory
@@ -29,6 +34,12 @@ class Bucket:
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
+        self.refuses = False
+
+    def of_agencies(self) -> dict[str, bytes]:
+        """Return the blocks of agencies, by agency."""
+        values = (value for key, value in self.values.items() if key.startswith(consumers_key("")))
+        return {agency: block for value in values for agency, block in blocks_of_group(value).items()}
 
     async def kv_remove_orphans(self, _bucket: str) -> None:
         pass
@@ -37,6 +48,8 @@ class Bucket:
         return {key for key in self.values if key.startswith(pattern.partition("*")[0])}
 
     async def kv_put_all(self, _bucket: str, values: Mapping[str, bytes], **_: float | None) -> None:
+        if self.refuses:
+            raise BusError("nothing is stored")
         self.values |= values
 
     async def kv_delete(self, _bucket: str, key: str) -> None:
@@ -67,6 +80,48 @@ async def test_no_block_stays_when_no_link_is_in_force(register: Register, tmp_p
     publisher = IndexPublisher(cast(Bus, bucket))
     scoring.adopt(ended)
     assert GOVERNMENT_KEY not in await publish()
+
+
+async def test_agencies_of_a_group_are_put_together(
+    register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value has the block of each agency as it is alone. If a certificate of one of them is to expire soon, only its block
+    is another, although it could not be put at first. An agency without a link in force leaves the value.
+    """
+    scoring, alone, together = Run(register, tmp_path).scoring, Bucket(), Bucket()
+
+    async def publish(publisher: IndexPublisher, *expiring: tuple[str, int]) -> int:
+        result = scoring.compute(scoring.count(START // SLOT + 1))
+        return await publisher.publish(BlockEncoder(result, (), ReconciliationReport(), certificates=expiring))
+
+    monkeypatch.setattr(encode, "group_of", sorted(register.agencies).index)
+    count = await publish(IndexPublisher(cast(Bus, alone)))
+    monkeypatch.setattr(encode, "group_of", lambda _: 0)
+    publisher = IndexPublisher(cast(Bus, together))
+    assert await publish(publisher) == count > 2
+    before = together.of_agencies()
+    assert before == alone.of_agencies()
+    assert len(before) == count
+
+    scoring.skip(sequence=1, stored=START + 10.0)
+    together.refuses = True
+    with pytest.raises(BusError):
+        await publish(publisher, ("deed-civil", START))
+    together.refuses = False
+    assert await publish(publisher, ("deed-civil", START)) == count
+    after = together.of_agencies()
+    assert {agency for agency in after if after[agency] != before[agency]} == {"land-registry"}
+    block = BlockReader.of(after["land-registry"])
+    assert (list(block.certificates), block.evidence_sequence) == (["deed-civil"], 1)
+
+    ended = {
+        name: replace(link, required_until=date(2020, 1, 1))
+        for name, link in register.links.items()
+        if register.consumer(link) == "land-registry"
+    }
+    scoring.adopt(CompiledRegister.of(replace(register, links={**register.links, **ended})))
+    assert await publish(publisher) == count - 1
+    assert together.of_agencies().keys() == before.keys() - {"land-registry"}
 
 
 async def test_lost_slots_are_noticed_while_they_are_kept(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Encodes an index as the blocks of agencies and of the government, one group after another."""
+"""Encodes an index as the blocks of agencies and of the government, some at a time."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class AgencyBlock:
 def encode_target_blocks(
     blocks: Iterable[tuple[str, TargetBlock]], encode: Callable[[Sequence[TargetBlock]], list[bytes]]
 ) -> Iterator[list[EncodedBlock]]:
-    """Yield blocks of links and endpoints, encoded a group at a time."""
-    for group in grouped(blocks, lambda one: len(one[1].links) + len(one[1].endpoints), ENCODED_TARGETS):
-        payloads = encode([block for _, block in group])
+    """Yield blocks of links and endpoints, some encoded at a time."""
+    for some in grouped(blocks, lambda one: len(one[1].links) + len(one[1].endpoints), ENCODED_TARGETS):
+        payloads = encode([block for _, block in some])
         yield [
             EncodedBlock(key, sha256(payload).digest(), payload)
-            for (key, _), payload in zip(group, payloads, strict=True)
+            for (key, _), payload in zip(some, payloads, strict=True)
         ]
 
 

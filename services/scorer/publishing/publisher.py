@@ -89,8 +89,8 @@ class IndexPublisher:
         ttl = max(60.0, _expiry_of(number, seconds) - now)
         stamp = partial(stamp_slot_block, evidence_sequence=due.sequence)
         blocks = slot_blocks(evidence, due.compiled.arrays, chunk, due.groups)
-        groups = encode_target_blocks(blocks, encode_slot_blocks)
-        return await self._put(groups, self._slots.setdefault(number, {}), stamp, run, ttl=ttl)
+        encoded = encode_target_blocks(blocks, encode_slot_blocks)
+        return await self._put(encoded, self._slots.setdefault(number, {}), stamp, run, ttl=ttl)
 
     async def forget_lost_slots(self, now: float) -> bool:
         """Forget all slot blocks that were put if the bucket lost them, and return whether it did. Raises BusError.
@@ -159,7 +159,7 @@ class IndexPublisher:
 
     async def _put(
         self,
-        groups: Iterator[list[EncodedBlock]],
+        encoded: Iterator[list[EncodedBlock]],
         digests: dict[str, bytes],
         stamp: Callable[[bytes], bytes],
         run: Runner,
@@ -168,7 +168,7 @@ class IndexPublisher:
     ) -> int:
         """Put the blocks that differ from those put before, small ones together, and return their number.
 
-        The next group is encoded while blocks are in flight.
+        The next ones are encoded while blocks are in flight.
         """
         count = 0
 
@@ -182,8 +182,8 @@ class IndexPublisher:
         async def calls() -> AsyncGenerator[Call, None]:
             nonlocal count
             small = list[EncodedBlock]()
-            while (group := await run(partial(next, groups, None))) is not None:
-                for block in group:
+            while (blocks := await run(partial(next, encoded, None))) is not None:
+                for block in blocks:
                     if block.payload is None or digests.get(block.key) == block.digest:
                         continue
                     count += 1
@@ -207,9 +207,9 @@ def _expiry_of(chunk: int, slot_seconds: int) -> int:
     return (chunk + 1) * SLOTS_PER_BLOCK * slot_seconds + DETAIL_SECONDS
 
 
-def _recorded(groups: Iterable[list[EncodedBlock]], *records: set[str]) -> Iterator[list[EncodedBlock]]:
-    """Yield the groups, and add each key to the records before its block is put."""
-    for group in groups:
+def _recorded(encoded: Iterable[list[EncodedBlock]], *records: set[str]) -> Iterator[list[EncodedBlock]]:
+    """Yield the blocks, and add each key to the records before its block is put."""
+    for blocks in encoded:
         for record in records:
-            record.update(block.key for block in group)
-        yield group
+            record.update(block.key for block in blocks)
+        yield blocks

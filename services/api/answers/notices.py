@@ -17,10 +17,13 @@ from services.api.access import SUBJECTS, current_caller
 from services.api.errors import UnknownEntityError
 from services.api.model import ReadModel
 from services.api.paging import page_of
-from services.core.codec import to_timestamp
+from services.core.codec import copied_fields, to_timestamp
 from services.core.model import Announcement, AnnouncementUpdate, IndicatorKind, Maintenance, Objection
 
 Notice = TypeVar("Notice", Objection, Maintenance)
+
+_announcement_fields = copied_fields(Announcement, "kind", "start", "end", "links", "updates")
+_objection_fields = copied_fields(Objection, "start", "end", "state")
 
 
 class NoticeAnswers:
@@ -101,17 +104,12 @@ def _by_key(notices: Iterable[tuple[str, datetime, str, str, Notice]]) -> dict[s
 def _announcement_message(announcement: Announcement, links: Iterable[str]) -> register_pb2.Announcement:
     """Return one announcement as a message; ``links`` are the affected ones that the caller may see."""
     return register_pb2.Announcement(
-        id=announcement.id,
         kind=register_pb2.AnnouncementKind.Value(f"ANNOUNCEMENT_KIND_{announcement.kind.name}"),
         until=_optional_moment(announcement.end),
-        title_en=announcement.title_en,
-        title_fa=announcement.title_fa,
-        text_en=announcement.text_en,
-        text_fa=announcement.text_fa,
-        agencies=announcement.agencies,
         links=links,
         updates=map(_update_message, announcement.updates),
-        **{"from": _moment(announcement.start)},  # a Python keyword cannot be the name of an argument
+        # A Python keyword cannot be the name of an argument.
+        **_announcement_fields(announcement) | {"from": _moment(announcement.start)},
     )
 
 
@@ -122,14 +120,9 @@ def _update_message(update: AnnouncementUpdate) -> register_pb2.AnnouncementUpda
 def objection_message(objection: Objection) -> register_pb2.Objection:
     """Return one objection as a message."""
     return register_pb2.Objection(
-        link=objection.link,
         to=_optional_moment(objection.end),
-        text_en=objection.text_en,
-        text_fa=objection.text_fa,
-        answer_en=objection.answer_en,
-        answer_fa=objection.answer_fa,
         state=register_pb2.ObjectionState.Value(f"OBJECTION_STATE_{objection.state.name}"),
-        **{"from": _moment(objection.start)},
+        **_objection_fields(objection) | {"from": _moment(objection.start)},
     )
 
 

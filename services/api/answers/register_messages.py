@@ -6,58 +6,51 @@ from collections.abc import Mapping
 from datetime import date
 
 from peyvand.v1 import register_pb2, register_service_pb2
-from services.core.model import ALWAYS, Agency, AnnouncedAgency, EvaluationRound, LegalBasis, Link, Register, Service
-from services.register.rounds import agencies_by_name, growths, match_agency
+from services.core.codec import copied_fields
+from services.core.model import (
+    ALWAYS,
+    Agency,
+    AnnouncedAgency,
+    Dimension,
+    EvaluationRound,
+    LegalBasis,
+    Link,
+    Register,
+    Service,
+    StatedFigure,
+)
+from services.register.rounds import Growth, agencies_by_name, growths, match_agency
+
+_agency_fields = copied_fields(Agency, "until")
+_service_fields, _dimension_fields, _figure_fields = map(copied_fields, (Service, Dimension, StatedFigure))
+_link_fields = copied_fields(Link, "required_from", "required_until", "live_from", "params", "legal_basis")
+_growth_fields = copied_fields(Growth, "points")
+_round_fields = copied_fields(
+    EvaluationRound,
+    *("dimension_percent", "also_stated", "announced_top_agencies", "announced_weakest_agencies", "sources"),
+)
 
 
 def agency_message(agency: Agency) -> register_pb2.Agency:
     """Return one agency as a message."""
-    return register_pb2.Agency(
-        id=agency.id,
-        name_en=agency.name_en,
-        name_fa=agency.name_fa,
-        sector=agency.sector,
-        staff=agency.staff,
-        satisfaction=agency.satisfaction,
-        until=_day(agency.until),
-        merged_into=agency.merged_into or "",
-    )
+    return register_pb2.Agency(until=_day(agency.until), **_agency_fields(agency))
 
 
 def service_message(service: Service, *, required: int, absent: int) -> register_pb2.Service:
     """Return one service as a message, with how many links the register lists for it and how many of those are absent."""
-    return register_pb2.Service(
-        id=service.id,
-        agency=service.agency,
-        name_en=service.name_en,
-        name_fa=service.name_fa,
-        channel=service.channel,
-        weight=service.weight,
-        links_required=required,
-        links_absent=absent,
-    )
+    return register_pb2.Service(links_required=required, links_absent=absent, **_service_fields(service))
 
 
 def link_message(register: Register, link: Link) -> register_pb2.Link:
     """Return one link as a message."""
     return register_pb2.Link(
-        id=link.id,
-        service=link.service,
         consumer=register.consumer(link),
-        provider=link.provider,
-        data_item=link.data_item,
         required_from=_day(link.required_from),
         required_until=_day(link.required_until),
         live_from="always" if link.live_from == ALWAYS else _day(link.live_from),
         absent=link.absent,
-        weight=link.weight,
-        slo=link.slo,
-        probe=link.probe,
-        target=link.target,
-        vantages=link.vantages,
-        latency_ms=link.latency_ms,
-        max_age_s=link.max_age_s,
         legal_basis=_legal_basis_message(link.legal_basis),
+        **_link_fields(link),
     )
 
 
@@ -76,25 +69,10 @@ def evaluation_message(register: Register) -> register_service_pb2.ListEvaluatio
     return register_service_pb2.ListEvaluationRoundsResponse(
         country=evaluation.country,
         note=evaluation.note,
-        dimensions=[
-            register_pb2.Dimension(
-                id=dimension.id,
-                name_en=dimension.name_en,
-                name_fa=dimension.name_fa,
-                aim=dimension.aim,
-                model=dimension.model,
-            )
-            for dimension in evaluation.dimensions
-        ],
+        dimensions=[register_pb2.Dimension(**_dimension_fields(one)) for one in evaluation.dimensions],
         rounds=[_round_message(names, held) for held in evaluation.rounds],
         growth=[
-            register_pb2.RoundGrowth(
-                from_round=growth.from_round,
-                to_round=growth.to_round,
-                dimension=growth.dimension,
-                percentage_points=growth.points,
-                percent=growth.percent,
-            )
+            register_pb2.RoundGrowth(percentage_points=growth.points, **_growth_fields(growth))
             for growth in growths(evaluation)
         ],
     )
@@ -112,30 +90,16 @@ def _round_message(
         ]
 
     return register_pb2.EvaluationRound(
-        round=held.round,
-        model=held.model,
-        held=held.held,
-        agencies=held.agencies,
-        services_and_subservices=held.services_and_subservices,
-        overall_percent=held.overall_percent,
-        overall_percent_more_than=held.overall_percent_more_than,
-        growth_since_round_1_percent_more_than=held.growth_since_round_1_percent_more_than,
         dimensions=[
             register_pb2.DimensionScore(dimension=name, percent=percent)
             for name, percent in held.dimension_percent.items()
             if percent is not None
         ],
-        also_stated=[
-            register_pb2.StatedFigure(name_en=figure.name_en, name_fa=figure.name_fa, value=figure.value)
-            for figure in held.also_stated
-        ],
-        also_taken_into_account=held.also_taken_into_account,
+        also_stated=[register_pb2.StatedFigure(**_figure_fields(figure)) for figure in held.also_stated],
         announced_top_agencies=announced(held.announced_top_agencies),
         announced_weakest_agencies=announced(held.announced_weakest_agencies),
-        stated_next_step=held.stated_next_step,
-        stated_concerns=held.stated_concerns,
-        note=held.note,
         sources=[register_pb2.StatedSource(field=field, sources=cited) for field, cited in held.sources.items()],
+        **_round_fields(held),
     )
 
 

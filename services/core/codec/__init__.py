@@ -42,7 +42,7 @@ from services.core.codec.reconciliation import (
     traffic_to_message,
     volume_fields,
 )
-from services.core.codec.units import from_micros, from_timestamp, to_duration, to_micros, to_timestamp
+from services.core.codec.units import copied_fields, from_micros, from_timestamp, to_duration, to_micros, to_timestamp
 
 __all__ = [
     "ANNOUNCEMENT_KINDS",
@@ -55,6 +55,7 @@ __all__ = [
     "RegisterChunk",
     "RegisterManifest",
     "RegisterPublication",
+    "copied_fields",
     "decode_columns",
     "decode_finding",
     "decode_heartbeat",

@@ -86,14 +86,7 @@ async def _links(visit: Visit) -> AsyncIterator[list[Row]]:
 def _link_row(status: Any) -> Row:
     link = status.link
     row = figure_row(indicator_from_message(status.indicator)) if status.HasField("indicator") else {"id": link.id}
-    return {
-        **row,
-        "service": link.service,
-        "consumer": link.consumer,
-        "provider": link.provider,
-        "data_item": link.data_item,
-        "absent": link.absent,
-    }
+    return row | {name: getattr(link, name) for name in _OF_A_LINK}
 
 
 async def _batches(messages: AsyncIterator[Any]) -> AsyncIterator[list[Any]]:
@@ -187,6 +180,7 @@ async def _updates(visit: Visit) -> list[Row]:
 
 
 _NAMES = ("name_en", "name_fa")
+_OF_A_LINK = ("service", "consumer", "provider", "data_item", "absent")
 
 DATASETS = (
     Dataset("government", "The index of the whole government, one row for each window.", FIGURE_COLUMNS, _government),
@@ -278,7 +272,7 @@ DATASETS = (
     Dataset(
         "links",
         "The index of each required inquiry.",
-        (*FIGURE_COLUMNS, "service", "consumer", "provider", "data_item", "absent"),
+        (*FIGURE_COLUMNS, *_OF_A_LINK),
         _links,
         is_public=False,
         is_long=True,

@@ -31,31 +31,13 @@ def version_row(message: Any) -> Row:
 
 def figure_row(one: Indicator) -> Row:
     """Return an indicator as a row."""
-    interval, strict, band = one.interval, one.strict, one.rank_band
-    return {
-        "kind": one.kind.label,
-        "id": one.id,
-        "point": one.point,
-        "lower": one.lower,
-        "upper": one.upper,
-        "known_share": one.known_share,
-        "interval_low": interval.low if interval else None,
-        "interval_high": interval.high if interval else None,
-        "interval_level": interval.level if interval else None,
-        **{f"lost_{stage}": getattr(one.losses, stage) for stage in LOSS_STAGES},
-        "strict_point": strict.point if strict else None,
-        "strict_lower": strict.lower if strict else None,
-        "strict_upper": strict.upper if strict else None,
-        "level": one.level,
-        "rank_low": band.low if band else None,
-        "rank_high": band.high if band else None,
-        "links_required": one.links_required,
-        "links_known": one.links_known,
-        "links_absent": one.links_absent,
-        "window_days": one.window_days,
-        "as_of": iso(one.as_of),
-        "register_version": one.register_version,
-        "probe_version": one.probe_version,
-        "method_version": one.method_version,
-        "evidence_sequence": one.evidence_sequence,
-    }
+    row: Row = {name: getattr(one, name, None) for name in FIGURE_COLUMNS}
+    row |= {"kind": one.kind.label, "as_of": iso(one.as_of)}
+    row |= {f"lost_{stage}": getattr(one.losses, stage) for stage in LOSS_STAGES}
+    if one.interval:
+        row |= {f"interval_{name}": getattr(one.interval, name) for name in ("low", "high", "level")}
+    if one.strict:
+        row |= {f"strict_{name}": getattr(one.strict, name) for name in ("point", "lower", "upper")}
+    if one.rank_band:
+        row |= {"rank_low": one.rank_band.low, "rank_high": one.rank_band.high}
+    return row

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from markupsafe import Markup
 
@@ -112,16 +112,10 @@ def _runs(points: Sequence[TrendPoint]) -> Iterator[list[TrendPoint]]:
 
 
 def _known(run: Sequence[TrendPoint]) -> Iterator[list[TrendPoint]]:
-    part: list[TrendPoint] = []
-    for one in run:
-        if one.point is None:
-            if part:
-                yield part
-            part = []
-        else:
-            part.append(one)
-    if part:
-        yield part
+    """Yield the parts of a run whose points are known."""
+    for known, part in groupby(run, lambda one: one.point is not None):
+        if known:
+            yield list(part)
 
 
 def _line(places: Sequence[tuple[float, float]]) -> str:

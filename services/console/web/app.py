@@ -126,7 +126,7 @@ def _plain_routes(settled: Settled, assets: Assets, feed: EditionFeed) -> list[R
         return answer
 
     async def static(request: Request) -> Response:
-        asset = assets.find(request.path_params["name"])
+        asset = assets.served.get(request.path_params["name"])
         if asset is None:
             raise HTTPException(404)
         headers = {

@@ -26,29 +26,23 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file: its address, type, bytes, and the same bytes compressed."""
+    """One file: its type, bytes, and the same bytes compressed."""
 
-    address: str
     type: str
     body: bytes
     compressed: bytes
 
 
+@dataclass(frozen=True, slots=True)
 class Assets:
-    """All files by the last part of their address. ``build`` changes with the software that makes pages of them."""
+    """All files by the last part of their address, and their addresses by name.
 
-    def __init__(self, assets: Mapping[str, Asset], names: Mapping[str, str], build: str) -> None:
-        self._by_address = assets
-        self._names = names
-        self.build = build
+    ``build`` changes with the software that makes pages of them.
+    """
 
-    def find(self, name: str) -> Asset | None:
-        """Return the file that is served as ``/static/<name>``, None if there is none."""
-        return self._by_address.get(name)
-
-    def address(self, name: str) -> str:
-        """Return the address of a file, empty if it does not exist."""
-        return self._names.get(name, "")
+    served: Mapping[str, Asset]
+    addresses: Mapping[str, str]
+    build: str
 
 
 def read_assets() -> Assets:
@@ -78,5 +72,5 @@ def _build(addresses: Iterable[str]) -> str:
 def _take(name: str, body: bytes, assets: dict[str, Asset], names: dict[str, str]) -> None:
     stem, suffix = name.rsplit(".", 1)
     served = f"{stem}.{hashlib.sha256(body).hexdigest()[:12]}.{suffix}"
-    assets[served] = Asset(f"/static/{served}", _TYPES[f".{suffix}"], body, gzip.compress(body, 9, mtime=0))
+    assets[served] = Asset(_TYPES[f".{suffix}"], body, gzip.compress(body, 9, mtime=0))
     names[name] = f"/static/{served}"

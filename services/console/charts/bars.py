@@ -41,15 +41,8 @@ def bar_chart(texts: Texts, title: str, bars: Sequence[Bar]) -> Markup:
             element("rect", **across.span(0, 1), y=top + 25, height=_BAR, rx=2, class_="track"),
         ]
         if bar.share is not None:
-            parts.append(
-                element(
-                    "rect",
-                    **across.span(0, min(bar.share, 1)),
-                    y=top + 25,
-                    height=_BAR,
-                    class_=f"bar {bar.kind}",
-                )
-            )
+            span = across.span(0, min(bar.share, 1))
+            parts.append(element("rect", **span, y=top + 25, height=_BAR, class_=f"bar {bar.kind}"))
         if bar.lower is not None and bar.upper is not None:
             span = across.span(bar.lower, min(bar.upper, 1))
             parts.append(element("rect", **span, y=top + 25, height=_BAR, class_="between"))

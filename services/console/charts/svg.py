@@ -30,14 +30,7 @@ def element(name: str, /, *children: object, **attributes: object) -> Markup:
 def picture(height: float, title: object, *children: object, class_: str = "chart") -> Markup:
     """Return a chart of a height in pixels, as wide as its place. ``title`` describes it in words."""
     return element(
-        "svg",
-        *children,
-        class_=class_,
-        width="100%",
-        height=height,
-        role="img",
-        aria_label=title,
-        direction="ltr",
+        "svg", *children, class_=class_, width="100%", height=height, role="img", aria_label=title, direction="ltr"
     )
 
 

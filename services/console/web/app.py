@@ -129,11 +129,7 @@ def _plain_routes(settled: Settled, assets: Assets, feed: EditionFeed) -> list[R
         asset = assets.served.get(request.path_params["name"])
         if asset is None:
             raise HTTPException(404)
-        headers = {
-            **plain,
-            "cache-control": f"public, max-age={YEAR_SECONDS}, immutable",
-            "vary": "Accept-Encoding",
-        }
+        headers = {**plain, "cache-control": f"public, max-age={YEAR_SECONDS}, immutable", "vary": "Accept-Encoding"}
         if accepts_gzip(request.headers.get("accept-encoding", "")):
             return Response(asset.compressed, 200, {**headers, "content-encoding": "gzip"}, asset.type)
         return Response(asset.body, 200, headers, asset.type)

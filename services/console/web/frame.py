@@ -13,23 +13,10 @@ from services.console.web.assets import Assets
 from services.console.web.readers import Reader
 
 PARAMETERS = frozenset(
-    [
-        "window",
-        "span",
-        "side",
-        "links",
-        "sort",
-        "sector",
-        "name",
-        "consumer_sector",
-        "provider_sector",
-        "level",
-        "q",
-        "back",
-        "lang",
-        "kind",
-        "id",
-    ]
+    (
+        *("window", "span", "side", "links", "sort", "sector", "name", "consumer_sector", "provider_sector"),
+        *("level", "q", "back", "lang", "kind", "id"),
+    )
 )
 """The parameters that the query of an address may hold. Others are dropped, so that they make no pages of their own."""
 

@@ -51,8 +51,6 @@ class Frame:
     def link(self, path: str, **query: object) -> str:
         """Return the address of a page in this language; a window that was chosen stays chosen."""
         window = self.query.get("window")
-        if not query:
-            return _address(f"/{self.language.code}{path}", () if window is None else (("window", window),))
         kept = [(key, str(value)) for key, value in query.items() if value not in ("", None)]
         if window is not None and "window" not in query:
             kept.insert(0, ("window", window))

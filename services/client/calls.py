@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
@@ -100,6 +100,7 @@ class _Page(Protocol):
 Request = TypeVar("Request", bound=Message)
 Answer = TypeVar("Answer")
 Page = TypeVar("Page", bound=_Page)
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,17 @@ class Calls:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+    async def entries(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Any, Page],
+        request: Any,
+        entries_of: Callable[[Page], Iterable[Entry]],
+    ) -> AsyncIterator[Entry]:
+        """Yield the entries of a list, page by page. Raises ApiError."""
+        async for page in self.pages(method, request):
+            for entry in entries_of(page):
+                yield entry
 
     async def stream(
         self, method: grpc.aio.UnaryStreamMultiCallable[Request, Answer], request: Request

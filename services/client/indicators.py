@@ -31,16 +31,14 @@ class IndicatorCalls:
         request = messages.GetIndicatorRequest(kind=_number(kind), id=entity, window_days=window_days)
         return (await self._calls.unary(self._indicators.GetIndicator, request)).indicator
 
-    async def indicators(
+    def indicators(
         self, kind: IndicatorKind, *, sector: str = "", agency: str = "", window_days: int = 0
     ) -> AsyncIterator[indicator_pb2.Indicator]:
         """Yield the indicators of a kind in id order, of one sector, or the services of one agency, if one is given."""
         request = messages.ListIndicatorsRequest(
             kind=_number(kind), sector=sector, agency=agency, window_days=window_days
         )
-        async for page in self._calls.pages(self._indicators.ListIndicators, request):
-            for indicator in page.indicators:
-                yield indicator
+        return self._calls.entries(self._indicators.ListIndicators, request, lambda page: page.indicators)
 
     async def watch(
         self, kind: IndicatorKind, ids: Iterable[str] = (), window_days: int = 0
@@ -55,7 +53,7 @@ class IndicatorCalls:
             async for change in changes:
                 yield change.indicator
 
-    async def history(
+    def history(
         self,
         kind: IndicatorKind,
         entity: str = "",
@@ -76,9 +74,7 @@ class IndicatorCalls:
             step_seconds=step_seconds,
             **_span("from", since, "to", until),
         )
-        async for page in self._calls.pages(self._indicators.GetHistory, request):
-            for indicator in page.indicators:
-                yield indicator
+        return self._calls.entries(self._indicators.GetHistory, request, lambda page: page.indicators)
 
     async def explain(
         self, kind: IndicatorKind, entity: str = "", window_days: int = 0, *, limit: int = 0
@@ -133,7 +129,7 @@ class IndicatorCalls:
         """Return how well Peyvand itself measures and reads."""
         return await self._calls.unary(self._indicators.GetMonitoring, messages.GetMonitoringRequest())
 
-    async def findings(
+    def findings(
         self,
         kind: finding_pb2.FindingKind.ValueType = finding_pb2.FINDING_KIND_UNSPECIFIED,
         *,
@@ -146,8 +142,7 @@ class IndicatorCalls:
         They come in pages that say how many may be false. With ``ended``, findings that are over are among them.
         """
         request = messages.ListFindingsRequest(kind=kind, agency=agency, link=link, ended=ended)
-        async for page in self._calls.pages(self._indicators.ListFindings, request):
-            yield page
+        return self._calls.pages(self._indicators.ListFindings, request)
 
     async def pairs(
         self,
@@ -178,7 +173,7 @@ class IndicatorCalls:
                 return answer
         raise ApiUnavailableError("the pairs changed while they were read: try again")
 
-    async def links(
+    def links(
         self,
         *,
         consumer: str = "",
@@ -202,9 +197,7 @@ class IndicatorCalls:
             window_days=window_days,
             states=states,
         )
-        async for page in self._calls.pages(self._indicators.ListLinks, request):
-            for status in page.links:
-                yield status
+        return self._calls.entries(self._indicators.ListLinks, request, lambda page: page.links)
 
     async def link(
         self, link: str, window_days: int = 0, *, slots_from: float | None = None, slots_to: float | None = None

@@ -27,19 +27,15 @@ class RegisterCalls:
         """Return the timezone of days (policy.yaml)."""
         return ZoneInfo((await self.register()).timezone)
 
-    async def agencies(self, sector: str = "") -> AsyncIterator[register_pb2.Agency]:
+    def agencies(self, sector: str = "") -> AsyncIterator[register_pb2.Agency]:
         """Yield agencies in id order, of one sector if one is given."""
         request = messages.ListAgenciesRequest(sector=sector)
-        async for page in self._calls.pages(self._register.ListAgencies, request):
-            for agency in page.agencies:
-                yield agency
+        return self._calls.entries(self._register.ListAgencies, request, lambda page: page.agencies)
 
-    async def services(self, agency: str = "") -> AsyncIterator[register_pb2.Service]:
+    def services(self, agency: str = "") -> AsyncIterator[register_pb2.Service]:
         """Yield services in id order, of one agency if one is given."""
         request = messages.ListServicesRequest(agency=agency)
-        async for page in self._calls.pages(self._register.ListServices, request):
-            for service in page.services:
-                yield service
+        return self._calls.entries(self._register.ListServices, request, lambda page: page.services)
 
     async def rounds(self) -> messages.ListEvaluationRoundsResponse:
         """Return the official rounds that the register lists."""
@@ -49,26 +45,20 @@ class RegisterCalls:
         """Return the rounds frozen from evidence, the newest first."""
         return await self._calls.unary(self._register.ListFrozenRounds, messages.ListFrozenRoundsRequest())
 
-    async def announcements(self) -> AsyncIterator[register_pb2.Announcement]:
+    def announcements(self) -> AsyncIterator[register_pb2.Announcement]:
         """Yield every announcement, in id order."""
         request = messages.ListAnnouncementsRequest()
-        async for page in self._calls.pages(self._register.ListAnnouncements, request):
-            for announcement in page.announcements:
-                yield announcement
+        return self._calls.entries(self._register.ListAnnouncements, request, lambda page: page.announcements)
 
-    async def objections(self, *, link: str = "", agency: str = "") -> AsyncIterator[register_pb2.Objection]:
+    def objections(self, *, link: str = "", agency: str = "") -> AsyncIterator[register_pb2.Objection]:
         """Yield objections in order of link and time, to one link or to the links of one agency if these are given."""
         request = messages.ListObjectionsRequest(link=link, agency=agency)
-        async for page in self._calls.pages(self._register.ListObjections, request):
-            for objection in page.objections:
-                yield objection
+        return self._calls.entries(self._register.ListObjections, request, lambda page: page.objections)
 
-    async def maintenance(self, subject: str = "") -> AsyncIterator[register_pb2.Maintenance]:
+    def maintenance(self, subject: str = "") -> AsyncIterator[register_pb2.Maintenance]:
         """Yield announced maintenance in order of subject and time, of one agency, link or endpoint if one is given."""
         request = messages.ListMaintenanceRequest(subject=subject)
-        async for page in self._calls.pages(self._register.ListMaintenance, request):
-            for maintenance in page.maintenance:
-                yield maintenance
+        return self._calls.entries(self._register.ListMaintenance, request, lambda page: page.maintenance)
 
     async def search(self, query: str, limit: int = 20) -> list[messages.SearchResult]:
         """Return at most ``limit`` agencies, services and links whose names or ids hold every word, the closest first."""

@@ -204,14 +204,12 @@ def rounds(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -
     from services.client import Client
     from services.core.errors import ApiUnavailableError
 
-    async def three_bars(client: Client) -> ThreeBars | None:
-        try:
-            return (await client.structure(window)).three_bars
-        except ApiUnavailableError:
-            return None
-
     async def answers(client: Client) -> tuple[ListEvaluationRoundsResponse, ThreeBars | None]:
-        return await client.rounds(), await three_bars(client)
+        answer = await client.rounds()
+        try:
+            return answer, (await client.structure(window)).three_bars
+        except ApiUnavailableError:
+            return answer, None
 
     answer, bars = query(api, answers)
     if as_json:

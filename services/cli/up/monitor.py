@@ -239,20 +239,16 @@ class Monitor:
 
     async def _read(self, component: str, *names: str) -> list[float]:
         """Return the sum over all series of each of these metrics of a component."""
-        return await asyncio.to_thread(_sums, self._metrics(component), names)
+        sums = dict.fromkeys(names, 0.0)
+        for sample in await asyncio.to_thread(_samples, self._metrics(component), names):
+            sums[sample.name] += sample.value
+        return list(sums.values())
 
 
 def _expects_index(register: Register) -> bool:
     """Return whether an index over the default window comes with the next slot, or with the first one."""
     policy = register.policy
     return has_index(register, Calendar.of(policy), policy.default_window, time.time())
-
-
-def _sums(where: str, names: Sequence[str]) -> list[float]:
-    sums = dict.fromkeys(names, 0.0)
-    for sample in _samples(where, names):
-        sums[sample.name] += sample.value
-    return list(sums.values())
 
 
 def _samples(where: str, names: Sequence[str]) -> list[Sample]:

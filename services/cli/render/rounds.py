@@ -66,9 +66,7 @@ def _score(each: register_pb2.EvaluationRound, dimension: register_pb2.Dimension
 
 def _sources(answer: messages.ListEvaluationRoundsResponse) -> Table:
     """Return a row for each source of a round, with the fields that are from there."""
-    table = Table(
-        word("round"), text("source"), text("states"), title="Sources", title_justify="left", box=box.SIMPLE_HEAD
-    )
+    table = _table("Sources", word("round"), text("source"), text("states"))
     for each in answer.rounds:
         cited: defaultdict[str, list[str]] = defaultdict(list)
         for stated in each.sources:
@@ -77,6 +75,10 @@ def _sources(answer: messages.ListEvaluationRoundsResponse) -> Table:
         for source, fields in cited.items():
             table.add_row(str(each.round), source, ", ".join(fields))
     return table
+
+
+def _table(title: str, *columns: Column | str) -> Table:
+    return Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD)
 
 
 def _number(each: register_pb2.EvaluationRound, name: str, form: str, otherwise: str = _UNSTATED) -> str:
@@ -89,8 +91,7 @@ def _growth(answer: messages.ListEvaluationRoundsResponse) -> RenderableType:
         return Text("No two rounds state the same score, so no growth between them can be computed.", "dim")
     names = {dimension.id: dimension.name_en or dimension.id for dimension in answer.dimensions}
     columns = word(), word("rounds"), number("points"), number("percent")
-    title = "Growth between rounds that state a score"
-    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = _table("Growth between rounds that state a score", *columns)
     for growth in answer.growth:
         table.add_row(
             names.get(growth.dimension, "overall"),
@@ -103,17 +104,14 @@ def _growth(answer: messages.ListEvaluationRoundsResponse) -> RenderableType:
 
 def _announced(each: register_pb2.EvaluationRound) -> Iterator[RenderableType]:
     if each.also_stated:
-        title = f"Round {each.round}: further figures"
-        headings = number("figure"), "of", ""
-        table = Table(*headings, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+        table = _table(f"Round {each.round}: further figures", number("figure"), "of", "")
         for figure in each.also_stated:
             table.add_row(f"{figure.value:,.12g}", figure.name_en, _persian(figure.name_fa))
         yield table
     for place, agencies in (("top", each.announced_top_agencies), ("bottom", each.announced_weakest_agencies)):
         if agencies:
             title = f"Round {each.round}: announced at the {place}, in no stated order"
-            headings = word("in the register"), "announced as", ""
-            table = Table(*headings, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+            table = _table(title, word("in the register"), "announced as", "")
             for named in agencies:
                 table.add_row(named.agency or "-", named.name_en, _persian(named.name_fa))
             yield table

@@ -24,6 +24,7 @@ from services.core.codec.indicator import (
     rank_band_fields,
     sensitivity_to_json,
     set_index_to_message,
+    structure_from_message,
     structure_to_json,
     structure_to_message,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "reconciliation_fields",
     "sensitivity_to_json",
     "set_index_to_message",
+    "structure_from_message",
     "structure_to_json",
     "structure_to_message",
     "summary_from_json",

@@ -1,4 +1,4 @@
-"""Encodes indicators, structures and sensitivity analyses, and decodes indicators."""
+"""Encodes indicators, structures and sensitivity analyses, and decodes indicators and structures."""
 
 from __future__ import annotations
 
@@ -164,6 +164,25 @@ def structure_to_message(structure: Structure) -> indicator_pb2.Structure:
     )
 
 
+def structure_from_message(message: indicator_pb2.Structure) -> Structure:
+    """Return the structure. Raises ValueError for an impossible time."""
+    return Structure(
+        **{**_structure_fields(message), "isolates": tuple(message.isolates)},
+        as_of=whole_seconds(message.as_of),
+        islands=tuple(tuple(island.agencies) for island in message.islands),
+        reciprocity=_or_none(message.reciprocity),
+        within_sectors=_set_index(message.within_sectors),
+        across_sectors=_set_index(message.across_sectors),
+        silo_gap=_or_none(message.silo_gap),
+        providers=tuple(ProviderRole(**_provider_fields(role)) for role in message.providers),
+        resilience=_or_none(message.resilience),
+    )
+
+
+def _set_index(message: indicator_pb2.SetIndex) -> SetIndex:
+    return SetIndex(**_set_index_fields(message) | ({} if message.HasField("point") else {"point": None}))
+
+
 def set_index_to_message(index: SetIndex) -> indicator_pb2.SetIndex:
     """Return the message of a set's index, whose point is unset when it is not publishable."""
     return indicator_pb2.SetIndex(**_set_index_fields(index))
@@ -176,3 +195,7 @@ def structure_to_json(structure: Structure) -> str:
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value

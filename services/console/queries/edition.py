@@ -93,23 +93,9 @@ class EditionFeed:
     async def _refresh(self) -> None:
         register = await self._api.register()
         figure = await self._government(register.windows_days)
-        edition = (
-            _without_index(register)
-            if figure is None
-            else Edition(
-                as_of=figure.as_of.seconds,
-                evidence_sequence=figure.evidence_sequence,
-                register_version=figure.register_version,
-                probe_version=figure.probe_version,
-                method_version=figure.method_version,
-                published=register.published.seconds,
-            )
-        )
-        before = self.edition
-        if before is None or (before.published, before.register_version) != (
-            edition.published,
-            edition.register_version,
-        ):
+        before, edition = self.edition, _edition(register, figure)
+        named = before and (before.published, before.register_version)  # the register whose names are known
+        if named != (edition.published, edition.register_version):
             self.names = await fetch_names(self._naming)
         self.edition = edition
 
@@ -123,14 +109,15 @@ class EditionFeed:
         return None
 
 
-def _without_index(register: Any) -> Edition:
-    """Return the edition of a register without an index: each slot of the register makes a new one."""
+def _edition(register: Any, figure: Any) -> Edition:
+    """Return the edition of an index or, where ``figure`` is None, of a register without one: each slot makes a new one."""
     now = int(time.time())
+    source = register if figure is None else figure
     return Edition(
-        as_of=now - now % register.slot_seconds,
-        evidence_sequence=0,
-        register_version=register.register_version,
-        probe_version=register.probe_version,
-        method_version="",
+        as_of=now - now % register.slot_seconds if figure is None else figure.as_of.seconds,
+        evidence_sequence=0 if figure is None else figure.evidence_sequence,
+        register_version=source.register_version,
+        probe_version=source.probe_version,
+        method_version="" if figure is None else figure.method_version,
         published=register.published.seconds,
     )

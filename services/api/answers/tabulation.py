@@ -59,7 +59,9 @@ def _table(
     window: WindowEvidence, government: BlockReader, attribute: int, window_days: int
 ) -> messages.TabulateIndicatorsResponse:
     headings, group = _groups(window, attribute)
-    rows, total = _tabulate(window, group, len(headings), window_days)
+    levels = _levels(window, window_days)
+    rows = tabulate_links(window.shares, group, len(headings), levels)
+    (total,) = tabulate_links(window.shares, np.zeros_like(group), 1, levels)
     return messages.TabulateIndicatorsResponse(
         attribute=_Attribute.ValueType(attribute),
         window_days=window_days,
@@ -69,15 +71,6 @@ def _table(
         groups=[_message(heading, row) for heading, row in zip(headings, rows, strict=True) if row.services],
         total=_message(_Heading(), total),
     )
-
-
-def _tabulate(
-    window: WindowEvidence, group: NDArray[np.int64], groups: int, window_days: int
-) -> tuple[list[ServiceGroup], ServiceGroup]:
-    """Return the groups, and all services as one."""
-    shares, level = window.shares, _levels(window, window_days)
-    (total,) = tabulate_links(shares, np.zeros_like(group), 1, level)
-    return tabulate_links(shares, group, groups, level), total
 
 
 def _groups(window: WindowEvidence, attribute: int) -> tuple[list[_Heading], NDArray[np.int64]]:

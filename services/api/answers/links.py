@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 
 import numpy as np
@@ -118,7 +118,8 @@ class LinkAnswers:
     async def _statuses(self, view: RegisterView, links: Sequence[str], days: int) -> list[messages.LinkStatus]:
         """Return links as they are published, in the order given. Other calls have turns, as each may parse a block."""
         found, slices = {}, Slices()
-        for link in _by_consumer(view, links):
+        # By consumer: a block that does not stay parsed is then parsed once, and not again for each link.
+        for link in sorted(links, key=lambda link: view.register.consumer(view.register.links[link])):
             found[link] = self._status(view, view.register.links[link], days)
             await slices.pause()
         return [found[link] for link in links]
@@ -175,11 +176,6 @@ class LinkAnswers:
                 link=link.id,
             ) from error
         return blocks
-
-
-def _by_consumer(view: RegisterView, links: Iterable[str]) -> list[str]:
-    """Sort links by consumer: a block that does not stay parsed is then parsed once, and not again for each link."""
-    return sorted(links, key=lambda link: view.register.consumer(view.register.links[link]))
 
 
 def _bad_range(why: str) -> InvalidRequestError:

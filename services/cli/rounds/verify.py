@@ -86,10 +86,12 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
                 for name, content in files.items()
                 if name in there and storage.read(name) != content
             ]
+            # What is neither evidence nor computed in every verification.
+            others = {SUMS, SIGNED_SUMS, ROUND_FILE, *REPORTS, *([PREVIOUS_FILE] if frozen.previous else [])}
             faults += [
                 Fault(name, 0, 0, "it is no file of a round")
-                for name in there
-                if name not in files and name not in _others(frozen) and not name.startswith(f"{EVIDENCE}/")
+                for name in there - files.keys() - others
+                if not name.startswith(f"{EVIDENCE}/")
             ]
     return Verified(frozen, tuple(sorted(set(faults))), computed, tuple(unchecked))
 
@@ -106,11 +108,6 @@ def _wrong_description(frozen: FrozenRound, archive: ArchivedEvidence, register:
     for name, value in follows.items():
         if (said := getattr(frozen, name)) != value:
             yield Fault(ROUND_FILE, 0, 0, f"{name} is {said}, and {value} follows from the rest of the round")
-
-
-def _others(frozen: FrozenRound) -> set[str]:
-    """Return the files of a round that are neither evidence nor computed in every verification."""
-    return {SUMS, SIGNED_SUMS, ROUND_FILE, *REPORTS, *([PREVIOUS_FILE] if frozen.previous else [])}
 
 
 def _strays(folder: Path) -> Iterator[Fault]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, tzinfo
 from math import floor, log10
 from typing import Final
@@ -142,9 +142,7 @@ _MOST_TIMES = 1_000_000_000
 
 def finding_sentences(finding: Finding, parties: PartyNames, zone: tzinfo, language: str) -> str:
     """Return a finding as sentences in ``en`` or ``fa``: what, where, since when, how much, what probes say, how likely."""
-    who = _WHO[language][finding.scope].format(
-        consumer=parties.consumer, provider=parties.provider, service=parties.service, bus=parties.bus
-    )
+    who = _WHO[language][finding.scope].format(**asdict(parties))
     low, seen, high = (
         _write_amount(amount, finding.kind, language)
         for amount in (finding.expected_low, finding.seen, finding.expected_high)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -78,8 +77,7 @@ class Names:
     government_fa: str
     published: int | None
     """When it was published, None where the api does not know."""
-    zone: tzinfo
-    zone_name: str
+    zone: ZoneInfo
     epoch: int
     slot_seconds: int
     windows_days: tuple[int, ...]
@@ -138,7 +136,6 @@ async def fetch_names(api: Client) -> Names:
         government_fa=register.name_fa,
         published=register.published.seconds if register.HasField("published") else None,
         zone=ZoneInfo(register.timezone),
-        zone_name=register.timezone,
         epoch=register.epoch.seconds,
         slot_seconds=register.slot_seconds,
         windows_days=tuple(register.windows_days),

@@ -74,30 +74,21 @@ async def calendar(visit: Visit) -> Content:
     stamp = _basic(_published(visit))
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Peyvand//Console//EN", f"X-WR-CALNAME:{_text(_title(visit))}"]
     for one in announcements:
-        lines += ["BEGIN:VEVENT", f"UID:{one.id}@peyvand", f"DTSTAMP:{stamp}", f"DTSTART:{_basic(one.start)}"]
-        if one.end is not None:
-            lines.append(f"DTEND:{_basic(one.end)}")
-        lines += [
-            f"SUMMARY:{_text(one.title)}",
-            f"DESCRIPTION:{_text(one.text)}",
-            f"CATEGORIES:{one.kind}",
-            "END:VEVENT",
-        ]
+        lines += _event(one.id, stamp, one.start, one.end, one.title, one.text, one.kind)
     for work in maintenance:
         name = visit.agency(work.subject) if work.link is None else visit.service(work.link.service)
-        lines += [
-            "BEGIN:VEVENT",
-            f"UID:{work.subject}-{work.start}@peyvand",
-            f"DTSTAMP:{stamp}",
-            f"DTSTART:{_basic(work.start)}",
-            f"DTEND:{_basic(work.end)}",
-            f"SUMMARY:{_text(name)}",
-            f"DESCRIPTION:{_text(work.note)}",
-            "CATEGORIES:maintenance",
-            "END:VEVENT",
-        ]
+        lines += _event(f"{work.subject}-{work.start}", stamp, work.start, work.end, name, work.note, "maintenance")
     lines.append("END:VCALENDAR")
     return Content("text/calendar; charset=utf-8", "".join(map(_folded, lines)))
+
+
+def _event(name: str, stamp: str, start: int, end: int | None, title: str, text: str, kind: str) -> list[str]:
+    """Return the lines of an event, which is open where ``end`` is None."""
+    ended = [] if end is None else [f"DTEND:{_basic(end)}"]
+    return [
+        *("BEGIN:VEVENT", f"UID:{name}@peyvand", f"DTSTAMP:{stamp}", f"DTSTART:{_basic(start)}", *ended),
+        *(f"SUMMARY:{_text(title)}", f"DESCRIPTION:{_text(text)}", f"CATEGORIES:{kind}", "END:VEVENT"),
+    ]
 
 
 def _published(visit: Visit) -> int:

@@ -94,9 +94,9 @@ class Texts:
         """Return a share of 1 that somebody stated as a percentage, with the decimals that it has."""
         return self._data(share, self.plain_percent(share, stated_decimals(share)))
 
-    def of_hundred(self, share: float | None, decimals: int = DECIMALS) -> Markup:
+    def of_hundred(self, share: float | None) -> Markup:
         """Return a share of 1 as a number out of 100."""
-        return self._data(share, self.plain_number(100 * share, decimals)) if share is not None else self.none()
+        return self._data(share, self.plain_number(100 * share, DECIMALS)) if share is not None else self.none()
 
     def bounds(self, figure: Bounded) -> Markup:
         """Return the bounds of a figure as numbers out of 100."""

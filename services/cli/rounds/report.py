@@ -70,13 +70,10 @@ def _data(texts: Texts, frozen: FrozenRound, numbers: RoundNumbers, moves: Moves
     names = _Names(numbers, code)
     percent = partial(_percent, texts)
 
-    def hundred(share: float) -> str:
-        return texts.plain_number(100 * share, 1)
-
     answer = say["answer"] if government.point is not None else say["answer_bounds"]
-    values = {"lower": hundred(government.lower), "upper": hundred(government.upper)}
+    values = {"lower": texts.plain_of_hundred(government.lower), "upper": texts.plain_of_hundred(government.upper)}
     if government.point is not None:
-        values["point"] = hundred(government.point)
+        values["point"] = texts.plain_of_hundred(government.point)
     rounds = register.evaluation.rounds if register.evaluation else ()
     official = rounds[-1].dimension_percent.get(INTEGRATION) if rounds else None
     bars = [
@@ -225,7 +222,7 @@ def _interval(texts: Texts, row: Indicator) -> str:
     interval = row.interval
     if interval is None:
         return ""
-    low, high = (texts.plain_number(100 * share, 1) for share in (interval.low, interval.high))
+    low, high = map(texts.plain_of_hundred, (interval.low, interval.high))
     said = _say(texts.language.code)["interval"].format(low=low, high=high, level=_percent(texts, interval.level, 0))
     remark = "The interval rests on fewer than two outages: how low it reaches is mostly assumed."
     return f"{said} {texts.message(remark)}" if interval.assumed else said
@@ -237,7 +234,7 @@ def _losses(texts: Texts, numbers: RoundNumbers) -> Iterator[dict[str, Any]]:
         return
     for stage in LOSS_STAGES:
         share = getattr(numbers.government.losses, stage)
-        yield {"name": texts.word("stage", stage), "share": share, "text": texts.plain_number(100 * share, 1)}
+        yield {"name": texts.word("stage", stage), "share": share, "text": texts.plain_of_hundred(share)}
 
 
 def _gains(texts: Texts, numbers: RoundNumbers, names: _Names) -> Iterator[dict[str, str]]:
@@ -246,7 +243,7 @@ def _gains(texts: Texts, numbers: RoundNumbers, names: _Names) -> Iterator[dict[
             "link": one.link,
             "name": names.link(one.link),
             "gain": str(texts.points(one.gain).striptags()),
-            "fixed": texts.plain_number(100 * one.index_if_fixed, 1),
+            "fixed": texts.plain_of_hundred(one.index_if_fixed),
         }
 
 

@@ -39,7 +39,7 @@ def scale_chart(texts: Texts, figure: Indicator) -> Markup:
         )
     if figure.point is not None:
         parts.append(element("circle", cx=across.at(figure.point), cy=_MIDDLE, r=9, class_="point"))
-        parts.append(across.text(texts.plain_number(100 * figure.point, 1), figure.point, 14, "value"))
+        parts.append(across.text(texts.plain_of_hundred(figure.point), figure.point, 14, "value"))
     parts.extend(across.text(texts.plain_number(100 * tick), tick, _HEIGHT - 4, "tick") for tick in _TICKS)
     return picture(_HEIGHT, _said(texts, figure), *parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from services.console.pages import Content, File, NoSuchPageError, Visit
-from services.console.texts import LANGUAGES, Texts, texts_of
+from services.console.texts import LANGUAGES, texts_of
 from services.core.codec import indicator_from_message
 from services.core.errors import ApiNotApplicableError
 from services.core.model import Indicator, IndicatorKind
@@ -39,10 +39,9 @@ async def gather(visit: Visit) -> Content:
 def badge_of(figure: Indicator, language: str) -> str:
     """Return a badge as SVG: the word Peyvand, then the index out of 100 with its bounds."""
     texts = texts_of(language)
-    bounds = texts.message(
-        "{lower} to {upper}", lower=_of_hundred(texts, figure.lower), upper=_of_hundred(texts, figure.upper)
-    )
-    value = str(bounds) if figure.point is None else f"{_of_hundred(texts, figure.point)} ({bounds})"
+    lower, upper = texts.plain_of_hundred(figure.lower), texts.plain_of_hundred(figure.upper)
+    bounds = texts.message("{lower} to {upper}", lower=lower, upper=upper)
+    value = str(bounds) if figure.point is None else f"{texts.plain_of_hundred(figure.point)} ({bounds})"
     label = str(texts.message("Peyvand"))
     colour = _UNKNOWN if figure.point is None else next(shade for edge, shade in _COLOURS if figure.point < edge)
     width = _LABEL_WIDTH + round(len(value) * _CHARACTER) + _PADDING
@@ -73,10 +72,6 @@ def badge_of(figure: Indicator, language: str) -> str:
     ET.SubElement(group, "text", x=str(start + _LABEL_WIDTH / 2), y="14").text = label
     ET.SubElement(group, "text", x=str(cut + (width - _LABEL_WIDTH) / 2), y="14").text = value
     return ET.tostring(svg, "unicode")
-
-
-def _of_hundred(texts: Texts, share: float) -> str:
-    return texts.plain_number(100 * share, 1)
 
 
 FILES = (File("badge", "/badge/{kind}/{entity}.svg", gather, is_framed=True),)

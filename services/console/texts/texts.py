@@ -82,6 +82,10 @@ class Texts:
         """Return a number."""
         return write_decimal(value, decimals, self.language.code)
 
+    def plain_of_hundred(self, share: float) -> str:
+        """Return a share of 1 as a number out of 100."""
+        return self.plain_number(100 * share, DECIMALS)
+
     def percent(self, share: float | None, decimals: int = DECIMALS) -> Markup:
         """Return a share of 1 as a percentage with its value; a dash for None."""
         return self._data(share, self.plain_percent(share, decimals)) if share is not None else self.none()
@@ -96,7 +100,7 @@ class Texts:
 
     def of_hundred(self, share: float | None) -> Markup:
         """Return a share of 1 as a number out of 100."""
-        return self._data(share, self.plain_number(100 * share, DECIMALS)) if share is not None else self.none()
+        return self._data(share, self.plain_of_hundred(share)) if share is not None else self.none()
 
     def bounds(self, figure: Bounded) -> Markup:
         """Return the bounds of a figure as numbers out of 100."""

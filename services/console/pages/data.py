@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from services.console.pages.datasets import DATASETS, Dataset
 from services.console.pages.page import Content, File, Page, Stream, Visit
 from services.console.queries import Export, read_export
 from services.console.texts import Row, iso
-from services.core.spreadsheets import cell
+from services.core.spreadsheets import cell, csv_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +56,11 @@ async def _batches(dataset: Dataset, visit: Visit) -> AsyncIterator[list[Row]]:
 
 
 async def _csv(dataset: Dataset, visit: Visit) -> AsyncIterator[str]:
-    begun = False
+    header = [dataset.columns]
     async for rows in _batches(dataset, visit):
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, dataset.columns, lineterminator="\r\n")
-        if not begun:
-            writer.writeheader()
-        begun = True
-        writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
-        yield text.getvalue()
+        cells = ([cell(row.get(name)) for name in dataset.columns] for row in rows)
+        yield csv_text([*header, *cells], end="\r\n")
+        header = []
 
 
 async def _json(dataset: Dataset, visit: Visit) -> AsyncIterator[str]:

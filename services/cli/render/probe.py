@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -15,6 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from services.cli.render.format import number, text, word
+from services.core.days import utc_minute
 from services.core.model import Outcome, Phases, Reason
 from services.prober.assignments import Assignment
 from services.prober.attempt import ProbeResult
@@ -172,11 +172,11 @@ def _certificate(facts: CertificateFacts, failure: Failure | None, now: float) -
     if facts.names:
         more = max(0, len(facts.names) - _MAX_NAMES) + facts.more_names
         yield "names", ", ".join(facts.names[:_MAX_NAMES]) + (f" and {more} more" if more else "")
-    yield "valid", f"{_date(facts.not_before)} to {_date(facts.not_after)}, {_left(facts.not_after, now)}"
+    yield "valid", f"{utc_minute(facts.not_before)} to {utc_minute(facts.not_after)}, {_left(facts.not_after, now)}"
     if facts.earliest_expiry != facts.not_after:
-        yield "earliest", f"{_date(facts.earliest_expiry)}, {_left(facts.earliest_expiry, now)}"
+        yield "earliest", f"{utc_minute(facts.earliest_expiry)}, {_left(facts.earliest_expiry, now)}"
     if facts.chain_expiry is not None:
-        yield "chain", f"trusted until {_date(facts.chain_expiry)}, {_left(facts.chain_expiry, now)}"
+        yield "chain", f"trusted until {utc_minute(facts.chain_expiry)}, {_left(facts.chain_expiry, now)}"
     elif failure is not None and failure.phase is Phase.TLS and failure.cause.name.startswith("CERTIFICATE"):
         yield "chain", f"not trusted: {failure.detail}"
     else:
@@ -215,10 +215,6 @@ def _checks(results: Sequence[CheckResult], indent: int = 0) -> Table:
 
 def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:,.1f} ms"
-
-
-def _date(epoch: int) -> str:
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _left(until: int, now: float) -> str:

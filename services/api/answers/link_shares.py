@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, TypeVar
 
 from services.api.errors import UnavailableError
 from services.api.model import ReadModel, RegisterView, consumer_key
@@ -15,6 +16,8 @@ from services.core.tasks import SharedResult
 from services.indicator.array_types import Ints
 from services.indicator.index import Imputation, gather_shares
 from services.indicator.shares import LinkShares
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +31,14 @@ class WindowEvidence:
 
 
 class WindowEvidenceCache:
-    """Gathers a window once per refresh, in a thread, as it takes long."""
+    """Gathers a window once per refresh, in a thread, as it takes long; likewise what is computed from a window."""
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
         self._view: RegisterView | None = None
         self._blocks: Mapping[str, BlockReader] | None = None
         self._windows: dict[int, SharedResult[WindowEvidence]] = {}
+        self._results: dict[Hashable, SharedResult[Any]] = {}
 
     async def of_entity(self, kind: IndicatorKind, entity: str, window_days: int) -> WindowEvidence:
         """Return the evidence of an entity: the whole window, or the consumer's part for a link. Raises RequestError."""
@@ -48,9 +52,14 @@ class WindowEvidenceCache:
         """Return the newest complete refresh over one window. Raises RequestError while no register is in force."""
         view, blocks = self._model.view, self._model.whole
         if self._view is not view or self._blocks is not blocks:
-            self._view, self._blocks, self._windows = view, blocks, {}
+            self._view, self._blocks, self._windows, self._results = view, blocks, {}, {}
         window = self._windows.setdefault(window_days, SharedResult())
         return await window.get(blocks, partial(gather_window, view, blocks, window_days))
+
+    async def result(self, key: Hashable, window: WindowEvidence, call: Callable[[], T]) -> T:
+        """Return the result of ``call``, which computes it from a window; ``key`` names it and the window."""
+        result: SharedResult[T] = self._results.setdefault(key, SharedResult())
+        return await result.get(window, call)
 
     def government(self, window: WindowEvidence, window_days: int) -> BlockReader:
         """Return the government's block of a refresh. Raises RequestError when there is none yet, or never will be."""

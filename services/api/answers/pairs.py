@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,10 +12,8 @@ from services.api.answers.link_shares import WindowEvidence, WindowEvidenceCache
 from services.api.errors import InvalidRequestError
 from services.api.model import ReadModel, RegisterView
 from services.api.paging import page_of
-from services.core.blocks import BlockReader
 from services.core.codec import losses_to_message, set_index_to_message, to_timestamp
 from services.core.model import IndicatorKind
-from services.core.tasks import SharedResult
 from services.indicator.index import Pair, PairColumns
 
 _BY_SECTOR = messages.PAIR_LEVEL_SECTOR
@@ -50,15 +47,15 @@ class PairAnswers:
     def __init__(self, model: ReadModel, windows: WindowEvidenceCache) -> None:
         self._model = model
         self._windows = windows
-        self._blocks: Mapping[str, BlockReader] = {}
-        self._tables: dict[tuple[int, int], SharedResult[_PairTable]] = {}
 
     async def answer(self, request: messages.ListPairsRequest) -> messages.ListPairsResponse:
         """Return one page of pairs by consumer and provider. Raises RequestError."""
         view = self._model.view
         days, level = view.window(request.window_days), request.level or messages.PAIR_LEVEL_AGENCY
         _check_filters(view, request, level)
-        table = await self._table(days, level)
+        evidence = await self._windows.of_window(days)
+        made = partial(_PairTable.of, evidence, level)
+        table = await self._windows.result(("pairs", days, level), evidence, made)
         government = self._windows.government(table.evidence, days)
         filters = (request.consumer, request.provider, request.consumer_sector, request.provider_sector)
         agencies = table.evidence.view.register.agencies
@@ -90,14 +87,6 @@ class PairAnswers:
             method_version=government.method_version,
             evidence_sequence=government.evidence_sequence,
         )
-
-    async def _table(self, days: int, level: int) -> _PairTable:
-        evidence = await self._windows.of_window(days)
-        if self._blocks is not evidence.blocks:
-            # Tables of an earlier refresh would keep its blocks in memory.
-            self._blocks, self._tables = evidence.blocks, {}
-        table = self._tables.setdefault((days, level), SharedResult())
-        return await table.get(evidence, partial(_PairTable.of, evidence, level))
 
 
 def _check_filters(view: RegisterView, request: messages.ListPairsRequest, level: int) -> None:

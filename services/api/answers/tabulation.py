@@ -14,7 +14,6 @@ from services.api.errors import InvalidRequestError
 from services.core.blocks import BlockReader
 from services.core.codec import set_index_to_message, to_timestamp
 from services.core.model import Agency, IndicatorKind, Service
-from services.core.tasks import SharedResult
 from services.indicator.index import ServiceGroup, quantile_bands, tabulate_links
 
 _Attribute = messages.TabulatedAttribute
@@ -36,8 +35,6 @@ class Tabulator:
 
     def __init__(self, windows: WindowEvidenceCache) -> None:
         self._windows = windows
-        self._blocks: Mapping[str, BlockReader] = {}
-        self._tables: dict[tuple[int, int], SharedResult[messages.TabulateIndicatorsResponse]] = {}
 
     async def answer(self, attribute: int, window_days: int) -> messages.TabulateIndicatorsResponse:
         """Tabulate a window of the policy. Raises RequestError for an unknown attribute, or before publication."""
@@ -48,11 +45,8 @@ class Tabulator:
             )
         window = await self._windows.of_window(window_days)
         government = self._windows.government(window, window_days)
-        if self._blocks is not window.blocks:
-            # Tables of an earlier refresh would keep its blocks in memory.
-            self._blocks, self._tables = window.blocks, {}
-        table = self._tables.setdefault((attribute, window_days), SharedResult())
-        return await table.get(window, partial(_table, window, government, attribute, window_days))
+        made = partial(_table, window, government, attribute, window_days)
+        return await self._windows.result(("table", window_days, attribute), window, made)
 
 
 def _table(

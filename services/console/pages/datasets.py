@@ -10,7 +10,7 @@ from typing import Any
 from services.console.pages import findings, structure
 from services.console.pages.page import NoSuchPageError, Visit
 from services.console.pages.trends import span_of
-from services.console.queries import collected, figures_of, government_figure
+from services.console.queries import LINK_FIELDS, collected, figures_of, government_figure
 from services.console.texts import FIGURE_COLUMNS, VERSION_COLUMNS, Row, figure_row, iso, version_row
 from services.core.codec import ANNOUNCEMENT_KINDS, indicator_from_message
 from services.core.errors import ApiNotApplicableError
@@ -86,7 +86,7 @@ async def _links(visit: Visit) -> AsyncIterator[list[Row]]:
 def _link_row(status: Any) -> Row:
     link = status.link
     row = figure_row(indicator_from_message(status.indicator)) if status.HasField("indicator") else {"id": link.id}
-    return row | {name: getattr(link, name) for name in _OF_A_LINK}
+    return row | {name: getattr(link, name) for name in LINK_FIELDS}
 
 
 async def _batches(messages: AsyncIterator[Any]) -> AsyncIterator[list[Any]]:
@@ -180,7 +180,6 @@ async def _updates(visit: Visit) -> list[Row]:
 
 
 _NAMES = ("name_en", "name_fa")
-_OF_A_LINK = ("service", "consumer", "provider", "data_item", "absent")
 
 DATASETS = (
     Dataset("government", "The index of the whole government, one row for each window.", FIGURE_COLUMNS, _government),
@@ -272,7 +271,7 @@ DATASETS = (
     Dataset(
         "links",
         "The index of each required inquiry.",
-        (*FIGURE_COLUMNS, *_OF_A_LINK),
+        (*FIGURE_COLUMNS, *LINK_FIELDS),
         _links,
         is_public=False,
         is_long=True,

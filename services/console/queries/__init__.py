@@ -7,11 +7,12 @@ from services.console.queries.costs import LinkGain, LossAt, by_lower_bound, lin
 from services.console.queries.edition import Edition, EditionFeed
 from services.console.queries.figures import collected, figures_of, government_figure
 from services.console.queries.media_types import media_type
-from services.console.queries.names import NamedLink, Names, matches, named_links, naming
+from services.console.queries.names import LINK_FIELDS, NamedLink, Names, matches, named_links, naming
 from services.console.queries.open_data import Export, read_export
 from services.console.queries.round_files import RoundFile, RoundFiles
 
 __all__ = [
+    "LINK_FIELDS",
     "Edition",
     "EditionFeed",
     "Export",

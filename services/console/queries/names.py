@@ -50,7 +50,7 @@ class NamedLink:
 
 def naming(link: Any) -> dict[str, Any]:
     """Return the fields of ``NamedLink`` for a link of the api."""
-    return {"link": link.id, **{field: getattr(link, field) for field in _OF_A_LINK}}
+    return {"link": link.id, **{field: getattr(link, field) for field in LINK_FIELDS}}
 
 
 async def named_links(api: Client, links: Iterable[str]) -> dict[str, NamedLink]:
@@ -66,7 +66,8 @@ async def named_links(api: Client, links: Iterable[str]) -> dict[str, NamedLink]
 _IDS = 800
 """The most ids in one request, each of up to 63 characters: the api refuses requests of more than 64 KiB."""
 
-_OF_A_LINK = ("service", "consumer", "provider", "data_item", "absent")
+LINK_FIELDS = ("service", "consumer", "provider", "data_item", "absent")
+"""The fields of a link that lists show beside its id."""
 
 
 @dataclass(frozen=True, slots=True)

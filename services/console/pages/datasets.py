@@ -52,30 +52,18 @@ async def _kind(visit: Visit, kind: IndicatorKind) -> list[Row]:
 async def _agencies(visit: Visit) -> list[Row]:
     side = visit.chosen("side", "provider", "consumer")
     rows = await _kind(visit, IndicatorKind.PROVIDER if side == "provider" else IndicatorKind.CONSUMER)
-    names = visit.names.agencies
-    for row in rows:
-        one = names.get(row["id"])
-        row |= {
-            "name_en": one.name_en if one else "",
-            "name_fa": one.name_fa if one else "",
-            "sector": one.sector if one else "",
-        }
-    return rows
+    return [row | _named(visit.names.agencies.get(row["id"]), *_NAMES, "sector") for row in rows]
 
 
 async def _services(visit: Visit) -> AsyncIterator[list[Row]]:
     async for batch in _batches(visit.api.indicators(IndicatorKind.SERVICE, window_days=visit.window)):
-        yield [_service_row(visit, figure_row(indicator_from_message(one))) for one in batch]
+        rows = map(figure_row, map(indicator_from_message, batch))
+        yield [row | _named(visit.names.services.get(row["id"]), "agency", *_NAMES) for row in rows]
 
 
-def _service_row(visit: Visit, row: Row) -> Row:
-    one = visit.names.services.get(row["id"])
-    return {
-        **row,
-        "agency": one.agency if one else "",
-        "name_en": one.name_en if one else "",
-        "name_fa": one.name_fa if one else "",
-    }
+def _named(one: object, *names: str) -> Row:
+    """Return what the register says of an agency or a service, empty texts where it has none."""
+    return {name: getattr(one, name) if one else "" for name in names}
 
 
 async def _links(visit: Visit) -> AsyncIterator[list[Row]]:

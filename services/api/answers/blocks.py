@@ -57,9 +57,7 @@ def monitoring_answer(model: ReadModel) -> messages.GetMonitoringResponse:
             "MONITORING_UNPUBLISHED", "no scorer has reported yet how well it measures and reads: retry later"
         )
     return messages.GetMonitoringResponse(
-        as_of=to_timestamp(block.as_of),
-        evidence_sequence=block.evidence_sequence,
-        monitoring=monitoring,
+        as_of=to_timestamp(block.as_of), evidence_sequence=block.evidence_sequence, monitoring=monitoring
     )
 
 

@@ -157,8 +157,7 @@ class _MethodRunner:
                 content = await context.read()
         except TimeoutError as error:
             raise InvalidRequestError(
-                "REQUEST_MISSING",
-                f"no request of {self._method} arrived within {REQUEST_SECONDS:g} s: send it at once",
+                "REQUEST_MISSING", f"no request of {self._method} arrived within {REQUEST_SECONDS:g} s: send it at once"
             ) from error
         if content is grpc.aio.EOF:
             return None

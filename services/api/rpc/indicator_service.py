@@ -200,11 +200,7 @@ class IndicatorServicer:
             return role
         if request.HasField("history_from"):
             past = messages.GetHistoryRequest(
-                kind=number,
-                id=agency,
-                window_days=days,
-                page_size=MAX_SIZE,
-                step_seconds=request.history_step_seconds,
+                kind=number, id=agency, window_days=days, page_size=MAX_SIZE, step_seconds=request.history_step_seconds
             )
             getattr(past, "from").CopyFrom(request.history_from)
             role.history.extend((await self.get_history(past, context)).indicators)

@@ -12,10 +12,7 @@ from peyvand.v1 import finding_pb2, indicator_service_pb2
 from services.cli.render.format import when
 from services.core.texts import plural
 
-_REVIEWS = {
-    finding_pb2.FINDING_REVIEW_CONFIRMED: "confirmed",
-    finding_pb2.FINDING_REVIEW_DISMISSED: "dismissed",
-}
+_REVIEWS = {finding_pb2.FINDING_REVIEW_CONFIRMED: "confirmed", finding_pb2.FINDING_REVIEW_DISMISSED: "dismissed"}
 
 
 def findings_view(answer: indicator_service_pb2.ListFindingsResponse, zone: tzinfo, language: str) -> Group:

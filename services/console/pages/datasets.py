@@ -156,12 +156,7 @@ async def _announcements(visit: Visit) -> list[Row]:
 
 async def _updates(visit: Visit) -> list[Row]:
     return [
-        {
-            "announcement": one.id,
-            "time": iso(update.time.seconds),
-            "text_en": update.text_en,
-            "text_fa": update.text_fa,
-        }
+        {"announcement": one.id, "time": iso(update.time.seconds), "text_en": update.text_en, "text_fa": update.text_fa}
         for one in await collected(visit.api.announcements())
         for update in one.updates
     ]

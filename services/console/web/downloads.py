@@ -57,12 +57,7 @@ def round_route(files: RoundFiles, settled: Settled, metrics: ConsoleMetrics, re
 
 
 def _unless_kept(
-    request: Request,
-    answer: Response,
-    headers: Mapping[str, str],
-    settled: Settled,
-    metrics: ConsoleMetrics,
-    page: str,
+    request: Request, answer: Response, headers: Mapping[str, str], settled: Settled, metrics: ConsoleMetrics, page: str
 ) -> Response:
     """Return the answer with headers, or Not Modified if the reader has the same file already."""
     etag = headers.get("etag", answer.headers.get("etag", ""))

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from services.collector.ledger.exchange_sums import Counted, sum_exchanges
 from services.collector.ledger.ledger import Ledger
-from services.collector.ledger.pairing import pair_sides
 from services.collector.ledger.sides import packed
 from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.xroad import Side, read_side
-from tests.support.cases.exchanges import Exchange, counts_of
+from tests.support.cases.exchanges import counts_of, exchanges_of
 
 START = 1_700_000_000_000
 SPAN = 3_600_000
@@ -116,7 +115,7 @@ def test_a_client_takes_the_first_producer_within_the_span(told, span, data):
             producers.remove(match)
         expected.add((client, match))
     expected.update((None, producer) for producer in producers)
-    found = pair_sides(data.draw(st.permutations(sides)), span) if sides else []
+    found = exchanges_of(data.draw(st.permutations(sides)), span) if sides else []
     assert len(found) == len(expected)
     assert {(one.client, one.producer) for one in found} == expected
 
@@ -144,7 +143,7 @@ def test_sums_are_those_of_the_exchanges_one_by_one(raw, span, data):
     for sides in (list(found.values()) for found in by_request.values()):
         sign, repeated = data.draw(st.sampled_from([1, -1])), data.draw(st.booleans())
         requests.append(Counted(b"".join(packed(side, 1) for side in sides), sign, repeated))
-        exchanges = [Exchange.of(one) for one in pair_sides(sides, span)]
+        exchanges = exchanges_of(sides, span)
         counts = counts_of(exchanges, repeats=len(exchanges) - (not repeated))
         kept = plus if sign > 0 else minus
         for old, new in zip(kept, counts, strict=True):

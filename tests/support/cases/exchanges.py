@@ -6,13 +6,15 @@ Tests compare the collector with it.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.collector.ledger.pairing import PairedExchange
+from services.collector.ledger.pairing import pair_sides
+from services.collector.ledger.sides import packed, unpacked
 from services.collector.records import ExchangeResult, Side
 from services.core.model import DURATION_BUCKETS
 
-__all__ = ["DURATIONS", "Exchange", "counts_of"]
+__all__ = ["DURATIONS", "Exchange", "counts_of", "exchanges_of"]
 
 
 def _between(start: int | None, end: int | None) -> int | None:
@@ -47,11 +49,6 @@ class Exchange:
 
     client: Side | None
     producer: Side | None
-
-    @classmethod
-    def of(cls, paired: PairedExchange[Side]) -> Exchange:
-        """The exchange of two sides that were paired."""
-        return cls(*paired)
 
     @property
     def speaker(self) -> Side:
@@ -123,6 +120,12 @@ class Exchange:
         if size is None and self.producer is not None:
             size = self.producer.response_bytes
         return size or 0
+
+
+def exchanges_of(sides: Sequence[Side], span_ms: int) -> list[Exchange]:
+    """The exchanges of the distinct sides of one request id, paired as they are stored."""
+    stored = unpacked(b"".join(packed(side, 1) for side in sides))
+    return [Exchange(*(side and sides[side.place] for side in both)) for both in pair_sides(stored, span_ms)]
 
 
 def counts_of(exchanges: list[Exchange], *, repeats: int = 0) -> tuple[list[int], list[int]]:

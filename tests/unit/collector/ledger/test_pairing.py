@@ -5,10 +5,9 @@ import json
 
 import pytest
 
-from services.collector.ledger.pairing import pair_sides
 from services.collector.records.formats import read
 from services.collector.records.xroad import ExchangeResult, Side, read_side
-from tests.support.cases.exchanges import Exchange
+from tests.support.cases.exchanges import exchanges_of
 
 # Names of the expected documents, and ours.
 DERIVED = {
@@ -39,10 +38,6 @@ def paired(sides, span_ms=10**9):
     for side in sides:
         groups.setdefault(side.request, []).append(side)
     return [exchange for group in groups.values() for exchange in exchanges_of(group, span_ms)]
-
-
-def exchanges_of(sides, span_ms):
-    return [Exchange.of(one) for one in pair_sides(sides, span_ms)]
 
 
 def test_the_17_raw_records_give_the_12_expected_documents(data_file):

@@ -59,11 +59,6 @@ def _fitting(bus: str, alias: str, pending: Sequence[PendingSummary]) -> Iterato
     yield SummaryMessage(exchange_subject(bus, shard_of(bus)), payload, f"exchange-{bus}-{digest}", tuple(pending))
 
 
-async def publish(bus: Bus, message: SummaryMessage) -> int:
-    """Publish one message and return its sequence. Raises BusError when it is not acknowledged."""
-    return await bus.publish(message.subject, message.payload, message_id=message.id)
-
-
 class SummaryPublisher:
     """Publishes the summaries of ``ledger`` that the bus has not acknowledged, in the order of their revisions.
 
@@ -107,7 +102,7 @@ class SummaryPublisher:
         """Publish one message; return whether the bus still has what it acknowledged before. Raises BusError."""
         is_new = message.revision > self._sent
         try:
-            sequence = await publish(self._bus, message)
+            sequence = await self._bus.publish(message.subject, message.payload, message_id=message.id)
         except BusError:
             self._sent = max(self._sent, message.revision)
             raise

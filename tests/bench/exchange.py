@@ -21,7 +21,7 @@ from services.collector.component import collect_seldom
 from services.collector.files.log_file import TAKE_LINES, LogFile
 from services.collector.ledger import summary_rows as rows
 from services.collector.ledger.ledger import Ledger
-from services.collector.publisher import SUMMARIES_PER_READ, messages, publish
+from services.collector.publisher import SUMMARIES_PER_READ, messages
 from services.core.bus import Bus
 from services.core.malloc import map_large_blocks, share_arena
 from services.core.model.register import FLUSH_SECONDS
@@ -56,7 +56,7 @@ async def _flush(bus: Bus, ledger: Ledger, stages: _Stages) -> int:
     before, start, sent = sum(stages.spent.values()), time.process_time(), 0
     while pending := ledger.unpublished(SUMMARIES_PER_READ):
         for message in messages("xroad", "", pending):
-            await publish(bus, message)
+            await bus.publish(message.subject, message.payload, message_id=message.id)
             ledger.acknowledge(message.summaries)
             sent += len(message.summaries)
     stages.spent["publish"] += time.process_time() - start - (sum(stages.spent.values()) - before)

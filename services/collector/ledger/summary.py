@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from services.core.model import DURATION_BUCKETS, ExchangeSummary, Parties
 
@@ -68,25 +68,16 @@ class PendingSummary:
 
 def to_summary(parties: Parties, slot_start: int, revision: int, counts: SummaryCounts) -> ExchangeSummary:
     """Return the counts as a summary. It replaces those of the same (client, service, slot) with a lower revision."""
-    count, ok, bus, provider, request_bytes, response_bytes, orphans, skew_halves, skew_count, duration, repeats = (
-        counts.numbers
-    )
+    numbers: dict[str, Any] = dict(zip(SummaryCounts.FIELDS, counts.numbers, strict=True))
+    skew_halves, duration_ms = numbers.pop("skew_halves"), numbers.pop("duration_ms")
     return ExchangeSummary(
         client=parties.client,
         service=parties.service,
         slot_start=slot_start,
         revision=revision,
         meta=parties.meta,
-        count=count,
-        ok=ok,
-        bus_failures=bus,
-        provider_failures=provider,
-        request_bytes=request_bytes,
-        response_bytes=response_bytes,
-        orphans=orphans,
         skew_ms_sum=skew_halves / 2,
-        skew_count=skew_count,
         duration_buckets=tuple(counts.buckets),
-        duration_ms_sum=float(duration),
-        repeats=repeats,
+        duration_ms_sum=float(duration_ms),
+        **numbers,
     )

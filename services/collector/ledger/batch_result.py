@@ -40,9 +40,7 @@ class BatchResult:
 
 def rejects(batch: RecordBatch, refused: Sequence[Side]) -> tuple[Reject, ...]:
     """Return the rejects for the sides of a batch that were refused, usually none."""
+    if not refused:
+        return ()
     ids = set(map(id, refused))
-    return (
-        tuple(batch.reject(index, _TOO_MANY) for index, side in enumerate(batch.sides) if id(side) in ids)
-        if ids
-        else ()
-    )
+    return tuple(batch.reject(index, _TOO_MANY) for index, side in enumerate(batch.sides) if id(side) in ids)

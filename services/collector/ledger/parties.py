@@ -19,11 +19,10 @@ class PartyPairs:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        self._parties: dict[int, Parties] = {}
-        for number, client, provider, service, meta in database.execute(
-            "SELECT id, client, provider, service, meta FROM pair"
-        ):
-            self._parties[number] = Parties(client, provider, service, bool(meta))
+        rows = database.execute("SELECT id, client, provider, service, meta FROM pair")
+        self._parties: dict[int, Parties] = {
+            number: Parties(client, provider, service, bool(meta)) for number, client, provider, service, meta in rows
+        }
         self._numbers = {(pair.client, pair.service): number for number, pair in self._parties.items()}
         self._free = self._unused()
         self._idle = {number for (number,) in database.execute("SELECT pair FROM idle")}

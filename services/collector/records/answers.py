@@ -89,12 +89,9 @@ def _inflate(content: bytes, largest: int) -> bytes:
     except zlib.error:
         raise ServerAnswerError("its attachment is not valid gzip") from None
     if not inflater.eof:
-        over = len(data) >= largest
-        raise ServerAnswerError(
-            f"its attachment is larger than {largest >> 20} MiB"
-            if over
-            else "the gzip data of its attachment end early"
-        )
+        if len(data) >= largest:
+            raise ServerAnswerError(f"its attachment is larger than {largest >> 20} MiB")
+        raise ServerAnswerError("the gzip data of its attachment end early")
     return data
 
 

@@ -126,18 +126,14 @@ def _client(source: XroadSource) -> httpx.AsyncClient:
     try:
         context = trusting(source.authority)
         if source.certificate is not None and source.key is not None:
-            context.load_cert_chain(source.certificate, source.key, password=_no_passphrase)
+            # Without a password OpenSSL would prompt for one on the terminal.
+            context.load_cert_chain(source.certificate, source.key, password=lambda: "")
     except (OSError, ssl.SSLError) as error:
         raise SourceError("tls", "the authority, our certificate or its key cannot be used") from error
     timeout = httpx.Timeout(source.timeout, connect=min(source.timeout, _CONNECT_SECONDS))
     # A request needs no cookies, and a server could set new ones without end.
     cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     return httpx.AsyncClient(verify=context, trust_env=False, timeout=timeout, follow_redirects=False, cookies=cookies)
-
-
-def _no_passphrase() -> str:
-    """Return an empty passphrase, because OpenSSL would otherwise prompt for one on the terminal."""
-    return ""
 
 
 def _translated(error: Exception) -> SourceError:

@@ -27,15 +27,8 @@ _SIDE = "Client or Producer"
 _FLAG = "true or false"
 
 _PARTIES = (
-    "clientXRoadInstance",
-    "clientMemberClass",
-    "clientMemberCode",
-    "clientSubsystemCode",
-    "serviceXRoadInstance",
-    "serviceMemberClass",
-    "serviceMemberCode",
-    "serviceSubsystemCode",
-    "serviceCode",
+    *("clientXRoadInstance", "clientMemberClass", "clientMemberCode", "clientSubsystemCode"),
+    *("serviceXRoadInstance", "serviceMemberClass", "serviceMemberCode", "serviceSubsystemCode", "serviceCode"),
 )
 SIDES = ("Client", "Producer")
 """Values of securityServerType. From X-Road 7.3.2 on they come in any case."""
@@ -58,10 +51,7 @@ _OTHER_TEXTS = (
     "serviceSecurityServerAddress",
 )
 _OTHER_NUMBERS = (
-    "requestMimeSize",
-    "responseMimeSize",
-    "requestAttachmentCount",
-    "responseAttachmentCount",
+    *("requestMimeSize", "responseMimeSize", "requestAttachmentCount", "responseAttachmentCount"),
     "statusCode",
 )
 

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from services.core.errors import ListenError
+from services.core.network import listening
 from services.sandbox.faults import FaultMode, FaultSpan
 from services.sandbox.servers.connection import ConnectionBehaviour, ServedConnection
 from services.sandbox.servers.replies import ReceivedRequest, ServerReply
@@ -52,18 +53,14 @@ def check_addresses(addresses: Iterable[tuple[str, int]]) -> None:
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setblocking(False)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
+        listener = listening(host, port, _BACKLOG)
     except OSError as error:
-        listener.close()
         raise ListenError(
             f"the sandbox cannot listen on {host}:{port}: {error.strerror}; "
             "stop what listens there or choose other ports with --base-port"
         ) from error
+    listener.setblocking(False)
     return listener
 
 

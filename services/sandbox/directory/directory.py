@@ -100,12 +100,7 @@ def _describe(scenario: Scenario, bus: DataBus, times: Timing, run: Run) -> dict
             "routes_undeclared": sum(not route.links for route in bus.routes),
         },
         "providers": dict(Counter(served.provider for served in scenario.served_links).most_common()),
-        "exchange": {
-            "member": MEMBER,
-            "agency": scenario.member_agency,
-            "alias": ALIAS,
-            "link": scenario.sample_link,
-        },
+        "exchange": {"member": MEMBER, "agency": scenario.member_agency, "alias": ALIAS, "link": scenario.sample_link},
         "unfair": {route.client: {route.service: route.unfair} for route in bus.routes if route.unfair},
         "clocks_ahead_ms": {server.id: server.skew_ms for server in bus.servers},
         "bus": BUS,

@@ -103,21 +103,11 @@ def _yaml(content: Mapping[str, object]) -> str:
 def _link(link: Link) -> Iterable[object]:
     live_from = "always" if link.live_from == ALWAYS else link.live_from
     params = "" if link.params == ({},) else orjson.dumps(link.params).decode()
-    dates = (link.required_from, link.required_until, live_from)
-    limits = (link.latency_ms, link.max_age_s, link.slo, link.weight)
     basis = link.legal_basis
     cited = "" if basis is None else f"{basis.law}; {basis.article}; {basis.passed}"
     return (
-        link.id,
-        link.service,
-        link.provider,
-        link.data_item,
-        *dates,
-        link.probe,
-        link.target,
-        params,
-        *limits,
-        cited,
+        *(link.id, link.service, link.provider, link.data_item, link.required_from, link.required_until, live_from),
+        *(link.probe, link.target, params, link.latency_ms, link.max_age_s, link.slo, link.weight, cited),
     )
 
 

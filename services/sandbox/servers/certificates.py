@@ -132,11 +132,7 @@ def _builder(
 
 
 def _sign(
-    hosts: Sequence[str],
-    key: ec.EllipticCurvePrivateKey,
-    authority: Authority | None,
-    start: datetime,
-    end: datetime,
+    hosts: Sequence[str], key: ec.EllipticCurvePrivateKey, authority: Authority | None, start: datetime, end: datetime
 ) -> x509.Certificate:
     """Sign a server's certificate with the authority's key, or with its own."""
     name = _name(f"sandbox server {hosts[0]}")

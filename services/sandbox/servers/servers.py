@@ -14,7 +14,6 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from services.core.errors import ListenError
@@ -75,13 +74,7 @@ class Servers:
     """All sites, listening inside ``async with``. Raises ListenError when an address is taken."""
 
     def __init__(
-        self,
-        sites: Sequence[Site],
-        times: Timing,
-        *,
-        clock: Callable[[], float],
-        answered: Answered,
-        failed: Failed,
+        self, sites: Sequence[Site], times: Timing, *, clock: Callable[[], float], answered: Answered, failed: Failed
     ) -> None:
         self._sites = {site.name: site for site in sites}
         self._times = times
@@ -103,9 +96,7 @@ class Servers:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         self._stop_listening()
         for task in self._tasks:
             task.cancel()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from xml.sax.saxutils import escape
 
 from services.sandbox.exchanges import SimulatedTraffic
-from services.sandbox.security_server.messages import HEALTH, soap_message
+from services.sandbox.security_server.messages import HEALTH, PARTS, soap_message, write_codes
 from services.sandbox.security_server.operational_data import LogEntry, log_entries
 
 PERIOD = 60
 """Seconds that the counts cover; 600 on real servers."""
-
-_SERVICE = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode", "serviceCode")
 
 
 def health_answer(traffic: SimulatedTraffic, server: int, now: int, provider: str = "") -> bytes:
@@ -39,8 +36,7 @@ def health_answer(traffic: SimulatedTraffic, server: int, now: int, provider: st
 
 def _events(service: str, rest: bool, calls: list[LogEntry]) -> str:
     codes = service.split("/")
-    names = _SERVICE if len(codes) == len(_SERVICE) else (*_SERVICE[:3], _SERVICE[4])
-    identifier = "".join(f"<id:{name}>{escape(code)}</id:{name}>" for name, code in zip(names, codes, strict=True))
+    identifier = write_codes(codes, PARTS if len(codes) == len(PARTS) else (*PARTS[:3], PARTS[4]))
     succeeded = [call for call in calls if call.exchange.succeeded]
     failed = [call for call in calls if not call.exchange.succeeded]
     return (

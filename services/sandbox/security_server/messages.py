@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from xml.sax.saxutils import escape
 
 import orjson
 from lxml import etree
@@ -22,7 +23,8 @@ MULTIPART = f'multipart/related; type="text/xml"; charset=UTF-8; boundary={_BOUN
 _CID = "operational-monitoring-data.json.gz"
 _INVALID = "Client.InvalidRequest"
 _MOST_DIGITS = 15  # of a second
-_CLIENT = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode")
+PARTS = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode", "serviceCode")
+"""The parts of the identifier of a service; those of its provider are the first ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,15 @@ def read_query(body: bytes) -> MonitoringQuery:
     return MonitoringQuery(RECORDS, client, server, read_party(root.find(f"{criteria}/{{*}}client")), first, last)
 
 
-def read_party(element: etree._Element | None, last: str = _CLIENT[-1]) -> str:
+def read_party(element: etree._Element | None, last: str = "subsystemCode") -> str:
     """Return an identifier as INSTANCE/CLASS/CODE and its last part, if any; "" without an element."""
-    codes = [] if element is None else [element.findtext(f"{{*}}{name}", "") for name in (*_CLIENT[:3], last)]
+    codes = [] if element is None else [element.findtext(f"{{*}}{name}", "") for name in (*PARTS[:3], last)]
     return "/".join(code for code in codes if code)
+
+
+def write_codes(codes: Sequence[str], names: Sequence[str] = PARTS) -> str:
+    """Return the elements of an identifier's codes; it may have fewer codes than there are names."""
+    return "".join(f"<id:{name}>{escape(code)}</id:{name}>" for name, code in zip(names, codes, strict=False))
 
 
 def soap_message(body: str, header: str = "") -> bytes:

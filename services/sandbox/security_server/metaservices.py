@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 import orjson
@@ -11,14 +11,13 @@ from lxml import etree
 from services.core.model import member_of
 from services.core.xml import XmlError, parse_xml
 from services.sandbox.exchanges import DataBus
-from services.sandbox.security_server.messages import IDENTIFIERS, JSON, XML, read_party, soap_message
+from services.sandbox.security_server.messages import IDENTIFIERS, JSON, XML, read_party, soap_message, write_codes
 from services.sandbox.servers import ReceivedRequest
 
 _CLIENTS = b"/listClients"
 _METHODS = "listMethods"
 _REST = "/r1/"
 _XROAD = "http://x-road.eu/xsd/xroad.xsd"
-_PARTS = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode", "serviceCode")
 _JSON_PARTS = ("xroad_instance", "member_class", "member_code", "subsystem_code", "service_code")
 
 
@@ -77,14 +76,9 @@ def _services(bus: DataBus, provider: str, *, rest: bool) -> Sequence[str]:
 def _identifier(name: str, written: str) -> str:
     codes = written.split("/")
     kind = ("MEMBER", "SUBSYSTEM", "SERVICE")[len(codes) - 3]
-    parts = "".join(_part(part, code) for part, code in zip(_PARTS, codes, strict=False))
-    return f'<xrd:{name} id:objectType="{kind}">{parts}</xrd:{name}>'
-
-
-def _part(name: str, code: str) -> str:
-    return f"<id:{name}>{escape(code)}</id:{name}>"
+    return f'<xrd:{name} id:objectType="{kind}">{write_codes(codes)}</xrd:{name}>'
 
 
 def _json(service: str) -> dict[str, str]:
-    parts: Iterator[tuple[str, str]] = zip(_JSON_PARTS, service.split("/"), strict=True)
-    return {**dict(parts), "object_type": "SERVICE", "service_type": "REST"}
+    parts = dict(zip(_JSON_PARTS, service.split("/"), strict=True))
+    return {**parts, "object_type": "SERVICE", "service_type": "REST"}

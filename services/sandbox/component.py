@@ -8,17 +8,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from time import time
 
-from services.core.runtime import raise_descriptor_limit
-from services.core.settings import Settings
+from services.core.metrics import counter
+from services.core.runtime import Runtime, raise_descriptor_limit
 from services.core.tasks import run_in_thread
 from services.sandbox.directory import ACCESS, DEPARTURES, EXCHANGES, make_directory, prepare_run
 from services.sandbox.exchanges import LEARNED, SimulatedTraffic, make_data_bus
-from services.sandbox.faults import FaultSpan, FaultTimeline, draw_server_faults
+from services.sandbox.faults import FaultMode, FaultSpan, FaultTimeline, draw_server_faults
 from services.sandbox.logs import TRUTH, AccessLog, DepartureLog, ExchangeLog, Run, TruthLog
 from services.sandbox.scenario import BUS, make_scenario
 from services.sandbox.security_server import OperationalMonitoring
-from services.sandbox.servers import Servers, make_sites, open_authority
+from services.sandbox.servers import NOT_FOUND, OK, Servers, make_sites, open_authority
 from services.sandbox.timing import Timing, slot_timing
 
 _CONNECTIONS = 1024
@@ -28,23 +29,12 @@ _FLUSH_SECONDS = 0.2
 """The longest time that a line of the access log stays in memory."""
 
 
-async def run_sandbox(
-    settings: Settings,
-    *,
-    clock: Callable[[], float],
-    stop: asyncio.Event,
-    on_ready: Callable[[Run], None],
-    on_answer: Callable[[str], None],
-    on_failed: Callable[[str, Exception], None],
-    on_late: Callable[[int, int], None],
-) -> None:
-    """Serve the scenario until ``stop`` is set.
-
-    ``on_ready`` is called once every server listens and every file is written. ``on_answer`` is called with the name of
-    every reply written, ``on_failed`` with a site and why no reply could be made. ``on_late`` is called when the machine
-    was too busy to follow the truth in slots [from, to).
-    Raises ListenError, SettingsError, StateError.
-    """
+async def main(runtime: Runtime, clock: Callable[[], float] = time) -> None:
+    """Serve the scenario of the settings until the stop. Raises ListenError, SettingsError, StateError."""
+    settings = runtime.settings
+    answers = counter("peyvand_sandbox_answers_total", runtime.registry)
+    for sent in (OK, NOT_FOUND, *(mode for mode in FaultMode if mode not in (FaultMode.REFUSED, FaultMode.HUNG))):
+        answers.labels(str(sent))
     times = slot_timing(settings.slot)
     scenario = make_scenario(settings.scenario, seed=settings.seed, base_port=settings.base_port, times=times)
     make_directory(settings.data)
@@ -53,9 +43,12 @@ async def run_sandbox(
     links = {served.link for served in scenario.served_links}
 
     def log_answer(name: str, slot: int, sent: str) -> None:
-        on_answer(sent)
+        answers.labels(sent).inc()
         if access is not None and name in links:
             access.add(name, slot, clock(), sent)
+
+    def log_failure(site: str, error: Exception) -> None:
+        runtime.log.error("reply failed", site=site, exc_info=error)
 
     bus = make_data_bus(scenario)
     monitoring = OperationalMonitoring(bus, clock)
@@ -65,7 +58,7 @@ async def run_sandbox(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(drawing.shutdown, cancel_futures=True)
         servers = await stack.enter_async_context(
-            Servers(sites, times, clock=clock, answered=log_answer, failed=on_failed)
+            Servers(sites, times, clock=clock, answered=log_answer, failed=log_failure)
         )
         run = prepare_run(settings, scenario, bus, times, clock)
         first = run.header.first_slot
@@ -106,53 +99,61 @@ async def run_sandbox(
 
             async def log_exchanges(slot: int) -> None:
                 for number in exchanges.due(slot):
-                    if not stop.is_set():
+                    if not runtime.stop.is_set():
                         await run_in_thread(partial(exchanges.write, number), executor=drawing)
 
             servers.follow(state)
-            await _run_slots(
-                times,
-                servers,
-                advance,
-                log_exchanges,
-                access,
-                clock=clock,
-                stop=stop,
-                on_ready=lambda: on_ready(run),
-                on_late=on_late,
-            )
+            await _run_slots(runtime, run, times, servers, advance, log_exchanges, access, clock)
 
 
 async def _run_slots(
+    runtime: Runtime,
+    run: Run,
     times: Timing,
     servers: Servers,
     advance: Callable[[int], None],
     log_exchanges: Callable[[int], Awaitable[None]],
     access: AccessLog,
-    *,
     clock: Callable[[], float],
-    stop: asyncio.Event,
-    on_ready: Callable[[], None],
-    on_late: Callable[[int, int], None],
 ) -> None:
+    """Bring each slot into effect until the stop. The sandbox is ready once the files of the first one are written."""
+
+    def log_late(start: int, end: int) -> None:
+        """Log that the machine was too busy to follow the truth in slots [start, end)."""
+        runtime.log.warning("truth served late", from_slot=start, to_slot=end)
+
     applied: int | None = None
-    while not stop.is_set():
+    while not runtime.stop.is_set():
         slot = times.slot_at(clock())
         if slot != applied:
             advance(slot)
             servers.apply(slot)
             if applied is not None and (slot > applied + 1 or clock() > slot * times.slot):
-                on_late(applied + 1, slot + 1)
+                log_late(applied + 1, slot + 1)
             await log_exchanges(slot)
             if applied is None:
-                on_ready()
+                _report_ready(runtime, run)
             applied = slot
         access.flush()
         # one millisecond more, since a timer may fire that much early
         pause = min(_FLUSH_SECONDS, max(times.effect(slot + 1) - clock(), 0.0) + 0.001)
         due = clock() + pause
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause)
+            await asyncio.wait_for(runtime.stop.wait(), pause)
         # Healthy answers were late by as much.
         if clock() > due + times.latency / 4:
-            on_late(slot, times.slot_at(clock()) + 1)
+            log_late(slot, times.slot_at(clock()) + 1)
+
+
+def _report_ready(runtime: Runtime, run: Run) -> None:
+    settings = runtime.settings
+    runtime.health.serving()
+    runtime.log.info(
+        "sandbox serving",
+        scenario=settings.scenario,
+        seed=settings.seed,
+        slot_seconds=settings.slot,
+        first_slot=run.header.first_slot,
+        resumed=run.resumed,
+        register=str(settings.data / "register"),
+    )

@@ -7,9 +7,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from services.core.log import logger
+from services.core.runtime import Runtime
 from services.core.settings import Settings
-from services.sandbox.component import run_sandbox
+from services.sandbox.component import main
 from services.sandbox.exchanges.traffic import SimulatedTraffic
 from services.sandbox.faults.faults import FaultMode, FaultScope
 from services.sandbox.faults.timeline import FaultSpan
@@ -27,7 +30,7 @@ TIMES = slot_timing(2)
 
 async def test_servers_answer_while_exchanges_are_drawn(tmp_path, base_port, monkeypatch):
     """Drawing begins while servers answer, and the sandbox is ready only once the exchanges are written."""
-    answered, ready, stop = threading.Event(), asyncio.Event(), asyncio.Event()
+    answered = threading.Event()
     drawn = []
     draw = SimulatedTraffic._draw
 
@@ -38,25 +41,18 @@ async def test_servers_answer_while_exchanges_are_drawn(tmp_path, base_port, mon
 
     monkeypatch.setattr(SimulatedTraffic, "_draw", wait_for_answer)
     port = base_port()
-    playing = asyncio.create_task(
-        run_sandbox(
-            Settings(data=tmp_path, slot=TIMES.slot, base_port=port),
-            clock=wall_time,
-            stop=stop,
-            on_ready=lambda _: ready.set(),
-            on_answer=lambda _: None,
-            on_failed=lambda _site, _error: None,
-            on_late=lambda _start, _end: None,
-        )
+    runtime = Runtime(
+        Settings(data=tmp_path, slot=TIMES.slot, base_port=port), CollectorRegistry(), logger(), asyncio.Event()
     )
+    playing = asyncio.create_task(main(runtime, wall_time))
     await eventually(lambda: drawn, "exchanges are drawn")
     target = make_scenario("small", seed=1, base_port=port, times=TIMES).control_target
     assert (await ask(target, seconds=DEADLINE)).status == 200
-    assert not ready.is_set()
+    assert not runtime.health.is_serving
     answered.set()
-    await eventually(ready.is_set, "the sandbox is ready")
+    await eventually(lambda: runtime.health.is_serving, "the sandbox is ready")
     assert (tmp_path / "exchanges.ndjson").stat().st_size > 0
-    stop.set()
+    runtime.stop.set()
     await playing
 
 
@@ -119,17 +115,8 @@ async def test_what_is_being_drawn_is_written_before_the_sandbox_ends(tmp_path, 
 
     monkeypatch.setattr(SimulatedTraffic, "_draw", wait)
     monkeypatch.setattr(ExchangeLog, "close", close_first)
-    playing = asyncio.create_task(
-        run_sandbox(
-            Settings(data=tmp_path, slot=TIMES.slot, base_port=base_port()),
-            clock=wall_time,
-            stop=asyncio.Event(),
-            on_ready=lambda _: None,
-            on_answer=lambda _: None,
-            on_failed=lambda _site, _error: None,
-            on_late=lambda _start, _end: None,
-        )
-    )
+    settings = Settings(data=tmp_path, slot=TIMES.slot, base_port=base_port())
+    playing = asyncio.create_task(main(Runtime(settings, CollectorRegistry(), logger(), asyncio.Event()), wall_time))
     await eventually(drawn.is_set, "exchanges are drawn")
     playing.cancel()
     asyncio.get_running_loop().call_soon(go.set)

@@ -17,20 +17,23 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import yaml
+from prometheus_client import CollectorRegistry
 
+from services.core.log import logger
 from services.core.model.outcome import Stage
 from services.core.model.register import Link, Register
 from services.core.model.template import fill_placeholders
+from services.core.runtime import Runtime
 from services.core.settings import Settings
 from services.register.directory.load import load_register
-from services.sandbox.component import run_sandbox
+from services.sandbox.component import main
 from services.sandbox.timing import slot_timing
 from tests.support.doc_blocks import block
 from tests.support.forked import ForkedProcess, run
 from tests.support.patient_loop import wall_time
 from tests.support.processes import logged, page
 from tests.support.servers.sandbox_client import Seen, ask
-from tests.support.waiting import DEADLINE, until
+from tests.support.waiting import DEADLINE, eventually, until
 
 SLOT = 2
 TIMES = slot_timing(SLOT)
@@ -127,23 +130,13 @@ def truth_of(folder: Path, slot: int) -> dict[str, Stage]:
 @asynccontextmanager
 async def played(settings: Settings) -> AsyncIterator[None]:
     """Run a sandbox in this process, by the clock of its loop."""
-    stop, ready = asyncio.Event(), asyncio.Event()
-    playing = asyncio.create_task(
-        run_sandbox(
-            settings,
-            clock=wall_time,
-            stop=stop,
-            on_ready=lambda _: ready.set(),
-            on_answer=lambda _: None,
-            on_failed=lambda _site, _error: None,
-            on_late=lambda _start, _end: None,
-        )
-    )
-    await asyncio.wait({playing, asyncio.ensure_future(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    runtime = Runtime(settings, CollectorRegistry(), logger(), asyncio.Event())
+    playing = asyncio.create_task(main(runtime, wall_time))
+    await eventually(lambda: runtime.health.is_serving or playing.done(), "the sandbox is ready")
     try:
         yield
     finally:
-        stop.set()
+        runtime.stop.set()
         await playing
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from services.core.runtime import run_component
 from services.sandbox import component
-from services.sandbox.__main__ import main
 from services.sandbox.faults.faults import FaultMode, FaultScope, InjectedFault
 from services.sandbox.faults.timeline import FaultSpan, FaultTimeline
 from services.sandbox.security_server.messages import MULTIPART, RECORDS, read_query
@@ -77,4 +76,4 @@ if __name__ == "__main__":
     vars(component).update(
         FaultTimeline=_timeline(commands), OperationalMonitoring=_monitoring(commands.with_suffix(".spoilt"))
     )
-    sys.exit(run_component("sandbox", main, sys.argv[2:]))
+    sys.exit(run_component("sandbox", component.main, sys.argv[2:]))

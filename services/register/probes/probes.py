@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.core.model import Probe, template_texts
@@ -32,25 +33,22 @@ class ProbeDefinition:
 class ProbeDefinitions:
     """The definitions that can be read, and all declared names; ``ids`` is None when the file cannot be read."""
 
-    definitions: dict[str, ProbeDefinition] = field(default_factory=dict)
-    ids: dict[str, Location] | None = field(default_factory=dict)
+    definitions: Mapping[str, ProbeDefinition]
+    ids: Mapping[str, Location] | None
 
 
 def read_probes(directory: Path, faults: FaultList) -> ProbeDefinitions:
     """Read every probe definition of a register directory."""
     document = read_document(directory / FILE, faults, keys=None)
     if document is None:
-        return ProbeDefinitions(ids=None)
-    probes = ProbeDefinitions()
-    for name in document.nodes:
-        location = document.key_at(name)
+        return ProbeDefinitions({}, None)
+    definitions: dict[str, ProbeDefinition] = {}
+    for name, location in document.keys.items():
         faults.attempt(location, "probe", read_id, name, "")
-        assert probes.ids is not None
-        probes.ids[name] = location
         mapping = document.mapping(name, None)
         if mapping is not None:
-            probes.definitions[name] = _definition(name, location, mapping)
-    return probes
+            definitions[name] = _definition(name, location, mapping)
+    return ProbeDefinitions(definitions, document.keys)
 
 
 def _definition(name: str, location: Location, mapping: YamlMapping) -> ProbeDefinition:

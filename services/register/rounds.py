@@ -63,8 +63,6 @@ def match_agency(names: Mapping[tuple[str, str], frozenset[str]], announced: Ann
 
     ``names`` come from ``agencies_by_name``.
     """
-    none: frozenset[str] = frozenset()
-    english = names.get(("en", name_key(announced.name_en)), none)
-    persian = names.get(("fa", name_key(announced.name_fa)), none)
-    ids = english | persian
+    english = names.get(("en", name_key(announced.name_en)), frozenset())
+    ids = english | names.get(("fa", name_key(announced.name_fa)), frozenset())
     return next(iter(ids)) if len(ids) == 1 else ""

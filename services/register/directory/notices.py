@@ -49,11 +49,7 @@ def read_legal_basis(text: str) -> LegalBasis:
 
 
 def read_announcements(
-    directory: Path,
-    faults: FaultList,
-    agencies: Container[str] | None,
-    links: Container[str] | None,
-    zone: tzinfo,
+    directory: Path, faults: FaultList, agencies: Container[str] | None, links: Container[str] | None, zone: tzinfo
 ) -> tuple[Announcement, ...]:
     """Read the announcements, in id order; ``agencies`` and ``links`` are all ids, None when unknown."""
     path = directory / ANNOUNCEMENTS
@@ -73,11 +69,7 @@ def read_announcements(
 
 
 def _announcement(
-    name: str,
-    given: YamlMapping,
-    agencies: Container[str] | None,
-    links: Container[str] | None,
-    moment: ReadMoment,
+    name: str, given: YamlMapping, agencies: Container[str] | None, links: Container[str] | None, moment: ReadMoment
 ) -> Announcement:
     start = given.need("from", moment, _NEVER)
     end = given.read("until", moment, None)

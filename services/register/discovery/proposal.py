@@ -18,11 +18,7 @@ from services.core.spreadsheets import csv_text
 
 _LINK_COLUMNS = tuple(field.name for field in fields(Link))
 
-ANSWERS = {
-    "kind": "http",
-    "timeout": "10s",
-    "expect": {"status": [200, 204, *range(400, 407), 415]},
-}
+ANSWERS = {"kind": "http", "timeout": "10s", "expect": {"status": [200, 204, *range(400, 407), 415]}}
 """A probe without credentials: a working server refuses it at worst; only silence or a server error means an outage."""
 
 

@@ -27,17 +27,8 @@ from services.register.faults import FaultList
 from services.register.reading import CsvRow, read_http_url, read_table
 
 _CATALOGUE = (
-    "dateAdded",
-    "dateUpdated",
-    "url",
-    "name",
-    "description",
-    "documentation",
-    "license",
-    "areaServed",
-    "startDate",
-    "endDate",
-    "provider",
+    *("dateAdded", "dateUpdated", "url", "name", "description", "documentation", "license", "areaServed"),
+    *("startDate", "endDate", "provider"),
 )
 _ORGANISATIONS = ("id", "name", "alternateName", "url")
 _ORGANISATION_FILES = ("uk_api_organisations.csv", "organisation.csv")
@@ -83,13 +74,9 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
     apis = _apis(rows)
     agencies = sorted({api.agency for api in apis})
     endpoints, left_out = _endpoints(apis)
+    reason = "has no API in the catalogue, so it is no agency here"
     unused = [
-        omission(
-            row.location.file,
-            row.location.line,
-            row.text("name"),
-            "has no API in the catalogue, so it is no agency here",
-        )
+        omission(row.location.file, row.location.line, row.text("name"), reason)
         for row in organisations
         if slug(row.text("id")) not in agencies
     ]
@@ -150,9 +137,8 @@ def _unusable(url: str) -> str:
     if not url:
         return "has no URL: a service without an endpoint"
     if parameters := re.findall(r"\{([^}]*)\}", url):
-        return (
-            f"its URL needs {', '.join(parameters)}, which the catalogue does not give: a service without an endpoint"
-        )
+        needed = ", ".join(parameters)
+        return f"its URL needs {needed}, which the catalogue does not give: a service without an endpoint"
     try:
         read_http_url(url)
     except ValueError as error:

@@ -17,7 +17,6 @@ from services.core.network import is_loopback
 _HOST = re.compile(r"[^\s/?#@:\[\]<>\"'\\^`{|}%]+")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
-
 _SCHEMES = {"grpc": ("grpc", "grpcs"), "tcp": ("tcp",), "tls": ("tls",), "dns": ("dns",)}
 _ALL = ("http", "https", *(scheme for schemes in _SCHEMES.values() for scheme in schemes))
 _WITH_PORT = ("tcp", "tls", "grpc", "grpcs")

@@ -66,9 +66,8 @@ def call_metadata(headers: Mapping[str, str], credential: tuple[str, str]) -> tu
     are sent. Several values of one name have commas between them and are sent one by one, because servers decode each
     by itself. Raises UnusableError.
     """
-    metadata = {"user-agent": USER_AGENT} | {
-        name.lower(): value for name, value in (*headers.items(), credential) if value
-    }
+    given = {name.lower(): value for name, value in (*headers.items(), credential) if value}
+    metadata = {"user-agent": USER_AGENT, **given}
     for name, value in metadata.items():
         if unfit := unfit_for_grpc(name, value):
             raise UnusableError(f"the header {name} {unfit}")

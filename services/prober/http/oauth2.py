@@ -28,12 +28,8 @@ _MAX_SECONDS: Final = 86_400.0
 # Section 5.2: only these are repeated in messages. Any other text of an issuer might hold what it should not.
 _ERRORS: Final = frozenset(
     {
-        "invalid_request",
-        "invalid_client",
-        "invalid_grant",
-        "unauthorized_client",
-        "unsupported_grant_type",
-        "invalid_scope",
+        *("invalid_request", "invalid_client", "invalid_grant", "invalid_scope"),
+        *("unauthorized_client", "unsupported_grant_type"),
     }
 )
 

@@ -48,11 +48,7 @@ class ProbeEnvironment:
         outbound = Outbound(
             trust=TrustStore(references), contexts=TlsContexts(references), nat64=read_nat64(settings.nat64)
         )
-        return cls(
-            outbound=outbound,
-            secrets=Secrets(references),
-            descriptors=DescriptorCache(references),
-        )
+        return cls(outbound=outbound, secrets=Secrets(references), descriptors=DescriptorCache(references))
 
     async def close(self) -> None:
         """End the worker processes, token requests and name queries."""

@@ -35,8 +35,6 @@ _UNEXPECTED_LINE: Final[Mapping[Cause, Cause]] = {
     Cause.CLOSED: Cause.LINE,
     Cause.RESET: Cause.LINE,
 }
-
-
 _GROUP: Final = re.compile(rb"\\([1-9])")
 _PROMPT_LIMIT: Final = 4096
 """Bytes at the end of what has arrived that are searched for a prompt, each time that more arrives."""

@@ -19,7 +19,6 @@ HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
 """A prober without a heartbeat for this many seconds counts as dead: two heartbeats may get lost."""
 
-
 _MOST_PROCESSES: Final = 256
 """The most processes that are tracked, more than any vantage has.
 

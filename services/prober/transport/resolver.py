@@ -109,9 +109,8 @@ class Resolver:
 
     async def check(self, names: Sequence[str], seconds: float) -> dict[str, Unresolved]:
         """Query name servers for each name, for up to ``seconds``. Return those that did not resolve."""
-        resolver = aiodns.DNSResolver(
-            self._nameservers, timeout=seconds, tries=1
-        )  # c-ares caches answers: use a new one
+        # c-ares caches answers: use a new one.
+        resolver = aiodns.DNSResolver(self._nameservers, timeout=seconds, tries=1)
         try:
             problems = await asyncio.gather(*(_problem(resolver, name, seconds) for name in names))
         finally:

@@ -187,10 +187,9 @@ def _explain_time(
 
 
 def _judged(what: str, judgement: Judgement) -> CheckResult:
-    state, reason = (
-        (CheckState.PASSED, None) if judgement.reason is Reason.OK else (CheckState.FAILED, judgement.reason)
-    )
-    return CheckResult(what, state, reason, judgement.detail)
+    if judgement.reason is Reason.OK:
+        return CheckResult(what, CheckState.PASSED, None, judgement.detail)
+    return CheckResult(what, CheckState.FAILED, judgement.reason, judgement.detail)
 
 
 def _run_check(what: str, evidence: str, run: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> CheckResult:

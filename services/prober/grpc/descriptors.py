@@ -122,7 +122,8 @@ class Descriptors:
         self._files = tuple(files)
         self._methods: dict[str, GrpcMethod] = {}
         protos = {proto.name: proto for proto in map(_read_file, self._files)}
-        missing: set[str] = set()
+        #: Files that are imported but missing.
+        self.missing = set[str]()
         imported = [name for proto in protos.values() for name in proto.dependency]
         while imported:
             name = imported.pop()
@@ -132,10 +133,8 @@ class Descriptors:
                 protos[name] = _WELL_KNOWN[name]
                 imported += protos[name].dependency
             else:
-                missing.add(name)
-        #: Files that are imported but missing.
-        self.missing = frozenset(missing)
-        self._pool = DescriptorPool() if missing else _pool(protos)
+                self.missing.add(name)
+        self._pool = DescriptorPool() if self.missing else _pool(protos)
 
     def method(self, call: str) -> GrpcMethod:
         """Return the method ``package.Service/Method``.

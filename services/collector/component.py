@@ -64,7 +64,6 @@ class _Supervisor:
         self._failure: PeyvandError | None = None
 
     async def run(self, coroutine: Coroutine[None, None, None]) -> None:
-        """Run one task."""
         try:
             await coroutine
         except PeyvandError as error:

@@ -136,7 +136,6 @@ class _TargetSeries(StableCollector):
         }
 
     def families(self) -> Iterator[StableFamily]:
-        """Return the series of this scrape."""
         values: dict[str, dict[Labels, float]] = {name: {} for name in _PER_TARGET}
         assignments = self._assignments
         for target, last in list(self._last.items()):

@@ -16,7 +16,6 @@ class PairedExchange(NamedTuple):
 
 
 def _order(side: StoredSide) -> tuple[int, bytes]:
-    """Order sides by time. The digest orders those of the same moment."""
     return side.request_in, side.digest
 
 

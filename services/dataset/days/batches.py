@@ -212,7 +212,6 @@ def _named(keys: list[RunKey], batches: Ints, faulty: Mask, came: Ints) -> tuple
 
 
 def _sentence(run: BatchRun) -> str:
-    """Describe the faults of a run."""
     holes = [str(first) if first == last else f"{first}-{last}" for first, last in run.holes]
     said = [
         *([_listed(run.missing, "missing", holes)] if run.missing else []),

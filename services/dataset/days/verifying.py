@@ -135,7 +135,6 @@ def _first_waiting_day(storage: Storage, leaves: Sequence[bytes]) -> str:
 
 
 def _verify_file(storage: Storage, file: SealedFile) -> Iterator[Fault]:
-    """Yield the faults of one sealed file."""
     try:
         table = _sealed_rows(storage, file)
         if (table.num_rows, content_hash(table, KINDS[file.kind])) != (file.rows, file.content):

@@ -43,7 +43,6 @@ def check_target(step: Step, target: str, named: frozenset[Origin]) -> str:
 
 
 def _origin(url: str) -> Origin | None:
-    """Return the origin of a URL, None when there is none."""
     try:
         parts = httpx.URL(url)
     except httpx.InvalidURL:

@@ -78,7 +78,6 @@ def read_target_cell(
 def _faults(
     row: CsvRow, definition: ProbeDefinition | None, record: Mapping[str, object], target: str, names: frozenset[str]
 ) -> FaultList:
-    """Return the faults and warnings of one record."""
     row = replace(row, faults=FaultList())
     missing = sorted(names - record.keys())
     for name in missing:

@@ -38,7 +38,7 @@ class EvidenceDays:
         self._grace = grace_seconds
         self._slot = slot_seconds
         self._day_of = lru_cache(maxsize=4096)(self._uncached_day_of)  # slots are few
-        self._closes = lru_cache(maxsize=4096)(self._uncached_closes)
+        self.closes = lru_cache(maxsize=4096)(self._closes)
 
     def day_of(self, moment: float) -> str:
         """Return the day of a moment in epoch seconds, as YYYY-MM-DD."""
@@ -48,10 +48,6 @@ class EvidenceDays:
         """Return the seconds of a day, from its start to its end, which is exclusive."""
         first = date.fromisoformat(day)
         return range(midnight(self.timezone, first), midnight(self.timezone, first + timedelta(days=1)))
-
-    def closes(self, day: str) -> float:
-        """Return when a day takes no more rows, in epoch seconds."""
-        return self._closes(day)
 
     def closes_next(self, moment: float) -> float:
         """Return when the next day closes after a moment; this may be at most a second before the moment."""
@@ -73,5 +69,6 @@ class EvidenceDays:
     def _uncached_day_of(self, moment: int) -> str:
         return day_of(self.timezone, moment).isoformat()
 
-    def _uncached_closes(self, day: str) -> float:
+    def _closes(self, day: str) -> float:
+        """Return when a day takes no more rows, in epoch seconds."""
         return self.span(day).stop + self._slot + self._grace  # its last slot may end after midnight

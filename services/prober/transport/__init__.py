@@ -3,7 +3,7 @@
 from services.prober.transport.addresses import Outbound, is_address, parse_host_port, resolve_host
 from services.prober.transport.connection import BYTE_LIMIT, FreshConnection
 from services.prober.transport.dial import handshake_factory, run_connection, try_addresses
-from services.prober.transport.egress import EgressRules, read_nat64
+from services.prober.transport.egress import read_nat64
 from services.prober.transport.kernel import ConntrackTable
 from services.prober.transport.line_protocol import LineConnection
 from services.prober.transport.proxy import REFUSED_CREDENTIALS, ProxyRoute
@@ -14,7 +14,6 @@ __all__ = [
     "BYTE_LIMIT",
     "REFUSED_CREDENTIALS",
     "ConntrackTable",
-    "EgressRules",
     "FreshConnection",
     "LineConnection",
     "Outbound",

@@ -1,6 +1,6 @@
 """Publishes the register to the bus in content-addressed chunks, and reads it back."""
 
-from services.register.bus.publish import Before, publish_register, read_before, republish_if_lost
+from services.register.bus.publish import publish_register, read_before, republish_if_lost
 from services.register.bus.read import (
     CURRENT_KEY,
     PREVIOUS_KEY,
@@ -16,7 +16,6 @@ from services.register.bus.read import (
 __all__ = [
     "CURRENT_KEY",
     "PREVIOUS_KEY",
-    "Before",
     "UnverifiedError",
     "follow_register",
     "publish_register",

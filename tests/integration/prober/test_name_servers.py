@@ -19,7 +19,8 @@ from services.prober.kinds import ProbeEnvironment
 from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import HeldMeasurement, Pipeline
 from services.prober.scheduling import Launch, Rendezvous, ScheduleEntry
-from services.prober.transport import EgressRules, Outbound
+from services.prober.transport import Outbound
+from services.prober.transport.egress import EgressRules
 from tests.support.servers.http_server import forever, says, serving
 from tests.support.servers.name_server import NameServer, name_server
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
+from services.core.model import FindingKind
 from services.sandbox.exchanges.data_bus import Route
 from services.sandbox.exchanges.exchange import SimulatedExchange
 from services.sandbox.faults import FaultMode, FaultScope, FaultSpan
@@ -47,27 +47,13 @@ _LARGER = 4
 _SHAPE = (1.2, 1.2, 1.1, 1.1, 1.0, 0.8, 0.6)
 """The volume of each day of a week, as shares of the mean."""
 
+_VOLUMES = (FindingKind.SILENCE, FindingKind.FALL, FindingKind.RISE)
+_OTHERS = tuple(kind for kind in FindingKind if kind not in _VOLUMES)
 
-class DepartureKind(StrEnum):
-    """The kind of a departure, in the words of findings."""
-
-    SILENCE = "silence"
-    FALL = "fall"
-    RISE = "rise"
-    BUS_FAILURES = "bus_failures"
-    PROVIDER_FAILURES = "provider_failures"
-    SLOW = "slow"
-    SIZE = "size"
-    REPEATS = "repeats"
-
-
-_VOLUMES = (DepartureKind.SILENCE, DepartureKind.FALL, DepartureKind.RISE)
-_OTHERS = tuple(kind for kind in DepartureKind if kind not in _VOLUMES)
-
-_FAULTS: Mapping[DepartureKind, tuple[float, FaultMode, FaultScope]] = {
-    DepartureKind.BUS_FAILURES: (_FAILING, FaultMode.HTTP_5XX, FaultScope.BUS),
-    DepartureKind.PROVIDER_FAILURES: (_FAILING, FaultMode.HTTP_5XX, FaultScope.PROVIDER),
-    DepartureKind.SLOW: (1.0, FaultMode.SLOW, FaultScope.PROVIDER),
+_FAULTS: Mapping[FindingKind, tuple[float, FaultMode, FaultScope]] = {
+    FindingKind.BUS_FAILURES: (_FAILING, FaultMode.HTTP_5XX, FaultScope.BUS),
+    FindingKind.PROVIDER_FAILURES: (_FAILING, FaultMode.HTTP_5XX, FaultScope.PROVIDER),
+    FindingKind.SLOW: (1.0, FaultMode.SLOW, FaultScope.PROVIDER),
 }
 """The faults of exchanges that make a departure, and the share of exchanges that have them."""
 
@@ -76,16 +62,16 @@ _FAULTS: Mapping[DepartureKind, tuple[float, FaultMode, FaultScope]] = {
 class Departure:
     """Calls of ``service`` depart in slots [start, end)."""
 
-    kind: DepartureKind
+    kind: FindingKind
     service: str
     start: int
     end: int
 
     def calls(self, rng: random.Random) -> int:
         """Return how many calls are made in place of one."""
-        if self.kind is DepartureKind.FALL:
+        if self.kind is FindingKind.FALL:
             return int(rng.random() < _LEFT)
-        return {DepartureKind.SILENCE: 0, DepartureKind.RISE: 1 + _MORE}.get(self.kind, 1)
+        return {FindingKind.SILENCE: 0, FindingKind.RISE: 1 + _MORE}.get(self.kind, 1)
 
     def fault(self, span: FaultSpan | None, slot: int, rng: random.Random) -> FaultSpan | None:
         """Return the fault of an exchange in a slot; ``span`` is the fault that it has without the departure."""
@@ -96,9 +82,9 @@ class Departure:
 
     def change(self, exchange: SimulatedExchange, before: str, rng: random.Random) -> SimulatedExchange:
         """Return an exchange as the departure changes it; ``before`` is its client's previous message id."""
-        if self.kind is DepartureKind.SIZE:
+        if self.kind is FindingKind.SIZE:
             return replace(exchange, response_bytes=_LARGER * exchange.response_bytes)
-        if self.kind is DepartureKind.REPEATS and rng.random() < _REPEATED:
+        if self.kind is FindingKind.REPEATS and rng.random() < _REPEATED:
             return replace(exchange, message=before)
         return exchange
 

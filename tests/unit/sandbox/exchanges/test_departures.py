@@ -12,7 +12,7 @@ from services.core.model import FindingKind
 from services.core.model.exchange import DURATION_BUCKETS
 from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology, find_all
 from services.sandbox.exchanges.data_bus import make_data_bus
-from services.sandbox.exchanges.departures import PERIOD, WEEK_STEPS, Departure, DepartureKind
+from services.sandbox.exchanges.departures import PERIOD, WEEK_STEPS, Departure
 from services.sandbox.exchanges.exchange import ExchangeOutcome, SimulatedExchange
 from services.sandbox.exchanges.traffic import SimulatedTraffic
 from services.sandbox.logs.exchange_log import _bucket
@@ -38,26 +38,26 @@ def departures_of(busy: SimulatedTraffic, period: int) -> list[Departure]:
 
 def test_every_period_has_a_departure_of_each_kind() -> None:
     """Departures of volume take turns. All are of different services, which the seed decides."""
-    busy, volumes = traffic(1, 1.0), (DepartureKind.SILENCE, DepartureKind.FALL, DepartureKind.RISE)
+    busy, volumes = traffic(1, 1.0), (FindingKind.SILENCE, FindingKind.FALL, FindingKind.RISE)
     for period in range(4):
         departing = departures_of(busy, period)
-        assert {one.kind for one in departing} == {*DepartureKind} - {*volumes} | {volumes[period % 3]}
+        assert {one.kind for one in departing} == {*FindingKind} - {*volumes} | {volumes[period % 3]}
         assert len({one.service for one in departing}) == len(departing)
     assert departures_of(busy, 0) == departures_of(traffic(1, 9.0), 0) != departures_of(traffic(2, 1.0), 0)
 
 
-def measures(exchanges: Sequence[SimulatedExchange], slots: int) -> dict[DepartureKind, float]:
+def measures(exchanges: Sequence[SimulatedExchange], slots: int) -> dict[FindingKind, float]:
     """Return the measure of each kind for exchanges in this many slots."""
     number = max(len(exchanges), 1)
     outcomes = Counter(one.outcome for one in exchanges)
     stamps = [one.seen.stamps for one in exchanges]
     return {
-        **dict.fromkeys((DepartureKind.SILENCE, DepartureKind.FALL, DepartureKind.RISE), len(exchanges) / slots),
-        DepartureKind.BUS_FAILURES: outcomes[ExchangeOutcome.BUS_FAILURE] / number,
-        DepartureKind.PROVIDER_FAILURES: outcomes[ExchangeOutcome.PROVIDER_FAILURE] / number,
-        DepartureKind.SLOW: sum(end - begin for begin, *_, end in stamps) / number,
-        DepartureKind.SIZE: sum(one.response_bytes for one in exchanges) / number,
-        DepartureKind.REPEATS: 1 - len({one.message for one in exchanges}) / number,
+        **dict.fromkeys((FindingKind.SILENCE, FindingKind.FALL, FindingKind.RISE), len(exchanges) / slots),
+        FindingKind.BUS_FAILURES: outcomes[ExchangeOutcome.BUS_FAILURE] / number,
+        FindingKind.PROVIDER_FAILURES: outcomes[ExchangeOutcome.PROVIDER_FAILURE] / number,
+        FindingKind.SLOW: sum(end - begin for begin, *_, end in stamps) / number,
+        FindingKind.SIZE: sum(one.response_bytes for one in exchanges) / number,
+        FindingKind.REPEATS: 1 - len({one.message for one in exchanges}) / number,
     }
 
 
@@ -73,14 +73,14 @@ def test_departures_do_what_they_say() -> None:
             for slots in (range(departure.start - 14, departure.start), range(departure.start, departure.start + 14))
         )
         low, high = {
-            DepartureKind.SILENCE: (0.0, 0.0),
-            DepartureKind.FALL: (0.02 * before, 0.2 * before),
-            DepartureKind.RISE: (3 * before, 5 * before),
-            DepartureKind.BUS_FAILURES: (0.4, 0.8),
-            DepartureKind.PROVIDER_FAILURES: (0.4, 0.8),
-            DepartureKind.SLOW: (5 * before, 50 * before),
-            DepartureKind.SIZE: (3 * before, 5 * before),
-            DepartureKind.REPEATS: (0.15, 0.6),
+            FindingKind.SILENCE: (0.0, 0.0),
+            FindingKind.FALL: (0.02 * before, 0.2 * before),
+            FindingKind.RISE: (3 * before, 5 * before),
+            FindingKind.BUS_FAILURES: (0.4, 0.8),
+            FindingKind.PROVIDER_FAILURES: (0.4, 0.8),
+            FindingKind.SLOW: (5 * before, 50 * before),
+            FindingKind.SIZE: (3 * before, 5 * before),
+            FindingKind.REPEATS: (0.15, 0.6),
         }[departure.kind]
         assert low <= during <= high, departure
 
@@ -136,7 +136,7 @@ def test_what_departs_is_found(period: int) -> None:
     topology, counts = counted([busy.of(FIRST + origin + slot) for slot in range(SLOTS)])
     found = find_all(Detector(topology, DetectorSettings(0.1, SLOT, WEEK_STEPS)), counts)
     for departure in departures_of(busy, period):
-        kind, start = FindingKind(departure.kind.value), departure.start - origin
+        kind, start = departure.kind, departure.start - origin
         of_kind = [one for one in found if one.kind is kind]
         assert of_kind
         for one in of_kind:

@@ -106,18 +106,12 @@ class _Collector:
     async def read(self, source: Source, answers: Semaphore) -> None:
         """Read one source until the stop."""
         self._metrics.add_source(source.id)
+        log, chance = self._runtime.log, SystemRandom().random
         if isinstance(source, FileSource):
-            await FileTailer(source, self._intake, self._metrics, self._runtime.log, self._wait).run()
+            await FileTailer(source, self._intake, self._metrics, log, self._wait).run()
             return
         poller = ServerPoller(
-            source,
-            self._intake,
-            self._metrics,
-            self._runtime.log,
-            answers,
-            now=time,
-            chance=SystemRandom().random,
-            wait=self._wait,
+            source, self._intake, self._metrics, log, answers, now=time, chance=chance, wait=self._wait
         )
         await poller.run()
 

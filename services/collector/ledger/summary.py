@@ -40,9 +40,8 @@ class SummaryCounts:
     SUMS = ("request_bytes", "response_bytes", "skew_halves", "duration_ms")
     """The fields that are sums of what records claim; the others are counts of records."""
 
-    def __init__(self, numbers: list[int] | None = None, buckets: list[int] | None = None) -> None:
-        self.numbers = numbers or [0] * len(self.FIELDS)
-        self.buckets = buckets or [0] * DURATION_BUCKETS
+    def __init__(self, numbers: list[int], buckets: list[int]) -> None:
+        self.numbers, self.buckets = numbers, buckets
 
     def add(self, other: SummaryCounts) -> None:
         """Add other counts."""

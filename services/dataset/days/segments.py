@@ -60,15 +60,11 @@ class Segment:
 def list_segments(storage: Storage, kind: Kind) -> list[Segment]:
     """Return the segments of a kind, by day and position."""
     names = (*storage.names(f"open/{kind.name}"), *storage.names(f"open/late/{kind.name}"))
-    matches = (_NAME.fullmatch(name) for name in names)
-    return sorted(
-        (
-            Segment(m["kind"], m["day"], int(m["first"]), int(m["last"]), bool(m["late"]), int(m["generation"] or 0))
-            for m in matches
-            if m
-        ),
-        key=lambda segment: (segment.day, segment.late, segment.generation, segment.first),
+    segments = (
+        Segment(m["kind"], m["day"], int(m["first"]), int(m["last"]), bool(m["late"]), int(m["generation"] or 0))
+        for m in filter(None, map(_NAME.fullmatch, names))
     )
+    return sorted(segments, key=lambda segment: (segment.day, segment.late, segment.generation, segment.first))
 
 
 def write_segments(

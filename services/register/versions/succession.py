@@ -47,12 +47,9 @@ def check_return(
     faults = FaultList()
     epoch, old_epoch = new.policy.epoch.timestamp(), old.policy.epoch.timestamp()
     if max(left, epoch) < held_from:
-        other = any(getattr(new.policy, part) != getattr(old.policy, part) for part in ("slot_seconds", "timezone"))
-        todo = (
-            f"one after {utc_minute(max(old_epoch, held_from))}"
-            if other
-            else f"{utc_minute(old_epoch)}, the epoch in force"
-        )
+        todo = f"{utc_minute(old_epoch)}, the epoch in force"
+        if any(getattr(new.policy, part) != getattr(old.policy, part) for part in ("slot_seconds", "timezone")):
+            todo = f"one after {utc_minute(max(old_epoch, held_from))}"
         reason = (
             f"epoch: since {utc_minute(left)} registers with another epoch, slot length or timezone "
             f"were in force, and the bus no longer holds all measurements since then: set {todo}"

@@ -18,7 +18,7 @@ from services.api.answers.blocks import decoded, find_volume
 from services.api.answers.link_shares import WindowEvidence
 from services.api.answers.notices import objection_message
 from services.api.errors import UnavailableError
-from services.api.model import RegisterView, consumer_key
+from services.api.model import RegisterView, agency_block_key
 from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_slot_block
 from services.core.bus import group_of, recent_key, slot_key
 from services.core.codec import from_micros, to_duration, to_timestamp
@@ -143,7 +143,7 @@ def _add_window(findings: messages.LinkFindings, window: WindowEvidence, link: s
 def _add_exchanges(findings: messages.LinkFindings, window: WindowEvidence, name: str, window_days: int) -> None:
     register = window.view.register
     link = register.links[name]
-    block = window.blocks.get(consumer_key(register.consumer(link)))
+    block = window.blocks.get(agency_block_key(register.consumer(link)))
     volume = find_volume(block, link.provider)
     if volume is not None:
         findings.exchanges.CopyFrom(volume)

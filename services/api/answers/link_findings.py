@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from services.api.errors import InvalidRequestError
-from services.api.model import ReadModel, RegisterView, consumer_key
+from services.api.model import ReadModel, RegisterView, agency_block_key
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
 from services.core.model import LINK_FINDINGS, link_findings
@@ -71,7 +71,7 @@ class LinkFindingIndex:
                 link
                 for block_key, (_, found) in self._of_blocks.items()
                 for link in found.get(key, ())
-                if link in links and consumer_key(consumer(links[link])) == block_key
+                if link in links and agency_block_key(consumer(links[link])) == block_key
             )
         )
 

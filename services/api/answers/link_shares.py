@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from services.api.errors import UnavailableError
-from services.api.model import ReadModel, RegisterView, consumer_key
+from services.api.model import ReadModel, RegisterView, agency_block_key
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
 from services.core.model import LOSS_STAGES, IndicatorKind
@@ -79,7 +79,7 @@ def gather_consumer(
     measured may be imputed from links of others, so its share and losses are taken as they were published.
     """
     register = view.register
-    block = blocks.get(consumer_key(register.consumer(register.links[link])))
+    block = blocks.get(agency_block_key(register.consumer(register.links[link])))
     if block is None or (evidence := block.evidence(window_days)) is None:
         return None
     links = {name: register.links[name] for name in evidence.ids if name in register.links}

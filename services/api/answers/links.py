@@ -17,7 +17,7 @@ from services.api.answers.link_findings import LinkFindingIndex
 from services.api.answers.notices import objection_message
 from services.api.answers.register_messages import link_message
 from services.api.errors import InvalidRequestError, UnavailableError
-from services.api.model import ReadModel, RegisterView, consumer_key
+from services.api.model import ReadModel, RegisterView, agency_block_key
 from services.api.paging import MAX_SIZE, page_of
 from services.core.blocks import SlotBlock, decode_slot_block
 from services.core.bus import SLOTS_PER_BLOCK, group_of, slot_key
@@ -90,7 +90,7 @@ class LinkAnswers:
         Bounds are read by column: a registry that a third of all links ask would take seconds by indicator.
         """
         lower, links_of, consumer = dict.fromkeys(links, 0.0), view.register.links, view.register.consumer
-        for key in {consumer_key(consumer(links_of[link])) for link in links}:
+        for key in {agency_block_key(consumer(links_of[link])) for link in links}:
             block = self._model.blocks.get(key)
             if block is not None:
                 bounds = zip(*block.column("lower", IndicatorKind.LINK, days), strict=True)
@@ -98,7 +98,7 @@ class LinkAnswers:
         return nsmallest(most, links, key=lambda link: (lower[link], link))
 
     def _expires(self, view: RegisterView, link: str) -> bool:
-        block = self._model.blocks.get(consumer_key(view.register.consumer(view.register.links[link])))
+        block = self._model.blocks.get(agency_block_key(view.register.consumer(view.register.links[link])))
         return block is not None and link in block.certificates
 
     async def get_link(self, request: messages.GetLinkRequest) -> messages.GetLinkResponse:
@@ -126,7 +126,7 @@ class LinkAnswers:
 
     def _status(self, view: RegisterView, link: Link, days: int) -> messages.LinkStatus:
         published = self._model.find(IndicatorKind.LINK, link.id, days)
-        block = self._model.parsed_block(consumer_key(view.register.consumer(link)))
+        block = self._model.parsed_block(agency_block_key(view.register.consumer(link)))
         return messages.LinkStatus(
             link=link_message(view.register, link),
             indicator=None if published is None else published.message,

@@ -2,7 +2,7 @@
 
 from services.api.model.feed import Feed
 from services.api.model.read_model import ReadModel, parse_kind
-from services.api.model.register_view import RegisterView, consumer_key
+from services.api.model.register_view import RegisterView, agency_block_key
 from services.api.model.watch import WatchHub
 
-__all__ = ["Feed", "ReadModel", "RegisterView", "WatchHub", "consumer_key", "parse_kind"]
+__all__ = ["Feed", "ReadModel", "RegisterView", "WatchHub", "agency_block_key", "parse_kind"]

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping
 
 from services.api.model.read_model import ReadModel
-from services.api.model.register_view import RegisterView, consumer_key
+from services.api.model.register_view import RegisterView, agency_block_key
 from services.api.model.watch import WatchHub
 from services.core.blocks import BlockReader, blocks_of_group
 from services.core.bus import GOVERNMENT_KEY, INDICATOR_BUCKET, Bus, consumers_key
@@ -114,7 +114,7 @@ class Feed:
             return
         slices = Slices()
         for agency, payload in blocks.items():
-            block_key = consumer_key(agency)
+            block_key = agency_block_key(agency)
             known, source = self._model.blocks.get(block_key), self._sources.get(agency, key)
             if known is None or known.payload != payload:
                 block = self._decode(block_key, payload)
@@ -128,7 +128,7 @@ class Feed:
         for agency in self._agencies.get(key, frozenset()) - blocks.keys():
             if self._sources.get(agency) == key:  # otherwise another value has its block now
                 del self._sources[agency]
-                self._hub.publish(self._model.replace_block(consumer_key(agency), None))
+                self._hub.publish(self._model.replace_block(agency_block_key(agency), None))
         self._agencies[key] = frozenset(blocks)
 
     def _decode(self, key: str, payload: bytes | None) -> BlockReader | None:

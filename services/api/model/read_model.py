@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from services.api.errors import InvalidRequestError, NotApplicableError, RequestError, UnavailableError
-from services.api.model.register_view import RegisterView, consumer_key
+from services.api.model.register_view import RegisterView, agency_block_key
 from services.api.model.watch import BlockChange, PublishedIndicator
 from services.core.blocks import BlockReader, IndicatorKey
 from services.core.bus import GOVERNMENT_KEY
@@ -100,7 +100,9 @@ class ReadModel:
             return False
         if GOVERNMENT_KEY in self.blocks:
             return True
-        return self._view is not None and all(consumer_key(agency) in self._stamps for agency in self._view.consumers)
+        return self._view is not None and all(
+            agency_block_key(agency) in self._stamps for agency in self._view.consumers
+        )
 
     def find(self, kind: int, entity: str, window_days: int) -> PublishedIndicator | None:
         """Return the indicator published under exactly this name, None when there is none."""

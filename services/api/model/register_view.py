@@ -18,7 +18,7 @@ from services.register.attribution import Attributor
 _NOUNS = {IndicatorKind.CONSUMER: "agency", IndicatorKind.PROVIDER: "agency"}
 
 
-def consumer_key(agency: str) -> str:
+def agency_block_key(agency: str) -> str:
     """Return the key of an agency's block in the read model."""
     return f"consumer.{agency}"
 
@@ -57,7 +57,7 @@ class RegisterView:
     @cached_property
     def consumer_keys(self) -> frozenset[str]:
         """The keys of the agencies' blocks."""
-        return frozenset(map(consumer_key, self.register.agencies))
+        return frozenset(map(agency_block_key, self.register.agencies))
 
     @cached_property
     def sectors(self) -> tuple[str, ...]:
@@ -197,7 +197,7 @@ class RegisterView:
         except (ValueError, KeyError):
             return None
         above = parsed in (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.PROVIDER)
-        return GOVERNMENT_KEY if above else consumer_key(agency)
+        return GOVERNMENT_KEY if above else agency_block_key(agency)
 
     def links(self, *, consumer: str = "", provider: str = "", service: str = "") -> Sequence[str]:
         """Return the sorted ids of the links that match every filter given. Raises RequestError for unknown ids."""

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from services.api.errors import NotApplicableError, UnavailableError
-from services.api.model import ReadModel, RegisterView, consumer_key, read_model
+from services.api.model import ReadModel, RegisterView, agency_block_key, read_model
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
 from services.core.model import IndicatorKind, Register
@@ -36,18 +36,18 @@ def test_blocks_are_kept_packed(register: Register, monkeypatch: pytest.MonkeyPa
         return [key for key, block in model.blocks.items() if "_kept" in vars(block)]
 
     assert parsed() == []
-    consumers = [agency for agency in sorted(register.agencies) if consumer_key(agency) in blocks]
+    consumers = [agency for agency in sorted(register.agencies) if agency_block_key(agency) in blocks]
     first, *others = consumers
     assert len(others) > 1
-    monkeypatch.setattr(read_model, "_PARSED_ROWS", sum(len(blocks[consumer_key(agency)]) for agency in others))
+    monkeypatch.setattr(read_model, "_PARSED_ROWS", sum(len(blocks[agency_block_key(agency)]) for agency in others))
     for agency in consumers:
         assert model.get(IndicatorKind.CONSUMER, agency, 28).message.id == agency
-    assert sorted(parsed()) == [consumer_key(agency) for agency in others]
+    assert sorted(parsed()) == [agency_block_key(agency) for agency in others]
     again = model.get(IndicatorKind.CONSUMER, first, 7).message
     assert (again.id, again.window_days) == (first, 7)
-    assert consumer_key(first) in parsed()
-    before = blocks[consumer_key(first)]
-    model.replace_block(consumer_key(first), BlockReader.of(encoded(blocks_of(register)[consumer_key(first)])))
+    assert agency_block_key(first) in parsed()
+    before = blocks[agency_block_key(first)]
+    model.replace_block(agency_block_key(first), BlockReader.of(encoded(blocks_of(register)[agency_block_key(first)])))
     assert "_kept" not in vars(before)
 
 

@@ -37,7 +37,8 @@ class BlockReader:
     """One block, with at least one indicator, kept compressed as it came.
 
     All values of a million links take 1 GB when parsed. A block therefore stays parsed only until ``forget``; the next
-    ``find`` or ``keep`` parses it again. Messages that are part of the block must not be changed.
+    ``find`` or ``keep`` parses it again. ``payload`` is the block as it came. Messages that are part of the block must
+    not be changed.
     """
 
     def __init__(self, payload: bytes, message: block_pb2.IndicatorBlock) -> None:

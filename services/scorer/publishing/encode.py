@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
@@ -27,7 +28,10 @@ TargetBlock = TypeVar("TargetBlock", SlotBlock, RecentBlock)
 
 @dataclass(frozen=True, slots=True)
 class EncodedBlock:
-    """A block to put under a key, with a digest of its content. ``payload`` is None if that content was put before."""
+    """A block to put under a key, with a digest of its content. ``payload`` is None if that content was put before.
+
+    The content does not depend on how far the evidence was read. That is stamped on the payload alone.
+    """
 
     key: str
     digest: bytes
@@ -43,13 +47,15 @@ class AgencyBlock:
 
 
 def encode_target_blocks(
-    blocks: Iterable[tuple[str, TargetBlock]], encode: Callable[[Sequence[TargetBlock]], list[bytes]]
+    blocks: Iterable[tuple[str, TargetBlock]],
+    encode: Callable[[Sequence[TargetBlock]], list[bytes]],
+    stamp: Callable[[bytes], bytes],
 ) -> Iterator[list[EncodedBlock]]:
     """Yield blocks of links and endpoints, some encoded at a time."""
     for some in grouped(blocks, lambda one: len(one[1].links) + len(one[1].endpoints), ENCODED_TARGETS):
         payloads = encode([block for _, block in some])
         yield [
-            EncodedBlock(key, sha256(payload).digest(), payload)
+            EncodedBlock(key, sha256(payload).digest(), stamp(payload))
             for (key, _), payload in zip(some, payloads, strict=True)
         ]
 
@@ -70,6 +76,7 @@ class BlockEncoder:
         self.consumers = set[str]()
         """The agencies with a block, complete once the last group has been encoded."""
 
+        self._stamp = partial(stamp_block, evidence_sequence=result.snapshot.evidence_sequence)
         self._table = IndicatorTable(result.snapshot)
         self._traffic = report.traffic
         self._monitoring = monitoring
@@ -125,9 +132,8 @@ class BlockEncoder:
             if agency not in encoded or encoded[agency].digest != digests[agency]
         }
         blocks = self._blocks(new)
-        sequence = self.result.snapshot.evidence_sequence
         for agency, block, payload in zip(new, blocks, encode_blocks(blocks), strict=True):
-            encoded[agency] = AgencyBlock(digests[agency], stamp_block(payload, sequence) if len(block.ids) else None)
+            encoded[agency] = AgencyBlock(digests[agency], self._stamp(payload) if len(block.ids) else None)
         self.consumers.update(agency for agency in members if encoded[agency].payload is not None)
 
     @staticmethod
@@ -172,4 +178,4 @@ class BlockEncoder:
         )
         if len(block.ids):
             (payload,) = encode_blocks([block])
-            yield [EncodedBlock(GOVERNMENT_KEY, sha256(payload).digest(), payload)]
+            yield [EncodedBlock(GOVERNMENT_KEY, sha256(payload).digest(), self._stamp(payload))]

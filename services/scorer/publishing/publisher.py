@@ -14,7 +14,6 @@ from services.core.blocks import (
     RecentBlock,
     encode_recent_blocks,
     encode_slot_blocks,
-    stamp_block,
     stamp_recent,
     stamp_slot_block,
 )
@@ -89,8 +88,8 @@ class IndexPublisher:
         ttl = max(60.0, _expiry_of(number, seconds) - now)
         stamp = partial(stamp_slot_block, evidence_sequence=due.sequence)
         blocks = slot_blocks(evidence, due.compiled.arrays, chunk, due.groups)
-        encoded = encode_target_blocks(blocks, encode_slot_blocks)
-        return await self._put(encoded, self._slots.setdefault(number, {}), stamp, run, ttl=ttl)
+        encoded = encode_target_blocks(blocks, encode_slot_blocks, stamp)
+        return await self._put(encoded, self._slots.setdefault(number, {}), run, ttl=ttl)
 
     async def forget_lost_slots(self, now: float) -> bool:
         """Forget all slot blocks that were put if the bucket lost them, and return whether it did. Raises BusError.
@@ -117,7 +116,7 @@ class IndexPublisher:
         """Put recent blocks. Raises BusError."""
         self._forget_older(due.end_slot)
         stamp = partial(stamp_recent, evidence_sequence=due.sequence)
-        await self._put(encode_target_blocks(blocks, encode_recent_blocks), self._digests, stamp, run)
+        await self._put(encode_target_blocks(blocks, encode_recent_blocks, stamp), self._digests, run)
 
     async def publish(self, encoder: BlockEncoder) -> int:
         """Put the agencies' blocks, then the government's.
@@ -136,12 +135,11 @@ class IndexPublisher:
         keys = recent_keys(result.compiled.groups)
         self._keys |= keys
         put = set[str]()
-        stamp = partial(stamp_block, evidence_sequence=result.snapshot.evidence_sequence)
         numbers = await run_in_thread(encoder.digests)
         groups = _recorded(encoder.groups(numbers, self._digests, self._agencies), put, self._keys)
-        await self._put(groups, self._digests, bytes, run_in_thread)  # each block of a group has its stamp
+        await self._put(groups, self._digests, run_in_thread)
         government = _recorded(encoder.government(), put, self._keys)
-        await self._put(government, self._digests, stamp, run_in_thread)
+        await self._put(government, self._digests, run_in_thread)
         kept = put | keys
         gone = self._keys - kept
         self._check()
@@ -161,7 +159,6 @@ class IndexPublisher:
         self,
         encoded: Iterator[list[EncodedBlock]],
         digests: dict[str, bytes],
-        stamp: Callable[[bytes], bytes],
         run: Runner,
         *,
         ttl: float | None = None,
@@ -173,9 +170,8 @@ class IndexPublisher:
         count = 0
 
         async def put(batch: Sequence[EncodedBlock]) -> None:
-            # The content of a block does not depend on how far the evidence was read, which is stamped on it here.
             self._check()
-            values = {block.key: stamp(block.payload) for block in batch if block.payload is not None}
+            values = {block.key: block.payload for block in batch if block.payload is not None}
             await self._bus.kv_put_all(INDICATOR_BUCKET, values, ttl=ttl)
             digests.update((block.key, block.digest) for block in batch)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import pytest
 from nats.aio.msg import Msg
 
-from services.core.blocks.target_blocks import stamp_slot_block
 from services.core.bus import MAX_ATOMIC_PUTS
 from services.core.bus.names import INDICATOR_BUCKET, SLOTS_PER_BLOCK, group_of, kv_stream, kv_subject, slot_key
 from services.core.bus.topology import initialise_streams
@@ -40,12 +38,12 @@ async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None
     async with nats.connect("scorer") as bus, nats.connect("api") as api:
         await api.client.subscribe(kv_subject(INDICATOR_BUCKET, "slot.>"), cb=heard)
         await api.client.flush()
-        groups, stamp = iter([new[:40], [], new[40:70], new[70:]]), partial(stamp_slot_block, evidence_sequence=7)
-        assert await IndexPublisher(bus)._put(groups, {}, stamp, run_in_thread, ttl=60.0) == len(new)
+        groups = iter([new[:40], [], new[40:70], new[70:]])
+        assert await IndexPublisher(bus)._put(groups, {}, run_in_thread, ttl=60.0) == len(new)
         async with asyncio.timeout(DEADLINE):
             await complete.wait()
         stored = await api.kv_all(INDICATOR_BUCKET, "slot.*.*")
-    assert stored == {one.key: stamp_slot_block(one.payload or b"", 7) for one in new}
+    assert stored == {one.key: one.payload for one in new}
 
     batches: dict[str, list[Msg]] = {}
     for at in range(len(new)):
@@ -73,7 +71,7 @@ async def test_few_blocks_wait_for_the_bus(nats: Nats, monkeypatch: pytest.Monke
             await put_all(bucket, values, ttl=ttl)
 
         monkeypatch.setattr(bus, "kv_put_all", held)
-        putting = asyncio.ensure_future(IndexPublisher(bus)._put(iter([blocks]), {}, bytes, run_in_thread))
+        putting = asyncio.ensure_future(IndexPublisher(bus)._put(iter([blocks]), {}, run_in_thread))
         await eventually(lambda: sent >= INFLIGHT * MAX_ATOMIC_PUTS, "as many were sent as may be")
         for _ in range(100):
             await asyncio.sleep(0)
@@ -90,7 +88,7 @@ async def test_a_loss_is_noticed_whatever_was_put_after_it(nats: Nats) -> None:
 
         async def put(chunk: int, content: bytes) -> None:
             groups = iter([[EncodedBlock(slot_key(group, chunk), content, content) for group in (1, 2)]])
-            await publisher._put(groups, publisher._slots.setdefault(chunk, {}), lambda payload: payload, run_in_thread)
+            await publisher._put(groups, publisher._slots.setdefault(chunk, {}), run_in_thread)
 
         for chunk in range(3):
             await put(chunk, b"whole")

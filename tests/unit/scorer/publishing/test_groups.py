@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from services.core.blocks import RecentBlock, SlotBlock
+from services.core.blocks import RecentBlock, SlotBlock, decode_slot_block, encode_slot_blocks, stamp_slot_block
 from services.core.codec import decode_columns
 from services.core.model import RecentRows, Target
 from services.core.model.register import Register
 from services.scorer.index import CompiledRegister, members
 from services.scorer.publishing import recent
 from services.scorer.publishing.blocks import slot_blocks
+from services.scorer.publishing.encode import encode_target_blocks
 from tests.support.cases.scoring import SLOT, START, Run, register, stream
 
 __all__ = ["register"]  # the fixture
@@ -44,6 +46,22 @@ def test_what_a_block_says_of_a_target_does_not_depend_on_its_group(
     assert sizes == [(len(register.agencies), len(register.agencies)), (1, -(-len(targets) // 5))]
     assert found[0] == found[1]
     assert len({str(shown) for shown in found[0].values()}) > len(targets) // 2
+
+
+def test_how_far_the_evidence_was_read_is_stamped_on_equal_content(register: Register, tmp_path: Path) -> None:
+    """A block has the evidence sequence of its index, and the same digest with another one: it need not be put again."""
+    scoring = Run(register, tmp_path).scoring
+    first, compiled = START // SLOT, CompiledRegister.of(register)
+    list(scoring.prepare(first + SLOTS))
+    digests, sequences = [], []
+    for sequence in (7, 8):
+        blocks = slot_blocks(scoring.evidence, compiled.arrays, range(first, first + SLOTS), compiled.groups)
+        stamp = partial(stamp_slot_block, evidence_sequence=sequence)
+        (encoded,) = encode_target_blocks(blocks, encode_slot_blocks, stamp)
+        digests.append({block.key: block.digest for block in encoded})
+        sequences.append({decode_slot_block(block.payload or b"").evidence_sequence for block in encoded})
+    assert digests[0] == digests[1]
+    assert sequences == [{7}, {8}]
 
 
 def _slots(target: Target, blocks: Iterable[SlotBlock]) -> list[object]:

@@ -121,15 +121,15 @@ def _index(made: Dashboard) -> None:
         number(
             "Links now",
             "پیوندها اکنون",
-            "Live links by the verdict of the last settled slot: OK, failed at some stage, or unknown. Those on paper are required "
-            "by law and not built.",
+            "Links by the verdict of the last settled slot: OK, failed at some stage, or unknown. Those on paper are required by law "
+            "and not built yet.",
             query(f"max({_now('=', 'ok')})", both("OK", "درست")),
             query(
                 f"sum(max by (verdict) ({_now('!~', 'ok|unknown|not_live')}))",
                 both("failed", "ناموفق"),
             ),
             query(f"max({_now('=', 'unknown')})", both("unknown", "نامعلوم")),
-            query('max(peyvand_links{state="absent"})', both("on paper", "روی کاغذ")),
+            query(f"max({_now('=', 'not_live')})", both("on paper", "روی کاغذ")),
             unit="short",
             width=4,
             height=6,

@@ -38,9 +38,9 @@ class _Comparison:
 
 
 _COMPARISONS = (
-    _Comparison("plain HTTP", "http", 0.30),
-    _Comparison("fresh TLS", "tls", 0.55),
-    _Comparison("fresh TLS, X25519 first", "tls", 0.55, x25519=True),
+    _Comparison("plain HTTP", "http", 0.22),
+    _Comparison("fresh TLS", "tls", 0.46),
+    _Comparison("fresh TLS, X25519 first", "tls", 0.46, x25519=True),
 )
 
 

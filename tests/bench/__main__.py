@@ -12,7 +12,8 @@ from tests.bench.adoption import adoption
 from tests.bench.api import api
 from tests.bench.archive import PARTS, archive
 from tests.bench.console import console
-from tests.bench.exchange import exchange
+from tests.bench.exchanges.exchange import exchange
+from tests.bench.exchanges.following import following
 from tests.bench.findings import findings
 from tests.bench.growth.charts import draw
 from tests.bench.growth.limits import limits
@@ -31,7 +32,7 @@ from tests.bench.visible import visible
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "pipeline": lambda asked: compare_all(asked.targets, asked.interval, asked.seconds, asked.rounds),
-    "saturation": lambda asked: saturation(asked.seconds, asked.rate, asked.inflight, asked.scheme),
+    "saturation": lambda asked: saturation(asked.seconds, asked.rate or 1000, asked.inflight, asked.scheme),
     "probing": lambda asked: probing([asked.links] if asked.links else SIZES, asked.seconds),
     "structure": lambda asked: measure_structure(asked.agencies, asked.links or 1_000_000),
     "national": lambda asked: national(asked.minutes, asked.slot),
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "archive": lambda asked: archive(asked.links or 10_000, asked.days or 28, asked.parts),
     "sensitivity": lambda asked: sensitivity(asked.links or 10_000, asked.days or 28, asked.slot),
     "exchange": lambda asked: exchange(asked.records),
+    "following": lambda asked: following(asked.rate or 600, asked.seconds),
     "findings": lambda asked: findings(asked.flows),
     "passages": lambda asked: passages(asked.seconds),
     "adoption": lambda asked: adoption(asked.links or 10_000),
@@ -71,10 +73,14 @@ def main() -> None:
         "--seconds",
         type=float,
         default=60.0,
-        help="pipeline, probing, saturation, passages: how long to measure (default: 60)",
+        help="pipeline, probing, saturation, following, passages: how long to measure (default: 60)",
     )
     parser.add_argument("--rounds", type=int, default=1, help="pipeline: how often to compare (default: 1)")
-    parser.add_argument("--rate", type=int, default=1000, help="saturation: probes/s of its last part (default: 1000)")
+    parser.add_argument(
+        "--rate",
+        type=int,
+        help="saturation: probes/s of its last part (default: 1000); following: records/s (default: 600)",
+    )
     parser.add_argument("--agencies", type=int, default=10_000, help="structure: how many (default: 10000)")
     parser.add_argument(
         "--links",

@@ -8,7 +8,7 @@ from itertools import accumulate
 from math import gcd
 from pathlib import Path
 
-__all__ = ["PAIRS", "SHORTEST", "lines", "write_log"]
+__all__ = ["PAIRS", "SHORTEST", "line", "lines", "write_log"]
 
 PAIRS = 500
 """Pairs of a client and an X-Road service, the n-th used 1/n as often as the first."""
@@ -23,12 +23,12 @@ _SHUFFLED = 1_000_000
 _SCATTER = 0x9E3779B97F4A7C15
 
 
-def _line(exchange: int, *, producer: bool) -> bytes:
-    """Return one side of an exchange, always the same for the same arguments."""
+def line(exchange: int, *, producer: bool, moment: int) -> bytes:
+    """Return one side of an exchange of ``moment`` (epoch milliseconds), always the same for the same arguments."""
     chance = (exchange * _SCATTER) & 0xFFFFFFFFFFFFFFFF
     pair = bisect(_SHARES, chance / 2**64 * _SHARES[-1])
     client, provider = pair * 7919 % 97, pair * 104729 % 89
-    start = _START_MS + exchange * _BETWEEN_US // 1000 + (chance >> 20) % 900 + (35 if producer else 0)
+    start = moment + (chance >> 20) % 900 + (35 if producer else 0)
     inside = 5 + (chance >> 8) % 400
     request = f"{chance:016x}-{exchange:012d}-4a5b-8c7d"
     return (
@@ -57,7 +57,9 @@ def lines(records: int) -> Iterator[bytes]:
             number = first + place * step % count  # each number once, in an order that keeps no neighbours
             if number % 100 == 99:
                 number -= 1
-            yield _line(number // 2, producer=number % 2 == 1)
+            exchange = number // 2
+            moment = _START_MS + exchange * _BETWEEN_US // 1000
+            yield line(exchange, producer=number % 2 == 1, moment=moment)
 
 
 def write_log(path: Path, records: int) -> int:

@@ -22,7 +22,7 @@ from services.api.access import (
     revocations_from_settings,
 )
 from services.api.answers import EvidenceReader, FrozenRoundAnswers, HistoryReader, LinkAnswers, SealedDays
-from services.api.health import HealthReporter
+from services.api.health import HealthReporter, report_readiness
 from services.api.metrics import ReadModelMetrics
 from services.api.model import Feed, ReadModel, WatchHub
 from services.api.rpc import Conduct, Context, IndicatorServicer, PeerLimits, RegisterServicer, RequestMetrics
@@ -113,32 +113,6 @@ def call_conduct(
     return Conduct(AccessControl(state.model, identify), PeerLimits(peer_calls), requests, log)
 
 
-LOST_SECONDS = 10.0
-"""How long the bus may be gone before the api reports NOT_SERVING: longer than a restart of the bus takes."""
-
-_POLL_SECONDS = 0.2
-_SERVING_POLLS = 10  # polls this many times less often while it serves, as each poll wakes the process up
-
-
-class Readiness:
-    """Ready means that the register and the government's indicators exist, and that the bus delivers newer ones.
-
-    While the bus is gone, or has lost the buckets that are followed, the api answers from memory, every number with its
-    ``as_of``. After LOST_SECONDS it is no longer ready, so that callers that have a choice use another api.
-    """
-
-    def __init__(self) -> None:
-        self._lost_since: float | None = None
-
-    def update(self, *, complete: bool, fed: bool, now: float) -> bool:
-        """Return whether the api is ready; ``now`` is in seconds of one clock."""
-        if fed:
-            self._lost_since = None
-        elif self._lost_since is None:
-            self._lost_since = now
-        return complete and (self._lost_since is None or now - self._lost_since <= LOST_SECONDS)
-
-
 async def main(runtime: Runtime) -> None:
     """Serve until stopped. Raises ListenError, BusError or SettingsError when it cannot."""
     settings, log = runtime.settings, runtime.log
@@ -183,18 +157,8 @@ async def _work(runtime: Runtime, state: ServerState, reporter: HealthReporter) 
     async with connect_from_settings(runtime.settings, role="api", name="api") as bus:
         state.bus = bus
         runtime.watch_bus(lambda: bus.connected)
-        reporting = asyncio.ensure_future(_report_health(bus, state.model, reporter))
+        reporting = asyncio.ensure_future(report_readiness(bus, state.model, reporter))
         try:
             await Feed(bus, state.model, state.hub, runtime.log).run()
         finally:
             reporting.cancel()
-
-
-async def _report_health(bus: Bus, model: ReadModel, reporter: HealthReporter) -> None:
-    readiness = Readiness()
-    while True:
-        fed = bus.connected and bus.following
-        serving = readiness.update(complete=model.complete, fed=fed, now=time.monotonic())
-        why = "waiting for a register and its index" if fed else "the bus cannot be read"
-        reporter.report("" if serving else why)
-        await asyncio.sleep(_POLL_SECONDS * (_SERVING_POLLS if serving else 1))

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from grpc_health.v1 import health_pb2
 
 from services.api.errors import UnknownEntityError
+from services.api.model import ReadModel
+from services.core.bus import Bus
 from services.core.runtime import ENDING, Health
+
+LOST_SECONDS = 10.0
+"""How long the bus may be gone before the api reports NOT_SERVING: longer than a restart of the bus takes."""
+
+_POLL_SECONDS = 0.2
+_SERVING_POLLS = 10  # polls this many times less often while it serves, as each poll wakes the process up
 
 _MESSAGES: Any = health_pb2  # its types lack List
 _States = health_pb2.HealthCheckResponse
@@ -69,3 +78,33 @@ class HealthReporter:
         if name not in self._names:
             return _States(status=_States.SERVICE_UNKNOWN)
         return _States(status=_States.SERVING if self._why == "" else _States.NOT_SERVING)
+
+
+class Readiness:
+    """Ready means that the register and the government's indicators exist, and that the bus delivers newer ones.
+
+    While the bus is gone, or has lost the buckets that are followed, the api answers from memory, every number with its
+    ``as_of``. After LOST_SECONDS it is no longer ready, so that callers that have a choice use another api.
+    """
+
+    def __init__(self) -> None:
+        self._lost_since: float | None = None
+
+    def update(self, *, complete: bool, fed: bool, now: float) -> bool:
+        """Return whether the api is ready; ``now`` is in seconds of one clock."""
+        if fed:
+            self._lost_since = None
+        elif self._lost_since is None:
+            self._lost_since = now
+        return complete and (self._lost_since is None or now - self._lost_since <= LOST_SECONDS)
+
+
+async def report_readiness(bus: Bus, model: ReadModel, reporter: HealthReporter) -> None:
+    """Report whether the api is ready, until cancelled."""
+    readiness = Readiness()
+    while True:
+        fed = bus.connected and bus.following
+        serving = readiness.update(complete=model.complete, fed=fed, now=time.monotonic())
+        why = "waiting for a register and its index" if fed else "the bus cannot be read"
+        reporter.report("" if serving else why)
+        await asyncio.sleep(_POLL_SECONDS * (_SERVING_POLLS if serving else 1))

@@ -214,7 +214,7 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
 async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
     """Without its buckets the api stops serving; with new and shorter ones it serves their content."""
     successor = load_register(write_register(tmp_path / "successor", links_csv=(",0.99,2", ",0.99,4")))
-    soon = {"services.api.component.LOST_SECONDS": 0.5}
+    soon = {"services.api.health.LOST_SECONDS": 0.5}
     async with serving(launch, nats, register, constants=soon) as (_, channel), nats.connect("admin") as admin:
         async with nats.connect("scorer") as bus:
             await put_blocks(bus, register, as_of=AS_OF + 300)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.api.component import LOST_SECONDS, Readiness
+from services.api.health import LOST_SECONDS, Readiness
 
 
 def test_serving_needs_register_and_government():

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.api import component
+from services.api import health
 from services.api.component import SERVICE_NAMES, ServerState
 from services.api.health import HealthReporter
 from services.core.codec.units import to_timestamp
@@ -98,15 +98,15 @@ async def test_a_taken_address_is_named():
 
 async def test_a_bus_lost_for_long_is_reported_and_so_is_its_return(api, monkeypatch):
     """Health is NOT_SERVING while the bus or a bucket is gone for too long, then SERVING again. Answers continue."""
-    monkeypatch.setattr(component, "LOST_SECONDS", 0.0)
-    monkeypatch.setattr(component, "_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(health, "LOST_SECONDS", 0.0)
+    monkeypatch.setattr(health, "_POLL_SECONDS", 0.001)
     announcer, bus = HealthReporter(SERVICE_NAMES, Health()), SimpleNamespace(connected=True, following=True)
     async with (
         asyncio.timeout(DEADLINE),
         served(reporter=announcer) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
-        saying = asyncio.ensure_future(component._report_health(cast(Any, bus), api.state.model, announcer))
+        saying = asyncio.ensure_future(health.report_readiness(cast(Any, bus), api.state.model, announcer))
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICE_NAMES[0]))
         heard: list[int] = []

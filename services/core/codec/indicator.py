@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.core.codec.units import copied_fields, message_to_json, parse_message, to_timestamp, whole_seconds
+from services.core.codec.units import (
+    copied_fields,
+    message_to_json,
+    optional_field,
+    parse_message,
+    to_timestamp,
+    whole_seconds,
+)
 from services.core.model import (
     Indicator,
     IndicatorKind,
@@ -24,7 +31,9 @@ from services.core.model import (
     SwitchIndex,
 )
 
-_indicator_fields = copied_fields(Indicator, "kind", "as_of", "losses", "strict", "rank_band", "interval")
+_indicator_fields = copied_fields(
+    Indicator, "kind", "as_of", "point", "losses", "strict", "interval", "level", "rank_band"
+)
 _losses_fields, _strict_fields, _interval_fields = map(copied_fields, (Losses, StrictShare, Interval))
 _BASES = {int(basis): basis for basis in RankBasis}  # older messages do not state it, and newer ones may state others
 rank_band_fields = copied_fields(RankBand)
@@ -51,10 +60,12 @@ def _message_fields(row: Indicator) -> dict[str, Any]:
     return _indicator_fields(row) | {
         "kind": int(row.kind),
         "as_of": {"seconds": row.as_of},
+        "point": row.point,
         "losses": _losses_fields(row.losses),
         "strict": strict and _strict_fields(strict),
-        "rank_band": band and rank_band_fields(band),
         "interval": interval and _interval_fields(interval),
+        "level": row.level,
+        "rank_band": band and rank_band_fields(band),
     }
 
 
@@ -68,38 +79,24 @@ def decode_indicator(data: bytes) -> Indicator:
 
 def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
     """Return the indicator. Raises ValueError for an impossible time, or a kind of a newer version."""
-    strict, band = message.strict, message.rank_band
+    strict, band, interval = message.strict, message.rank_band, message.interval
     return Indicator(
         kind=IndicatorKind(message.kind),
-        id=message.id,
-        window_days=message.window_days,
         as_of=whole_seconds(message.as_of),
-        point=message.point if message.HasField("point") else None,
-        lower=message.lower,
-        upper=message.upper,
-        known_share=message.known_share,
+        point=optional_field(message, "point"),
         losses=losses_from_message(message.losses),
-        strict=StrictShare(strict.point if strict.HasField("point") else None, strict.lower, strict.upper)
+        strict=StrictShare(optional_field(strict, "point"), strict.lower, strict.upper)
         if message.HasField("strict")
         else None,
-        links_required=message.links_required,
-        links_known=message.links_known,
-        links_absent=message.links_absent,
-        register_version=message.register_version,
-        probe_version=message.probe_version,
-        method_version=message.method_version,
-        evidence_sequence=message.evidence_sequence,
-        interval=_interval(message.interval) if message.HasField("interval") else None,
-        level=message.level if message.HasField("level") else None,
+        interval=Interval(interval.low, interval.high, interval.level, optional_field(interval, "outages"))
+        if message.HasField("interval")
+        else None,
+        level=optional_field(message, "level"),
         rank_band=RankBand(band.low, band.high, _BASES.get(band.basis, RankBasis.SENSITIVITY), band.agencies)
         if message.HasField("rank_band")
         else None,
+        **_indicator_fields(message),
     )
-
-
-def _interval(message: indicator_pb2.Interval) -> Interval:
-    outages = message.outages if message.HasField("outages") else None
-    return Interval(message.low, message.high, message.level, outages)
 
 
 def losses_from_message(message: indicator_pb2.Losses) -> Losses:
@@ -180,7 +177,7 @@ def structure_from_message(message: indicator_pb2.Structure) -> Structure:
 
 
 def _set_index(message: indicator_pb2.SetIndex) -> SetIndex:
-    return SetIndex(**_set_index_fields(message) | ({} if message.HasField("point") else {"point": None}))
+    return SetIndex(**_set_index_fields(message) | {"point": optional_field(message, "point")})
 
 
 def set_index_to_message(index: SetIndex) -> indicator_pb2.SetIndex:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from peyvand.v1 import monitoring_pb2, outcome_pb2
-from services.core.codec.units import copied_fields, to_timestamp
+from services.core.codec.units import copied_fields, optional_field, to_timestamp
 from services.core.model import Monitoring, StreamHealth, VantageHealth, known_reason
 
 _monitoring_fields = copied_fields(Monitoring, "slots_from", "slots_to", "vantages", "streams", "since")
@@ -50,8 +50,7 @@ def monitoring_from_message(message: monitoring_pb2.Monitoring) -> Monitoring:
             for one in message.vantages
         ),
         streams=tuple(
-            StreamHealth(**_stream_fields(one) | {"behind": one.behind if one.HasField("behind") else None})
-            for one in message.streams
+            StreamHealth(**_stream_fields(one) | {"behind": optional_field(one, "behind")}) for one in message.streams
         ),
         since=message.since.seconds,
         **_monitoring_fields(message),

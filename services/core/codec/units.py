@@ -30,6 +30,11 @@ def copied_fields(value_type: type, *special: str) -> Callable[[Any], dict[str, 
     return lambda value: dict(zip(names, read(value), strict=True))
 
 
+def optional_field(message: Message, name: str) -> Any:
+    """Return a field of a message, None if it is unset."""
+    return getattr(message, name) if message.HasField(name) else None
+
+
 def parse_message(kind: type[M], payload: bytes) -> M:
     """Return the message of this kind. Raises ValueError when the payload is not one."""
     try:

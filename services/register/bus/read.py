@@ -18,7 +18,7 @@ from services.core.bus import REGISTER_BUCKET, Bus
 from services.core.codec import RegisterChunk, RegisterManifest, RegisterPublication, decode_manifest
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
-from services.core.model import Register, RegisterVersions
+from services.core.model import Register
 from services.register.bus.chunks import join_chunks, manifest_digest
 
 CURRENT_KEY = "current"
@@ -46,9 +46,8 @@ async def follow_register(bus: Bus) -> AsyncIterator[Register]:
             manifest = _verified(payload)
             if in_force is not None and in_force.digest == manifest.digest:
                 continue
-            register = await _assemble(
-                manifest, [await _read_chunk_persistently(bus, chunk) for chunk in manifest.chunks]
-            )
+            contents = [await _read_chunk_persistently(bus, chunk) for chunk in manifest.chunks]
+            register = await _assemble(manifest, contents)
         except UnverifiedError as error:
             if await _is_superseded(bus, payload):
                 continue  # the newer one comes next
@@ -59,11 +58,6 @@ async def follow_register(bus: Bus) -> AsyncIterator[Register]:
         in_force = manifest
         yield register
         del register
-
-
-async def published_versions(bus: Bus) -> list[RegisterVersions]:
-    """Return the versions of the register in force and of those before it, newest first. Raises BusError."""
-    return [one.versions for one in await read_publications(bus)]
 
 
 async def read_register(bus: Bus, key: str, *, from_leader: bool = False) -> Register | None:
@@ -98,9 +92,8 @@ async def read_manifest_and_register(
 
 
 async def _read_register_of(bus: Bus, manifest: RegisterManifest, *, from_leader: bool) -> Register:
-    return await _assemble(
-        manifest, [await _read_chunk(bus, chunk, from_leader=from_leader) for chunk in manifest.chunks]
-    )
+    contents = [await _read_chunk(bus, chunk, from_leader=from_leader) for chunk in manifest.chunks]
+    return await _assemble(manifest, contents)
 
 
 async def _read_chunk_persistently(bus: Bus, chunk: RegisterChunk) -> bytes:
@@ -195,6 +188,6 @@ def _published(payload: bytes) -> float:
 
 
 async def read_publications(bus: Bus) -> tuple[RegisterPublication, ...]:
-    """Return the publications, newest first; empty when there is no register."""
+    """Return the publications of the register in force, newest first; empty when there is none. Raises BusError."""
     manifest = await read_manifest(bus, CURRENT_KEY)
     return () if manifest is None else manifest.publications

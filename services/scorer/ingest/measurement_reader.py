@@ -10,7 +10,7 @@ from services.core.bus import Bus, StoredMessage, StreamCursor, columns_of
 from services.core.errors import BusError, GapError
 from services.core.log import Logger
 from services.core.model import MeasurementColumns, RegisterVersions
-from services.register.bus import published_versions
+from services.register.bus import read_publications
 from services.scorer.evidence_lock import SLICE_SECONDS, EvidenceLock
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import Scoring
@@ -82,7 +82,8 @@ class MeasurementReader:
             for message in messages:
                 columns = self._read(message)
                 if columns is not None and self._scoring.awaits(columns):
-                    published = await published_versions(bus) if published is None else published
+                    if published is None:
+                        published = [one.versions for one in await read_publications(bus)]
                     if self._must_wait(columns.register, published):
                         return False
                 if columns is not None:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from services.core.bus import Bus, StoredMessage
 from services.core.bus.names import measurement_subject
 from services.core.bus.stream_cursor import StreamCursor
-from services.core.codec import encode_measurements
+from services.core.codec import RegisterPublication, encode_measurements
 from services.core.log import logger
 from services.core.model import StreamPosition
 from services.core.model.measurement import Measurement, RegisterVersions, Target
@@ -89,10 +89,12 @@ def running(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     clock = SimpleNamespace(now=0.0)
     one = Running(Run(register, tmp_path).scoring, Cursor(messages), clock, [new, now])
 
-    async def published(_: Bus) -> list[RegisterVersions]:
-        return one.published
+    async def publications(_: Bus) -> list[RegisterPublication]:
+        return [
+            RegisterPublication(versions.register_version, versions.probe_version, START) for versions in one.published
+        ]
 
-    monkeypatch.setattr(measurement_reader, "published_versions", published)
+    monkeypatch.setattr(measurement_reader, "read_publications", publications)
     monkeypatch.setattr(measurement_reader, "READ_POLL_SECONDS", 0)
     monkeypatch.setattr(measurement_reader, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return one

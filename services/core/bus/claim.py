@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 from services.core.bus.buckets import Bus
 from services.core.bus.streams import RETRY_SECONDS
+from services.core.errors import BusError
+from services.core.tasks import cancel_and_wait
 
 
 class Claim:
@@ -34,6 +38,32 @@ class Claim:
                 return self.name
             await asyncio.sleep(RETRY_SECONDS)
         return last.data.decode(errors="replace")
+
+    @asynccontextmanager
+    async def holding(self, renewal_seconds: float, waiting: Callable[[], object]) -> AsyncIterator[Claim]:
+        """Hold the key and renew it. If another process holds it, call ``waiting`` and wait until none does.
+
+        A lost key is not taken again, since another process may have held it meanwhile. Raises BusError.
+        """
+        if await self.take() != self.name:
+            waiting()
+            while await self.take() != self.name:  # noqa: ASYNC110  # another process
+                await asyncio.sleep(RETRY_SECONDS)
+        renewal = asyncio.create_task(self._renew(renewal_seconds))
+        try:
+            yield self
+        finally:
+            await cancel_and_wait(renewal)
+            with suppress(BusError):
+                await self.give_up()
+
+    async def _renew(self, pause: float) -> None:
+        await asyncio.sleep(pause)
+        while self.held:
+            with suppress(BusError, TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self.take()
+            await asyncio.sleep(pause)
 
     async def give_up(self) -> None:
         """Let another process take the key at once, if this one certainly still holds it. Raises BusError.

@@ -8,9 +8,8 @@ remove each other's chunks. Existing values are read from the leader: a replica 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
@@ -19,7 +18,6 @@ from services.core.codec import RegisterChunk, RegisterManifest, encode_manifest
 from services.core.errors import BusError
 from services.core.log import logger
 from services.core.model import Register
-from services.core.tasks import cancel_and_wait
 from services.register.bus.chunks import make_manifest, split_register
 from services.register.bus.read import (
     CURRENT_KEY,
@@ -39,7 +37,6 @@ _LOCK_KEY = "publishing"
 _LOCK_SECONDS = 10.0
 """How long others wait for a publication that was killed."""
 _RENEWAL_SECONDS = 3.0
-_POLL_SECONDS = 0.2
 _DROPPED = (
     "rows of ids that were removed earlier are damaged on the bus, and this publication drops them: their ids are free "
     "until bucket register is restored from a backup"
@@ -155,31 +152,11 @@ async def _put_removed(bus: Bus, register: Register, before: Before, now: float)
     return make_manifest(rows, chunks, now)
 
 
-@asynccontextmanager
-async def _locked(bus: Bus, tell: Callable[[str], object] = lambda _: None) -> AsyncIterator[Claim]:
+def _locked(bus: Bus, tell: Callable[[str], object] = lambda _: None) -> AbstractAsyncContextManager[Claim]:
     """Keep other processes from publishing. Raises BusError."""
     lock = Claim(bus, REGISTER_BUCKET, _LOCK_KEY, name=token_hex(8), seconds=_LOCK_SECONDS)
-    if await lock.take() != lock.name:
-        tell(f"waiting until another process has published a register; {_LOCK_SECONDS:g} s if that was killed")
-        while await lock.take() != lock.name:  # noqa: ASYNC110  # another process
-            await asyncio.sleep(_POLL_SECONDS)
-    renewal = asyncio.create_task(_renew(lock))
-    try:
-        yield lock
-    finally:
-        await cancel_and_wait(renewal)
-        with suppress(BusError):
-            await lock.give_up()
-
-
-async def _renew(lock: Claim) -> None:
-    """Renew the lock until it is lost. It is not taken again then: another process may have published meanwhile."""
-    await asyncio.sleep(_RENEWAL_SECONDS)
-    while lock.held:
-        with suppress(BusError, TimeoutError):
-            async with asyncio.timeout(_RENEWAL_SECONDS):
-                await lock.take()
-        await asyncio.sleep(_RENEWAL_SECONDS)
+    waiting = f"waiting until another process has published a register; {_LOCK_SECONDS:g} s if that was killed"
+    return lock.holding(_RENEWAL_SECONDS, waiting=lambda: tell(waiting))
 
 
 async def _remove_chunks(bus: Bus, kept: set[str], lock: Claim) -> None:

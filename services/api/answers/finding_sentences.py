@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, tzinfo
-from math import floor, log10
 from typing import Final
 
 from persiantools.jdatetime import JalaliDate
@@ -17,10 +16,6 @@ ENGLISH: Final = "en"
 PERSIAN: Final = "fa"
 
 _DIGITS = str.maketrans("0123456789.,", "۰۱۲۳۴۵۶۷۸۹٫٬")
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +145,7 @@ def finding_sentences(finding: Finding, parties: PartyNames, zone: tzinfo, langu
     change = finding.seen / finding.expected - 1.0 if finding.expected > 0 else 0.0
     what = _WHAT[language][finding.kind].format(
         who=who,
-        since=write_moment(finding.since, zone, language),
+        since=_write_moment(finding.since, zone, language),
         low=low,
         seen=seen,
         high=high,
@@ -160,34 +155,30 @@ def finding_sentences(finding: Finding, parties: PartyNames, zone: tzinfo, langu
     parts = [what]
     if finding.flow_count > 1:
         parts.append(_FLOWS[language].format(count=_write_number(finding.flow_count, language)))
-    if (view := _probes(finding)) is not None:
-        parts.append(view[language])
+    if finding.probes is ProbeView.FAIL:
+        parts.append(_FAIL[language])
+    elif finding.probes is ProbeView.PASS:
+        parts.append(_ON_PASS.get(finding.kind, _PASS)[language])
     if finding.chance > 0:
-        times = _rounded(min(1.0 / finding.chance, _MOST_TIMES))
+        # Rounded down to one significant digit: the probability of luck is not known more exactly.
+        digits = str(int(min(max(1.0, 1.0 / finding.chance), _MOST_TIMES)))
+        times = int(digits[0]) * 10 ** (len(digits) - 1)
         parts.append(_CHANCE[language].format(times=_write_number(times, language)))
     if finding.ended_at is None:
         parts.append(_GOES_ON[language])
     else:
         end = _USUAL if finding.usual else _ENDED
-        parts.append(end[language].format(ended=write_moment(finding.ended_at, zone, language)))
+        parts.append(end[language].format(ended=_write_moment(finding.ended_at, zone, language)))
     return " ".join(parts)
 
 
-def write_moment(moment: int, zone: tzinfo, language: str) -> str:
+def _write_moment(moment: int, zone: tzinfo, language: str) -> str:
     """Return a moment by the clock of ``zone``, by the Jalali calendar in Persian: ``12:00 on 27 November 2026``."""
     local = datetime.fromtimestamp(moment, zone)
     if language == PERSIAN:
         day = JalaliDate(local.date())  # type: ignore[no-untyped-call]  # the library has no types
-        return f"ساعت {local:%H:%M} روز {day.day} {day.strftime('%B', locale='fa')} {day.year}".translate(_DIGITS)
-    return f"{local:%H:%M} on {local.day} {_MONTHS[local.month - 1]} {local.year}"
-
-
-def _probes(finding: Finding) -> Mapping[str, str] | None:
-    if finding.probes is ProbeView.NONE:
-        return None
-    if finding.probes is ProbeView.FAIL:
-        return _FAIL
-    return _ON_PASS.get(finding.kind, _PASS)
+        return f"ساعت {local:%H:%M} روز {day.day} {day.strftime('%B %Y', locale='fa')}".translate(_DIGITS)
+    return f"{local:%H:%M} on {local.day} {local:%B %Y}"
 
 
 def _write_amount(amount: float, kind: FindingKind, language: str) -> str:
@@ -203,11 +194,3 @@ def _write_share(share: float, language: str) -> str:
 def _write_number(number: int, language: str) -> str:
     written = f"{number:,}"
     return written.translate(_DIGITS) if language == PERSIAN else written
-
-
-def _rounded(number: float) -> int:
-    """Return a number rounded down to one significant digit: the probability of luck is not known more exactly."""
-    if number < 1:
-        return 1
-    power = 10 ** floor(log10(number))
-    return int(number // power) * int(power)

@@ -191,11 +191,8 @@ def _span(request: indicator_service_pb2.GetHistoryRequest) -> tuple[float, floa
         start = from_timestamp(getattr(request, "from")) if request.HasField("from") else 0.0
         end = from_timestamp(request.to) if request.HasField("to") else inf
     except ValueError as error:
-        raise _bad_span("from and to must be moments in the years 1 to 9999") from error
+        raise InvalidRequestError("TIME_RANGE_INVALID", "from and to must be moments in the years 1 to 9999") from error
     if end <= start:
-        raise _bad_span("to is not after from: indicators as of a moment in [from, to) are returned")
+        why = "to is not after from: indicators as of a moment in [from, to) are returned"
+        raise InvalidRequestError("TIME_RANGE_INVALID", why)
     return start, end
-
-
-def _bad_span(why: str) -> InvalidRequestError:
-    return InvalidRequestError("TIME_RANGE_INVALID", why)

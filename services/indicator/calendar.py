@@ -80,6 +80,11 @@ class Calendar:
             yield day, range(start, stop)
             start = stop
 
+    def hours(self, span: range) -> range:
+        """Return the hours since 1970 in which the slots of a span start."""
+        start, last = self.start_of(span.start), self.start_of(span.stop - 1)
+        return range(start // HOUR_SECONDS, last // HOUR_SECONDS + 1)
+
     def local_hours(self, hours: range) -> Ints:
         """Return the local hour, counted from 1970-01-01T00 local, in which each of h hours since 1970 begins: (h,)."""
         zone = ZoneInfo(self.timezone)

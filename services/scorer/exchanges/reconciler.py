@@ -75,13 +75,13 @@ class Reconciler:
         if not longest:
             return ReconciliationReport()
         windows = {days: _span(calendar, span) for days, span in slots.items() if span}
-        hours = _span(calendar, longest).hours
+        hours = calendar.hours(longest)
         clock = calendar.local_hours(hours)
         # The snapshot is closed at the end, also after a cancellation. SQLite crashes if a thread still reads it then.
         with self._exchanges.reading() as snapshot:
-            assignment = await asyncio.to_thread(assign_flows, register, snapshot.flows)
+            by_link = await asyncio.to_thread(assign_flows, register, snapshot.flows)
             carried = await _carried(snapshot, calendar, longest)
-            rows = await asyncio.to_thread(links_with_flows, arrays, assignment)
+            rows = await asyncio.to_thread(links_with_flows, arrays, by_link)
             self._forget(arrays, rows, longest, calendar)
             probed = []
             for day, of_day in calendar.days(longest) if rows else ():
@@ -89,7 +89,7 @@ class Reconciler:
                 if of_probes is None:
                     return None
                 probed.append(of_probes)
-            silent = await asyncio.to_thread(find_silent_links, register, arrays, assignment, carried, windows)
+            silent = await asyncio.to_thread(find_silent_links, register, arrays, by_link, carried, windows)
             links = [link for of_window, _ in silent.values() for link in of_window]
             whole = min((calendar.start_of(end_slot) - LATE_SECONDS) // HOUR_SECONDS, hours.stop)
             for start in range(0, len(rows), _AT_ONCE):
@@ -97,10 +97,9 @@ class Reconciler:
                 names = [arrays.links[rows[position]] for position in part]
 
                 def compare(names: Sequence[str] = names, part: range = part) -> list[Reconciliation]:
-                    by_hour = _hours(snapshot, assignment, names, hours, probed, part)
-                    since = carried.since
+                    by_hour = _hours(snapshot, by_link, names, hours, probed, part)
                     return list(
-                        reconcile_links(names, assignment, by_hour, windows, clock=clock, since=since, whole=whole)
+                        reconcile_links(names, by_link, by_hour, windows, clock=clock, since=carried.since, whole=whole)
                     )
 
                 links += await run_in_thread(compare)
@@ -130,16 +129,16 @@ class Reconciler:
         cached = self._days.get(day)
         if cached is not None:
             return cached
-        calendar = scoring.calendar
+        calendar, hours = scoring.calendar, scoring.calendar.hours(slots)
         verdicts = scoring.evidence.verdicts(arrays, slots)[:, rows]
         hour = np.arange(slots.start, slots.stop) * calendar.slot_seconds // HOUR_SECONDS
         starts = np.flatnonzero(np.diff(hour, prepend=-1))
         narrow = np.min_scalar_type(-(-HOUR_SECONDS // calendar.slot_seconds))
-        known, answered = np.zeros((2, int(hour[-1] - hour[0]) + 1, len(rows)), narrow)
-        positions = hour[starts] - hour[0]  # a slot may be longer than an hour
+        known, answered = np.zeros((2, len(hours), len(rows)), narrow)
+        positions = hour[starts] - hours.start  # a slot may be longer than an hour
         known[positions] = np.add.reduceat(verdicts >= 0, starts, axis=0, dtype=narrow)
         answered[positions] = np.add.reduceat(verdicts >= Stage.INVALID, starts, axis=0, dtype=narrow)
-        probed = _ProbedDay(int(hour[0]), known, answered)
+        probed = _ProbedDay(hours.start, known, answered)
         if slots.stop <= scoring.evidence.closed_before:
             self._days[day] = probed
         return probed
@@ -154,7 +153,7 @@ def _with_last_hour(links: Sequence[Reconciliation], longest: int) -> list[Recon
 async def _carried(snapshot: ExchangeSnapshot, calendar: Calendar, slots: range) -> DailyFlows:
     """Sum exchanges by day, reading some flows at a time in a thread. The whole hour in which a day begins counts for that day."""
     span = _span(calendar, slots)
-    starts = [_hour(calendar, of_day.start) - span.hours.start for _, of_day in calendar.days(slots)]
+    starts = [calendar.hours(of_day).start - span.hours.start for _, of_day in calendar.days(slots)]
     number, since = len(snapshot.flows), span.hours.stop
     exchanges, ok = np.zeros((2, number, len(starts)), np.int64)
     for start in range(0, number, _AT_ONCE):
@@ -169,14 +168,14 @@ async def _carried(snapshot: ExchangeSnapshot, calendar: Calendar, slots: range)
 
 def _hours(
     snapshot: ExchangeSnapshot,
-    assignment: FlowsByLink,
+    by_link: FlowsByLink,
     links: Sequence[str],
     hours: range,
     probed: Sequence[_ProbedDay],
     rows: range,
 ) -> HourlyCounts:
     """Return exchanges and probes of some links by the hour; ``rows`` are their positions in ``probed``."""
-    flows = flows_per_link(assignment, links)
+    flows = flows_per_link(by_link, links)
     needed = sorted({flow for of_link in flows for flow in of_link})
     by_hour, ok_by_hour = snapshot.hours(needed, hours)
     positions = {flow: position for position, flow in enumerate(needed)}
@@ -191,14 +190,7 @@ def _hours(
     return HourlyCounts(exchanges, ok, known, answered)
 
 
-def _hour(calendar: Calendar, slot: int) -> int:
-    return calendar.start_of(slot) // HOUR_SECONDS
-
-
 def _span(calendar: Calendar, slots: range) -> WindowSpan:
     first, last = calendar.day_of(slots.start), calendar.day_of(slots.stop - 1)
-    return WindowSpan(
-        range(_hour(calendar, slots.start), _hour(calendar, slots.stop - 1) + 1),
-        range(first.toordinal(), last.toordinal() + 1),
-        calendar.start_of(slots.stop),
-    )
+    days = range(first.toordinal(), last.toordinal() + 1)
+    return WindowSpan(calendar.hours(slots), days, calendar.start_of(slots.stop))

@@ -40,12 +40,11 @@ class DayCounter:
         self._judge = judge
         self._day = day
         self._slots, self._pause = slots, pause_slots(slot_seconds)
-        self._links = len(arrays.links)
-        self._bus = None if arrays.bus is None else self._links + arrays.bus
         self._counts = DayCounts(arrays, slot_seconds)
-        shape = (self._links, words(slots))
+        # Where the bus has no endpoint, the last row stands for it, which stays unknown.
+        self._bus = -1 if arrays.bus is None else len(arrays.links) + arrays.bus
+        shape = (len(arrays.targets) + 1, words(slots))
         self._known, self._failed = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
-        self._bus_known, self._bus_failed = np.zeros((2, 1, shape[1]), dtype=np.uint64)
 
     def add(self, targets: Ints, verdicts: Codes) -> None:
         """Add ``targets`` of the register (k,) with their ``verdicts`` (k, slots), as ``Judge.verdicts`` returns them."""
@@ -53,18 +52,12 @@ class DayCounter:
         for counts, bits in zip(self._counts.counts, stages, strict=True):
             counts[targets] = count_bits(bits, counts.dtype)
         failed = np.bitwise_or.reduce(stages[: Stage.OK])
-        known = failed | stages[Stage.OK]
-        link = targets < self._links
-        self._known[targets[link]], self._failed[targets[link]] = known[link], failed[link]
-        if self._bus is not None:
-            bus = targets == self._bus
-            if bus.any():
-                self._bus_known, self._bus_failed = known[bus], failed[bus]
+        self._known[targets], self._failed[targets] = failed | stages[Stage.OK], failed
 
     def finish(self) -> Generator[None, None, tuple[DayCounts, CauseSums]]:
         """Return the counts and the causes once every target is added, pausing between pieces."""
         counts = yield from self.count()
-        bus = self._bus_known, self._bus_failed
+        bus = self._known[[self._bus]], self._failed[[self._bus]]
         arrays, order = self._judge.arrays, self._judge.by_provider
         causes = yield from charge_day(arrays, order, self._known, self._failed, bus, self._slots, self._pause)
         return counts, causes
@@ -110,9 +103,9 @@ def charge_day(
 ) -> Generator[None, None, CauseSums]:
     """Return the sums of the causes of a day, in the order of ``cause_states``, pausing after every piece.
 
-    ``known`` and ``failed`` (links, w) are the slots in which live links were known and in which they failed; ``bus``
-    (1, w) are the same two of the bus. ``by_provider`` (n,) are the positions of the links sorted by provider; ``pause``
-    is that of ``pause_slots``.
+    The first n rows of ``known`` and ``failed`` (…, w) are the slots in which each live link was known and in which it
+    failed; ``bus`` (1, w) are the same two of the bus. ``by_provider`` (n,) are the positions of the links sorted by
+    provider; ``pause`` is that of ``pause_slots``.
     """
     agencies = len(arrays.agencies)
     sums = CauseSums.empty(1 + agencies + len(arrays.links), slots)

@@ -12,7 +12,7 @@ import numpy as np
 from services.core.model import IndicatorKind, Stage
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.sums import group_sums, ratio
+from services.indicator.sums import GroupWeights, group_sums, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +101,7 @@ class LinkShares:
             shares[0] = ratio(self.counts[0] - self.paper, live, otherwise=0.0)
         wanted = np.flatnonzero(self.imputed)
         for sources in self.sources if len(wanted) else ():
-            sums = group_sums(sources.group, sources.weight * shares, sources.groups)
-            means = ratio(sums, sources.total[np.newaxis], otherwise=otherwise)
+            means = sources.means(shares, otherwise=otherwise)
             found = sources.total[sources.group[wanted]] > 0
             shares[:, wanted[found]] = means[:, sources.group[wanted[found]]]
             wanted = wanted[~found]
@@ -110,15 +109,15 @@ class LinkShares:
         return self.connected * shares
 
     @cached_property
-    def sources(self) -> tuple[ImputationSources, ...]:
+    def sources(self) -> tuple[GroupWeights, ...]:
         """The measured live links by service, by provider and all together, in the order in which shares are imputed."""
         arrays = self.arrays
         live = np.where(self.known > self.paper, self.connected, 0.0)
         of_service, of_all = arrays.weight * live, self.omega * live
         return (
-            ImputationSources.of(arrays.service, of_service, len(arrays.services)),
-            ImputationSources.of(arrays.provider, of_all, len(arrays.agencies)),
-            ImputationSources.of(np.zeros(len(live), dtype=np.int64), of_all, 1),
+            GroupWeights.of(arrays.service, of_service, len(arrays.services)),
+            GroupWeights.of(arrays.provider, of_all, len(arrays.agencies)),
+            GroupWeights.of(np.zeros(len(live), dtype=np.int64), of_all, 1),
         )
 
 
@@ -138,21 +137,6 @@ class GroupMeans:
         return GroupMeans(*(column[groups] for column in columns))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ImputationSources:
-    """What each group may impute from: the ``weight`` (n,) of measured live links, and its ``total`` (groups,)."""
-
-    group: Ints
-    groups: int
-    weight: Floats
-    total: Floats
-
-    @classmethod
-    def of(cls, group: Ints, weight: Floats, groups: int) -> Self:
-        """Sum the weights of the groups; ``group`` (n,) is that of each link."""
-        return cls(group, groups, weight, group_sums(group, weight, groups))
-
-
 ALL_LINKS = slice(None)
 
 
@@ -170,21 +154,17 @@ def mean_share(
     ``group`` and ``weight`` are those of the ``links``, positions in the register. CII is NaN where nothing at all is known or
     nothing weighs; then L = 0 and U = 1. Rounding never breaks 0 ≤ L ≤ CII ≤ U ≤ 1.
     """
-    total = group_sums(group, weight, groups)
-
-    def mean(values: Floats) -> Floats:
-        return ratio(group_sums(group, weight * values, groups), total, otherwise=0.0)
-
-    lower, known_share = mean(shares.lower[links]), mean(shares.known_share[links])
+    weights = GroupWeights.of(group, weight, groups)
+    lower, known_share = weights.means(shares.lower[links]), weights.means(shares.known_share[links])
     upper = upper_bound(lower, known_share)
     share = shares.share[links]
-    none = total == 0
+    none = weights.total == 0
     if shares.unset is not None:
         unset = shares.unset[links]
         none |= group_sums(group, (weight > 0) & unset, groups) > 0
         share = np.where(unset, 0.0, share)
-    estimate = np.where(none, np.nan, np.clip(mean(share), lower, upper))
-    return GroupMeans(total, estimate, lower, upper, known_share)
+    estimate = np.where(none, np.nan, np.clip(weights.means(share), lower, upper))
+    return GroupMeans(weights.total, estimate, lower, upper, known_share)
 
 
 def link_means(shares: LinkShares) -> GroupMeans:

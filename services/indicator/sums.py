@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 
 from services.indicator.array_types import Floats, Ints, Numbers
@@ -25,6 +28,28 @@ def group_sums(group: Ints, values: Numbers, groups: int) -> Floats:
         return np.array([ordered_sum(values)])
     # bincount adds term by term; np.sum adds in pairs, so that its last bit depends on how many terms there are.
     return np.asarray(np.bincount(group, weights=values, minlength=groups), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupWeights:
+    """Weights (n,) with the ``group`` (n,) of each, and the ``total`` weight of every group (groups,)."""
+
+    group: Ints
+    weight: Floats
+    total: Floats
+
+    @classmethod
+    def of(cls, group: Ints, weight: Floats, groups: int) -> Self:
+        """Sum the weights of each group."""
+        return cls(group, weight, group_sums(group, weight, groups))
+
+    def sums(self, values: Floats) -> Floats:
+        """Sum values (…, n) times their weight by group into (…, groups)."""
+        return group_sums(self.group, self.weight * values, len(self.total))
+
+    def means(self, values: Floats, *, otherwise: float = 0.0) -> Floats:
+        """Return the weighted means of values (…, n) by group, ``otherwise`` where a group weighs nothing."""
+        return ratio(self.sums(values), self.total, otherwise=otherwise)
 
 
 def ordered_sum(values: Numbers) -> float:

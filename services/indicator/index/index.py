@@ -15,7 +15,7 @@ from services.indicator.intervals import HistorySums, Intervals, OutageHistory
 from services.indicator.method_version import METHOD_VERSION
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, grouping, link_means, mean_share, upper_bound
-from services.indicator.sums import group_sums, ordered_sum, ratio
+from services.indicator.sums import GroupWeights, group_sums, ordered_sum, ratio
 from services.indicator.verdicts import WindowCounts
 
 _RANKED = (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
@@ -176,8 +176,7 @@ def strict_shares(
             return unset, unset, unset
 
     def mean(values: Floats, counted: Bools) -> Floats:
-        weight = np.where(counted, arrays.service_weight, 0.0)
-        weighted = group_sums(group, weight * np.nan_to_num(values), groups)
-        return ratio(weighted, group_sums(group, weight, groups), otherwise=np.nan)
+        weights = GroupWeights.of(group, np.where(counted, arrays.service_weight, 0.0), groups)
+        return weights.means(np.nan_to_num(values), otherwise=np.nan)
 
     return mean(point, judged > 0), mean(lower, slots > 0), mean(upper, slots > 0)

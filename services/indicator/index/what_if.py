@@ -40,9 +40,7 @@ class Imputation:
         """Sum up one window."""
         answered = ratio(shares.counts[Stage.OK], shares.known - shares.paper, otherwise=0.0)
         services, providers, everything = shares.sources
-        of_service, of_provider, of_all = (
-            group_sums(one.group, one.weight * answered, one.groups) for one in shares.sources
-        )
+        of_service, of_provider, of_all = (sources.sums(answered) for sources in shares.sources)
         return cls(
             service_weight=services.total,
             service_ok=of_service,

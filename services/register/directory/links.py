@@ -1,39 +1,26 @@
-"""Reads links.csv and endpoints.csv, the targets of probes, and members.csv and exchange.csv."""
+"""Reads links.csv and endpoints.csv, the targets of probes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.core.model import ALWAYS, Endpoint, ExchangeRoute, Link, Member, Policy, Service, member_of
+from services.core.model import ALWAYS, Endpoint, Link, Policy, Service
 from services.core.texts import fold
 from services.register.directory.agencies import AGENCIES, SERVICES
 from services.register.directory.notices import read_legal_basis
 from services.register.directory.params import read_params, read_target_cell
 from services.register.faults import FaultList, Location
 from services.register.probes import ProbeDefinition, ProbeDefinitions
-from services.register.reading import (
-    CsvRow,
-    CsvTable,
-    read_count,
-    read_day,
-    read_id,
-    read_optional_table,
-    read_party,
-    read_slo,
-    read_table,
-    read_weight,
-)
+from services.register.reading import CsvRow, CsvTable, read_count, read_day, read_id, read_slo, read_table, read_weight
 
 LINKS = "links.csv"
 ENDPOINTS = "endpoints.csv"
 _PROBED = ("probe", "target", "params", "vantages")
 _LIMITS = ("latency_ms", "max_age_s", "slo", "weight")
 _LINK_OPTIONAL = ("required_from", "required_until", "live_from", *_PROBED, *_LIMITS, "legal_basis")
-MEMBERS = "members.csv"
-EXCHANGE = "exchange.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,66 +130,3 @@ def _vantages(row: CsvRow, ids: Mapping[str, Location] | None) -> tuple[str, ...
             row.fault("vantages", f"`{name}` is not a vantage of policy.yaml")
         vantages.add(name)
     return tuple(sorted(vantages - {""}))
-
-
-def read_members(directory: Path, faults: FaultList, agencies: Container[str] | None) -> tuple[Member, ...]:
-    """Read the X-Road members, in id order."""
-    members: dict[str, Member] = {}
-    for row in read_optional_table(directory / MEMBERS, faults, ("member", "agency")).rows:
-        name = row.need("member", read_party, "")
-        if name in members:
-            row.fault("member", f"`{name}` is there twice")
-        members[name] = Member(name, row.reference("agency", agencies, AGENCIES, required=True))
-    return tuple(members[name] for name in sorted(members))
-
-
-def read_routes(
-    directory: Path,
-    faults: FaultList,
-    ids: Container[str] | None,
-    links: Mapping[str, Link],
-    *,
-    owners: Mapping[str, Service],
-    members: Iterable[Member],
-) -> tuple[ExchangeRoute, ...]:
-    """Read the exchanges that serve links, in order of client, service and link.
-
-    ``ids`` are those of all links, ``links`` are the links that could be read, ``owners`` the services by id. A client of
-    another agency than the consumer of its link is a warning, and so is a service of another agency than the provider:
-    agencies may share an information system. The service of a member that calls itself gives none, as an alias may stand
-    for its provider (docs/exchange.md §7).
-    """
-    agencies = {member.id: member.agency for member in members}
-
-    def agency_of(party: str) -> str | None:
-        return agencies.get(party) or agencies.get(member_of(party))
-
-    routes: set[tuple[str, str, str]] = set()
-    for row in read_optional_table(directory / EXCHANGE, faults, ("client", "service", "link")).rows:
-        client, service = row.need("client", read_party, ""), row.need("service", _read_service, "")
-        link = row.reference("link", ids, LINKS, required=True)
-        if link in links and links[link].service in owners:
-            consumer, provider = owners[links[link].service].agency, links[link].provider
-            own = member_of(client) == member_of(service)
-            for column, agency, side, linked in (
-                ("client", agency_of(client), "consumer", consumer),
-                ("service", None if own else agency_of(service.rpartition("/")[0]), "provider", provider),
-            ):
-                if agency and agency != linked:
-                    row.warn(
-                        column,
-                        f"is of `{agency}` by members.csv, and the {side} of link `{link}` is `{linked}`: "
-                        "check both, unless the two share an information system",
-                    )
-        route = (client, service, link)
-        if route in routes:
-            row.fault("client", "the row is there twice")
-        routes.add(route)
-    return tuple(ExchangeRoute(*route) for route in sorted(routes))
-
-
-def _read_service(text: str) -> str:
-    parts = text.split("/")
-    if len(parts) != 5 or not all(fold(part) for part in parts):
-        raise ValueError(f"`{text}` is not INSTANCE/CLASS/CODE/SUBSYSTEM/service")
-    return text

@@ -16,17 +16,7 @@ from services.core.texts import fold
 from services.register.directory.agencies import agencies_table, read_agency, read_service, services_table
 from services.register.directory.evaluation import EVALUATION, read_evaluation
 from services.register.directory.holidays import HOLIDAYS, read_holidays
-from services.register.directory.links import (
-    EXCHANGE,
-    MEMBERS,
-    ReadContext,
-    endpoints_table,
-    links_table,
-    read_endpoint,
-    read_link,
-    read_members,
-    read_routes,
-)
+from services.register.directory.links import ReadContext, endpoints_table, links_table, read_endpoint, read_link
 from services.register.directory.notices import (
     ANNOUNCEMENTS,
     MAINTENANCE,
@@ -37,6 +27,7 @@ from services.register.directory.notices import (
 )
 from services.register.directory.policy import PolicyReading, read_policy
 from services.register.directory.reviews import REVIEWS, read_reviews
+from services.register.directory.routes import EXCHANGE, MEMBERS, read_members, read_routes
 from services.register.faults import FaultList, Location
 from services.register.probes import ProbeDefinitions, read_probes
 from services.register.reading import CsvTable

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
-from services.core.model import AnnouncedAgency, Dimension, Evaluation, EvaluationRound, StatedFigure
+from services.core.model import AnnouncedAgency, Evaluation, EvaluationRound, StatedFigure
 from services.core.texts import fold, name_key
+from services.register.directory.evaluation_models import NAMES, Models, read_models, read_names
 from services.register.faults import FaultList, Location
 from services.register.reading import (
     YamlMapping,
@@ -25,7 +27,6 @@ EVALUATION = "evaluation_rounds.yaml"
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _MONTH = r"(?:19|20|21)[0-9]{2}-(?:0[1-9]|1[0-2])"
 _HELD = re.compile(rf"({_MONTH})(?:/({_MONTH}))?")
-_NAMES = ("name_en", "name_fa")
 _ROUND = tuple(field.name for field in fields(EvaluationRound))
 _CITED = tuple(key for key in _ROUND if key not in ("round", "note", "sources"))
 _FIGURES = (
@@ -34,8 +35,7 @@ _FIGURES = (
 )
 """The figures that a reader would want to look up: each stated one should name its sources."""
 
-_Models = dict[str, dict[str, Dimension]]
-"""Model id → its dimensions by id; the id is empty when the file does not name its only model."""
+_read_percent = partial(read_share, whole=100)
 
 
 def read_evaluation(directory: Path, faults: FaultList) -> Evaluation | None:
@@ -46,7 +46,7 @@ def read_evaluation(directory: Path, faults: FaultList) -> Evaluation | None:
     mapping = read_document(path, faults, keys=("country", "note", "model", "rounds"))
     if mapping is None:
         return None
-    models = _models(mapping)
+    models = read_models(mapping)
     return Evaluation(
         country=mapping.need("country", _read_country, ""),
         dimensions=tuple(dimension for dimensions in models.values() for dimension in dimensions.values()),
@@ -55,30 +55,7 @@ def read_evaluation(directory: Path, faults: FaultList) -> Evaluation | None:
     )
 
 
-def _models(mapping: YamlMapping) -> _Models:
-    """Read `model`: a list of dimensions, or such lists by the id of their model."""
-    models: _Models = {}
-    if not mapping.is_mapping("model") or mapping.is_empty("model"):
-        _add_model(models, "", mapping, "model")
-        return models
-    for key, named in mapping.entries("model"):
-        if named.is_empty(key):
-            named.fault(key, "lists no dimension")
-        _add_model(models, named.faults.attempt(named.key_at(key), "model", read_id, key, key), named, key)
-    return models
-
-
-def _add_model(models: _Models, model: str, mapping: YamlMapping, key: str) -> None:
-    dimensions = models.setdefault(model, {})
-    for given in mapping.mappings(key, ("id", *_NAMES, "aim")):
-        name = given.need("id", read_id, "")
-        if any(name in others for others in models.values()):
-            given.fault("id", f"`{name}` is there twice")
-        name_en, name_fa = _names(given)
-        dimensions[name] = Dimension(name, name_en, name_fa, given.read("aim", read_name, ""), model)
-
-
-def _rounds(mapping: YamlMapping, models: _Models) -> tuple[EvaluationRound, ...]:
+def _rounds(mapping: YamlMapping, models: Models) -> tuple[EvaluationRound, ...]:
     if not mapping.require("rounds"):
         return ()
     before = len(mapping.faults)
@@ -93,7 +70,7 @@ def _rounds(mapping: YamlMapping, models: _Models) -> tuple[EvaluationRound, ...
     return tuple(rounds[number] for number in sorted(rounds))
 
 
-def _round(given: YamlMapping, models: _Models) -> EvaluationRound:
+def _round(given: YamlMapping, models: Models) -> EvaluationRound:
     number = given.need("round", read_count, 0)
     model = given.read("model", read_id, "")
     if model and model not in models:
@@ -126,7 +103,7 @@ def _round(given: YamlMapping, models: _Models) -> EvaluationRound:
     return replace(result, sources=_sources(given, result))
 
 
-def _percents(given: YamlMapping, model: str, models: _Models) -> dict[str, float | None]:
+def _percents(given: YamlMapping, model: str, models: Models) -> dict[str, float | None]:
     scores = given.mapping("dimension_percent", None)
     if scores is None:
         return {}
@@ -141,8 +118,8 @@ def _percents(given: YamlMapping, model: str, models: _Models) -> dict[str, floa
 
 def _stated(given: YamlMapping) -> tuple[StatedFigure, ...]:
     return tuple(
-        StatedFigure(*_names(item), item.need("value", read_weight, 0.0))
-        for item in given.mappings("also_stated", (*_NAMES, "value"))
+        StatedFigure(*read_names(item), item.need("value", read_weight, 0.0))
+        for item in given.mappings("also_stated", (*NAMES, "value"))
     )
 
 
@@ -168,8 +145,8 @@ def _is_stated(result: EvaluationRound, key: str) -> bool:
 def _announced(given: YamlMapping, key: str) -> tuple[AnnouncedAgency, ...]:
     agencies: list[AnnouncedAgency] = []
     locations: dict[str, Location] = {}
-    for item in given.mappings(key, _NAMES):
-        agency = AnnouncedAgency(*_names(item))
+    for item in given.mappings(key, NAMES):
+        agency = AnnouncedAgency(*read_names(item))
         for column, name in (("name_en", agency.name_en), ("name_fa", agency.name_fa)):
             folded = name_key(name)
             if folded and folded in locations:
@@ -177,13 +154,6 @@ def _announced(given: YamlMapping, key: str) -> tuple[AnnouncedAgency, ...]:
             locations[folded] = item.at(column)
         agencies.append(agency)
     return tuple(agencies)
-
-
-def _names(given: YamlMapping) -> tuple[str, str]:
-    name_en, name_fa = (given.read(key, read_name, "") for key in _NAMES)
-    if not name_en and not name_fa:
-        given.faults.add(given.location, "one of `name_en` and `name_fa` must be given")
-    return name_en, name_fa
 
 
 def _texts(given: YamlMapping, key: str) -> tuple[str, ...]:
@@ -208,7 +178,3 @@ def _read_held(text: str) -> str:
     if match[2] is not None and match[2] < match[1]:
         raise ValueError(f"`{text}` ends before it begins")
     return folded
-
-
-def _read_percent(text: str) -> float:
-    return read_share(text, 100)

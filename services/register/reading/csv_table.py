@@ -1,37 +1,22 @@
-"""Reads CSV files with the location of every cell.
-
-The csv module reports neither columns nor where a quoted cell began, and a fault needs both to be found. Cells are
-therefore split here, by the rules of RFC 4180.
-"""
+"""Reads CSV files as rows of named cells, with every fault at its place."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from services.core.texts import fold, plural
 from services.register.faults import FaultList, Location
+from services.register.reading.csv_cells import UNCLOSED, CsvCell, split_cells
 from services.register.reading.source import read_source
 from services.register.reading.values import read_id
 
 T = TypeVar("T")
 D = TypeVar("D")
 
-_QUOTED = re.compile(r'[ \t]*"([^"]*(?:""[^"]*)*)"[ \t]*')
-_OPEN = re.compile(r'[ \t]*"')
-_PLAIN = re.compile(r"[^,\n]*")
 _OTHER_MARKS = {";": "semicolons", "\t": "tabs"}
-
-
-@dataclass(frozen=True, slots=True)
-class CsvCell:
-    """The text of a cell, unquoted and stripped, and where it begins."""
-
-    text: str
-    location: Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +92,7 @@ def read_table(
     if text is None:
         return CsvTable(ids=None)
     before = len(faults)
-    lines = _rows(text, str(path), faults)
+    lines = split_cells(text, str(path), faults)
     header = next(lines, None)
     if header is None:
         faults.add(Location(str(path), 1, 1), "the file is empty: its first line names the columns")
@@ -127,7 +112,7 @@ def read_table(
         declared = _declare(row, key, table) if key else True
         if complete_row and declared and complete:
             table.rows.append(row)
-    unclosed = any(fault.reason == _UNCLOSED for fault in faults[before:])
+    unclosed = any(fault.reason == UNCLOSED for fault in faults[before:])
     if unclosed or (key and key not in names):
         table.ids = None
     return table
@@ -138,9 +123,6 @@ def read_optional_table(
 ) -> CsvTable:
     """Read a CSV file as ``read_table`` does; a missing file has no rows."""
     return read_table(path, faults, required=required, optional=optional) if path.exists() else CsvTable()
-
-
-_UNCLOSED = "a quote opens here and never closes"
 
 
 def _check_header(
@@ -177,36 +159,3 @@ def _declare(row: CsvRow, key: str, table: CsvTable) -> bool:
         return False
     table.ids[name] = row.at(key)
     return True
-
-
-def _rows(text: str, file: str, faults: FaultList) -> Iterator[list[CsvCell]]:
-    """Yield the cells of each line that is not blank; a quoted cell may contain line breaks."""
-    position, line, begin = 0, 1, 0
-    cells: list[CsvCell] = []
-    while position < len(text) or cells:
-        location = Location(file, line, position - begin + 1)
-        quoted = _QUOTED.match(text, position)
-        if quoted:
-            value = quoted[1].replace('""', '"')
-            end = quoted.end()
-            if breaks := text.count("\n", position, end):
-                line, begin = line + breaks, text.rindex("\n", position, end) + 1
-            surplus = _PLAIN.match(text, end)
-            if surplus and surplus[0]:
-                faults.add(Location(file, line, end - begin + 1), "text follows the closing quote")
-                end = surplus.end()
-        elif opened := _OPEN.match(text, position):
-            faults.add(Location(file, line, opened.end() - begin), _UNCLOSED)
-            return
-        else:
-            plain = _PLAIN.match(text, position)
-            assert plain is not None  # it also matches an empty text
-            value, end = plain[0], plain.end()
-        cells.append(CsvCell(value.strip(), location))
-        position = end + 1
-        if text[end : end + 1] == ",":
-            continue
-        if len(cells) > 1 or cells[0].text:
-            yield cells
-        cells = []
-        line, begin = line + 1, position

@@ -7,7 +7,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -15,45 +14,16 @@ from urllib.parse import urlsplit
 
 from services.core.bus.buckets import Bus
 from services.core.bus.client import PatchedNatsClient, ReplyInbox
+from services.core.bus.encryption import BusEncryption
 from services.core.bus.messages import error_text
 from services.core.bus.roles import inbox_prefix, load_user
 from services.core.bus.server import too_old
 from services.core.bus.streams import RETRY_SECONDS
 from services.core.errors import BusError, SettingsError
 from services.core.log import logger
-from services.core.network import UNRESOLVED, is_unresolved, trusting
+from services.core.network import UNRESOLVED, is_unresolved
 from services.core.settings import Settings
 from services.core.tasks import cancel_and_wait
-
-
-@dataclass(frozen=True, slots=True)
-class BusEncryption:
-    """PEM files for TLS with the bus.
-
-    ``authorities`` may issue the bus's certificate; if empty, those of the system may. ``certificate`` and ``key`` are
-    for a bus that requires a client certificate, else empty.
-    """
-
-    authorities: str = ""
-    certificate: str = ""
-    key: str = ""
-
-    def context(self) -> ssl.SSLContext:
-        """Return a context that verifies the bus's certificate and name. Raises SettingsError when a file is unusable."""
-        if bool(self.certificate) != bool(self.key):
-            raise SettingsError("a certificate for the bus needs its key: give both --nats-certificate and --nats-key")
-        try:
-            context = trusting(self.authorities)
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"--nats-ca {self.authorities} cannot be read as PEM certificates: {error}") from error
-        if self.certificate:
-            try:
-                context.load_cert_chain(self.certificate, self.key)
-            except (OSError, ValueError) as error:
-                raise SettingsError(
-                    f"--nats-certificate {self.certificate} with --nats-key {self.key} cannot be used: {error}"
-                ) from error
-        return context
 
 
 def parse_urls(urls: str) -> list[str]:

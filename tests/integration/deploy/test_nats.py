@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 
 from services.core.bus import connect
-from services.core.bus.connection import BusEncryption
+from services.core.bus.encryption import BusEncryption
 from services.core.bus.names import measurement_subject
 from services.core.bus.roles import inbox_prefix, permissions, read_user
 from services.core.bus.topology import initialise_streams

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from services.core.bus import Bus, connect
-from services.core.bus.connection import BusEncryption
+from services.core.bus.encryption import BusEncryption
 from services.core.bus.server import find_server
 from services.core.bus.topology import initialise_streams
 from services.core.errors import BusError

@@ -5,10 +5,8 @@ So a reader that sees the government's new ``as_of`` finds everything else at le
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Protocol, TypeVar
 
 from services.core.blocks import (
     RecentBlock,
@@ -21,11 +19,8 @@ from services.core.bus import (
     DETAIL_SECONDS,
     GOVERNMENT_KEY,
     INDICATOR_BUCKET,
-    MAX_ATOMIC_PUTS,
     SLOTS_PER_BLOCK,
-    BoundedTaskGroup,
     Bus,
-    Call,
     consumers_key,
     group_of_slot_key,
     recent_key,
@@ -34,31 +29,13 @@ from services.core.bus import (
 from services.core.tasks import run_in_thread
 from services.indicator.evidence import Evidence
 from services.scorer.index import PendingUpdate
+from services.scorer.publishing.block_writer import BlockWriter, Runner
 from services.scorer.publishing.blocks import slot_blocks
 from services.scorer.publishing.encode import AgencyBlock, BlockEncoder, EncodedBlock, encode_target_blocks
 from services.scorer.publishing.recent import recent_keys
 
-INFLIGHT = 4
-"""Calls in flight: enough to keep the bus's disk busy.
-
-The bus syncs its disk for each of up to 200 blocks, and must acknowledge them within the five seconds of a call.
-"""
-
-SMALL = 16 << 10
-"""Blocks of up to this many bytes are put together. For larger ones the disk takes longer than the round trip."""
-
 _NEAR_EXPIRY_SECONDS = 600.0
 """How long before its expiry a chunk of slots may be gone already, since clocks are set now and then."""
-
-
-T = TypeVar("T")
-
-
-class Runner(Protocol):
-    """Makes a call in a thread and returns its result: run_in_thread, or EvidenceLock.run where it reads the evidence."""
-
-    def __call__(self, call: Callable[[], T], /) -> Awaitable[T]:
-        """Make the call."""
 
 
 class IndexPublisher:
@@ -70,14 +47,13 @@ class IndexPublisher:
 
     def __init__(self, bus: Bus, check: Callable[[], None] = lambda: None) -> None:
         self._bus = bus
-        self._check = check
+        self._writer = BlockWriter(bus, check)
         self._end_slot: int | None = None
         self._digests: dict[str, bytes] = {}
         self._agencies: dict[str, AgencyBlock] = {}
         self._slots: dict[int, dict[str, bytes]] = {}  # by chunk: digests of slot blocks, which hold no as_of
         self._slot_seconds = 0  # of the slots put last
         self._keys: set[str] | None = None
-        self._calls = BoundedTaskGroup(INFLIGHT)
 
     async def put_slots(self, due: PendingUpdate, chunk: range, evidence: Evidence, now: float, run: Runner) -> int:
         """Put the new slot blocks of a chunk and return their number. ``now`` is in epoch seconds. Raises BusError."""
@@ -89,7 +65,7 @@ class IndexPublisher:
         stamp = partial(stamp_slot_block, evidence_sequence=due.sequence)
         blocks = slot_blocks(evidence, due.compiled.arrays, chunk, due.groups)
         encoded = encode_target_blocks(blocks, encode_slot_blocks, stamp)
-        return await self._put(encoded, self._slots.setdefault(number, {}), run, ttl=ttl)
+        return await self._writer.put(encoded, self._slots.setdefault(number, {}), run, ttl=ttl)
 
     async def forget_lost_slots(self, now: float) -> bool:
         """Forget all slot blocks that were put if the bucket lost them, and return whether it did. Raises BusError.
@@ -116,7 +92,7 @@ class IndexPublisher:
         """Put recent blocks. Raises BusError."""
         self._forget_older(due.end_slot)
         stamp = partial(stamp_recent, evidence_sequence=due.sequence)
-        await self._put(encode_target_blocks(blocks, encode_recent_blocks, stamp), self._digests, run)
+        await self._writer.put(encode_target_blocks(blocks, encode_recent_blocks, stamp), self._digests, run)
 
     async def publish(self, encoder: BlockEncoder) -> int:
         """Put the agencies' blocks, then the government's.
@@ -136,14 +112,11 @@ class IndexPublisher:
         self._keys |= keys
         put = set[str]()
         numbers = await run_in_thread(encoder.digests)
-        groups = _recorded(encoder.groups(numbers, self._digests, self._agencies), put, self._keys)
-        await self._put(groups, self._digests, run_in_thread)
-        government = _recorded(encoder.government(), put, self._keys)
-        await self._put(government, self._digests, run_in_thread)
+        for encoded in (encoder.groups(numbers, self._digests, self._agencies), encoder.government()):
+            await self._writer.put(_recorded(encoded, put, self._keys), self._digests, run_in_thread)
         kept = put | keys
         gone = self._keys - kept
-        self._check()
-        await self._calls.run(partial(self._bus.kv_delete, INDICATOR_BUCKET, key) for key in gone)
+        await self._writer.delete(gone)
         self._digests = {key: digest for key, digest in self._digests.items() if key not in gone}
         self._keys = kept
         return len(encoder.consumers)
@@ -154,48 +127,6 @@ class IndexPublisher:
             self._digests.clear()
             self._agencies.clear()
             self._end_slot = end_slot
-
-    async def _put(
-        self,
-        encoded: Iterator[list[EncodedBlock]],
-        digests: dict[str, bytes],
-        run: Runner,
-        *,
-        ttl: float | None = None,
-    ) -> int:
-        """Put the blocks that differ from those put before, small ones together, and return their number.
-
-        The next ones are encoded while blocks are in flight.
-        """
-        count = 0
-
-        async def put(batch: Sequence[EncodedBlock]) -> None:
-            self._check()
-            values = {block.key: block.payload for block in batch if block.payload is not None}
-            await self._bus.kv_put_all(INDICATOR_BUCKET, values, ttl=ttl)
-            digests.update((block.key, block.digest) for block in batch)
-
-        async def calls() -> AsyncGenerator[Call, None]:
-            nonlocal count
-            small = list[EncodedBlock]()
-            while (blocks := await run(partial(next, encoded, None))) is not None:
-                for block in blocks:
-                    if block.payload is None or digests.get(block.key) == block.digest:
-                        continue
-                    count += 1
-                    if len(block.payload) > SMALL:
-                        yield partial(put, [block])
-                        continue
-                    small.append(block)
-                    if len(small) == MAX_ATOMIC_PUTS:
-                        yield partial(put, small)
-                        small = []
-            if small:
-                yield partial(put, small)
-
-        async with aclosing(calls()) as source:
-            await self._calls.run(source)
-        return count
 
 
 def _expiry_of(chunk: int, slot_seconds: int) -> int:

@@ -13,8 +13,9 @@ from services.core.bus import MAX_ATOMIC_PUTS
 from services.core.bus.names import INDICATOR_BUCKET, SLOTS_PER_BLOCK, group_of, kv_stream, kv_subject, slot_key
 from services.core.bus.topology import initialise_streams
 from services.core.tasks import run_in_thread
+from services.scorer.publishing.block_writer import INFLIGHT, SMALL, BlockWriter
 from services.scorer.publishing.encode import EncodedBlock
-from services.scorer.publishing.publisher import INFLIGHT, SMALL, IndexPublisher
+from services.scorer.publishing.publisher import IndexPublisher
 from tests.support.cases.scorer import Scorer, make_register, measure, now_slot, put, register_on
 from tests.support.nats import Nats
 from tests.support.waiting import DEADLINE, eventually
@@ -39,7 +40,7 @@ async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None
         await api.client.subscribe(kv_subject(INDICATOR_BUCKET, "slot.>"), cb=heard)
         await api.client.flush()
         groups = iter([new[:40], [], new[40:70], new[70:]])
-        assert await IndexPublisher(bus)._put(groups, {}, run_in_thread, ttl=60.0) == len(new)
+        assert await BlockWriter(bus).put(groups, {}, run_in_thread, ttl=60.0) == len(new)
         async with asyncio.timeout(DEADLINE):
             await complete.wait()
         stored = await api.kv_all(INDICATOR_BUCKET, "slot.*.*")
@@ -71,7 +72,7 @@ async def test_few_blocks_wait_for_the_bus(nats: Nats, monkeypatch: pytest.Monke
             await put_all(bucket, values, ttl=ttl)
 
         monkeypatch.setattr(bus, "kv_put_all", held)
-        putting = asyncio.ensure_future(IndexPublisher(bus)._put(iter([blocks]), {}, run_in_thread))
+        putting = asyncio.ensure_future(BlockWriter(bus).put(iter([blocks]), {}, run_in_thread))
         await eventually(lambda: sent >= INFLIGHT * MAX_ATOMIC_PUTS, "as many were sent as may be")
         for _ in range(100):
             await asyncio.sleep(0)
@@ -88,7 +89,7 @@ async def test_a_loss_is_noticed_whatever_was_put_after_it(nats: Nats) -> None:
 
         async def put(chunk: int, content: bytes) -> None:
             groups = iter([[EncodedBlock(slot_key(group, chunk), content, content) for group in (1, 2)]])
-            await publisher._put(groups, publisher._slots.setdefault(chunk, {}), run_in_thread)
+            await publisher._writer.put(groups, publisher._slots.setdefault(chunk, {}), run_in_thread)
 
         for chunk in range(3):
             await put(chunk, b"whole")

@@ -13,6 +13,7 @@ from services.dataset.storage import Storage
 
 _LEAVES: Final = "log/entries"
 _CHECKPOINT: Final = "log/checkpoint"
+_ANOTHER_WRITES: Final = "another archive may write there; end one of the two"
 
 
 class LogFiles:
@@ -25,7 +26,7 @@ class LogFiles:
         """Return the content of every leaf, in order. Raises StateError when one is missing between others."""
         names = self._storage.names(_LEAVES)
         if names != [leaf_name(number) for number in range(len(names))]:
-            raise StateError(f"{_LEAVES} in {self._storage.address} does not have every leaf of the log")
+            raise self._fault(_LEAVES, "does not have every leaf of the log")
         return [self._storage.read(name) for name in names]
 
     def checkpoint(self) -> Checkpoint | None:
@@ -35,7 +36,7 @@ class LogFiles:
         try:
             return Checkpoint.parse(self._storage.read(_CHECKPOINT).decode())
         except ValueError as error:
-            raise StateError(f"{_CHECKPOINT} in {self._storage.address} is damaged: {error}") from error
+            raise self._fault(_CHECKPOINT, f"is damaged: {error}") from error
 
     def read(self) -> tuple[list[bytes], Checkpoint | None]:
         """Return every leaf, and the checkpoint of the same moment, also while the archive seals a day."""
@@ -56,7 +57,7 @@ class LogFiles:
             try:
                 leaf = read_leaf(content)
             except ValueError as error:
-                raise StateError(f"{leaf_name(number)} in {self._storage.address} is damaged: {error}") from error
+                raise self._fault(leaf_name(number), f"is damaged: {error}") from error
             if isinstance(leaf, Manifest):
                 found.append((number, leaf))
         return found
@@ -64,18 +65,15 @@ class LogFiles:
     def append(self, leaf: bytes, key: SigningKey) -> Checkpoint:
         """Add a leaf and sign all of them. The leaf is written before the checkpoint that covers it.
 
-        Signing is refused if the leaves do not begin with those of the existing checkpoint, if the key has not signed it, or
-        if it is no longer the key of the log. A day that is not after the last sealed one is refused, and so is a leaf in
-        whose place another archive wrote one meanwhile.
+        It is refused as in ``sign``, for a day that is not after the last sealed one, and if another archive wrote a leaf in
+        its place meanwhile.
         """
         self.sign(key)
         leaves = self.leaves()
         added, sealed = read_leaf(leaf), max((manifest.day for _, manifest in self.manifests(leaves)), default="")
         if isinstance(added, Manifest) and added.day <= sealed:
-            raise StateError(
-                f"the log in {self._storage.address} has a leaf of {sealed}, and none of {added.day} may follow it: another "
-                "archive may write there; end one of the two"
-            )
+            why = f"has a leaf of {sealed}, and none of {added.day} may follow it: {_ANOTHER_WRITES}"
+            raise self._fault("the log", why)
         return self._sign(self._add(leaf, leaves), key)
 
     def change_key(self, former: SigningKey, new: SigningKey) -> Checkpoint:
@@ -104,7 +102,8 @@ class LogFiles:
     def sign(self, key: SigningKey) -> Checkpoint | None:
         """Sign a leaf that a crash left without a checkpoint; return the checkpoint over all leaves.
 
-        Who may write to the storage does not have the key, so what a crash cannot leave is refused.
+        It is refused if the leaves do not begin with those of the checkpoint, if the key has not signed it or is no longer
+        the key of the log, and for what a crash cannot leave: who may write to the storage does not have the key.
         """
         leaves, checkpoint = self.leaves(), self.checkpoint()
         if self._check(leaves, checkpoint, key.public) == len(leaves):
@@ -128,69 +127,57 @@ class LogFiles:
         try:
             changes = key_changes(leaves)
         except KeyChangeError as error:
-            raise StateError(f"{leaf_name(error.index)} in {self._storage.address} cannot be read: {error}") from error
+            raise self._fault(leaf_name(error.index), f"cannot be read: {error}") from error
         if changes and changes[-1][1].key != str(key):
             index, change = changes[-1]
-            raise StateError(
-                f"{leaf_name(index)} in {self._storage.address} changed the key of the log, and this one has id "
-                f"{key.id.hex()}: give the private key of {change.key}"
+            why = (
+                f"changed the key of the log, and this one has id {key.id.hex()}: give the private key of {change.key}"
             )
+            raise self._fault(leaf_name(index), why)
 
     def _add(self, leaf: bytes, leaves: Sequence[bytes]) -> list[bytes]:
         """Write a leaf after these, unless another one is there by now (docs/adr/0128); return all."""
         name = leaf_name(len(leaves))
         if not self._storage.create(name, leaf):
-            raise StateError(
-                f"{name} in {self._storage.address} is another leaf by now: another archive may write there; end one of the two"
-            )
+            raise self._fault(name, f"is another leaf by now: {_ANOTHER_WRITES}")
         return [*leaves, leaf]
 
     def _check(self, leaves: Sequence[bytes], checkpoint: Checkpoint | None, key: VerifierKey) -> int:
         """Refuse leaves that this key may not sign: not more than one may be without a checkpoint. Return how many are with."""
-        where = f"the log in {self._storage.address}"
         signed = checkpoint.size if checkpoint else 0
         if checkpoint:
             self.require_key(leaves[:signed], key)
             self._check_signature(checkpoint, key)
             self._check_leaves([leaf_hash(leaf) for leaf in leaves[:signed]], checkpoint)
         if signed + 1 < len(leaves):
-            raise StateError(
-                f"{where} has {len(leaves) - signed} leaves after its checkpoint of {signed}, and a crash leaves one: "
-                "restore all of it"
-            )
+            why = f"has {len(leaves) - signed} leaves after its checkpoint of {signed}, and a crash leaves one"
+            raise self._fault("the log", f"{why}: restore all of it")
         return signed
 
     def _check_leaves(self, hashes: Sequence[bytes], checkpoint: Checkpoint) -> None:
         """Refuse the hashes of other leaves than those of a checkpoint."""
         if len(hashes) != checkpoint.size or root(hashes) != checkpoint.root:
-            raise StateError(
-                f"the log in {self._storage.address} does not begin with the {checkpoint.size} leaves of its checkpoint: it was "
-                "changed or restored from an older copy; restore all of it"
-            )
+            why = "it was changed or restored from an older copy; restore all of it"
+            raise self._fault("the log", f"does not begin with the {checkpoint.size} leaves of its checkpoint: {why}")
 
     def _check_signature(self, checkpoint: Checkpoint, key: VerifierKey) -> None:
-        where = f"{_CHECKPOINT} in {self._storage.address}"
         try:
             signed = checkpoint.is_signed_by(key)
         except ValueError as error:
-            raise StateError(f"{where} is damaged: {error}; restore the whole log") from error
+            raise self._fault(_CHECKPOINT, f"is damaged: {error}; restore the whole log") from error
         if not signed:
-            raise StateError(
-                f"{where} is not signed by this key of {key.name} with id {key.id.hex()}: give the key that signed it, or "
-                "begin another dataset"
-            )
+            why = f"is not signed by this key of {key.name} with id {key.id.hex()}"
+            raise self._fault(_CHECKPOINT, f"{why}: give the key that signed it, or begin another dataset")
 
     def _check_order(self, leaves: Sequence[bytes]) -> None:
         """Refuse a last leaf that is not of a later day. A second manifest of a day would replace the first one."""
-        where = f"{leaf_name(len(leaves) - 1)} in {self._storage.address}"
+        last = leaf_name(len(leaves) - 1)
         days = [manifest.day for _, manifest in self.manifests(leaves)]
         if is_key_change(leaves[-1]):
-            raise StateError(
-                f"{where} changes the key of the log, and no checkpoint has it: run `peyvand archive change-key` again, with "
-                "the same two keys"
-            )
+            why = "changes the key of the log, and no checkpoint has it"
+            raise self._fault(last, f"{why}: run `peyvand archive change-key` again, with the same two keys")
         if days[-1] <= max(days[:-1], default=""):
-            raise StateError(f"{where} is not of a day after those of the leaves before: restore the log")
+            raise self._fault(last, "is not of a day after those of the leaves before: restore the log")
 
     def _sign(self, leaves: Sequence[bytes], *keys: SigningKey) -> Checkpoint:
         checkpoint = Checkpoint(keys[0].name, len(leaves), root([leaf_hash(leaf) for leaf in leaves]))
@@ -198,6 +185,9 @@ class LogFiles:
             checkpoint = checkpoint.signed(key)
         self._storage.write(_CHECKPOINT, str(checkpoint).encode())
         return checkpoint
+
+    def _fault(self, name: str, why: str) -> StateError:
+        return StateError(f"{name} in {self._storage.address} {why}")
 
 
 def leaf_name(number: int) -> str:

@@ -18,15 +18,11 @@ from services.core.days import utc_minute
 from services.core.model import Outcome, Phases, Reason
 from services.prober.assignments import Assignment
 from services.prober.attempt import ProbeResult
-from services.prober.checks import CheckResult, CheckState, explain
+from services.prober.checks import CheckResult, explain
 from services.prober.observation import CertificateFacts, Failure, Observation, Phase
 
 _STYLES: Final = {Outcome.OK: "green", Outcome.UNKNOWN: "dim", Outcome.LATE: "yellow", Outcome.STALE: "yellow"}
-_MARKS: Final = {
-    CheckState.PASSED: ("✓", "green"),
-    CheckState.FAILED: ("✗", "red"),
-    CheckState.NOT_JUDGED: ("·", "dim"),
-}
+_PASSED, _FAILED, _NOT_JUDGED = ("✓", "green"), ("✗", "red"), ("·", "dim")
 _COLOURS: Final = {"resolve": "magenta", "connect": "blue", "tls": "cyan", "processing": "green", "transfer": "yellow"}
 _MAX_NAMES: Final = 8
 _OUTCOME_COLUMNS: Final = max(map(len, Outcome.__members__))
@@ -191,9 +187,8 @@ def _grid(facts: Sequence[tuple[str, str]]) -> Table:
 
 
 def _step(number: int, name: str, observed: Observation, results: Sequence[CheckResult]) -> Text:
-    failed = any(result.state is CheckState.FAILED for result in results)
-    mark, style = _MARKS[CheckState.FAILED if failed else CheckState.PASSED]
-    line = Text.assemble((mark, style), " ", (f"step {number}: {name}", "bold"))
+    mark = _FAILED if any(result.failed for result in results) else _PASSED
+    line = Text.assemble(mark, " ", (f"step {number}: {name}", "bold"))
     facts = [_milliseconds(observed.latency)] if observed.latency is not None else []
     facts += [f"status {observed.status}"] if observed.status else []
     facts += [f"{observed.redirects} redirect{'s' * (observed.redirects != 1)}"] if observed.redirects else []
@@ -203,13 +198,15 @@ def _step(number: int, name: str, observed: Observation, results: Sequence[Check
 def _checks(results: Sequence[CheckResult], indent: int = 0) -> Table:
     table = Table.grid(word(), text(), padding=(0, 1, 0, 0))
     for result in results:
-        mark, style = _MARKS[result.state]
-        what = Text(result.what, style="dim" if result.state is CheckState.NOT_JUDGED else "")
-        if result.state is CheckState.FAILED and result.reason is not None:
+        mark, what = _PASSED, Text(result.what)
+        if result.reason is None:
+            mark, what.style = _NOT_JUDGED, "dim"
+        elif result.failed:
+            mark = _FAILED
             what.append(f"  {result.reason.name}: {result.detail}", style="red")
         elif result.detail and not result.what.endswith(f" {result.detail}"):
             what.append(f"  {result.detail}", style="dim")
-        table.add_row(Text(" " * indent) + Text(mark, style=style), what)
+        table.add_row(Text.assemble(" " * indent, mark), what)
     return table
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from enum import Enum
-from typing import Any, ParamSpec
+from functools import partial
+from typing import Any
 
 from services.core.model import Reason
 from services.prober.checks.document import CheckFailedError, document_of
 from services.prober.checks.freshness import age_of, check_time
-from services.prober.checks.judgement import CHECKS, Check, Judgement, judge
+from services.prober.checks.judgement import CHECKS, Check, judge
 from services.prober.checks.protocols import check_whole, in_ranges
 from services.prober.expected import ANYTHING, Expectations, HeaderCheck, JsonCheck, Pattern, Records, XmlCheck
 from services.prober.observation import Observation
@@ -90,28 +90,22 @@ def seen(check: Check, observation: Observation) -> str:
     return observation.dns.rcode if check.title == "response code" and observation.dns else ""
 
 
-P = ParamSpec("P")
-
-
-class CheckState(Enum):
-    """The result of one check; NOT_JUDGED when there was nothing to check."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_JUDGED = "not judged"
-
-
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The result of one check: ``what`` must hold, whether it holds, the reason if it does not, and what was seen.
+    """The result of one check: ``what`` must hold. ``reason`` is OK if it holds, None if there was nothing to check.
 
-    It contains neither secrets nor the values of bodies, records and headers.
+    ``detail`` says what was seen, or what is wrong. It contains neither secrets nor the values of bodies, records and
+    headers.
     """
 
     what: str
-    state: CheckState
     reason: Reason | None = None
     detail: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether there was something to check, and it does not hold."""
+        return self.reason not in (None, Reason.OK)
 
 
 def explain(observation: Observation, expectations: Expectations) -> tuple[CheckResult, ...]:
@@ -128,42 +122,38 @@ def _explain_journey(journey: Observation, expectations: Expectations) -> Iterat
     judged = True
     for step, expected in zip(journey.steps, expectations.steps, strict=True):
         judgement = judge(step.observation, replace(expected, zone=expectations.zone))
-        yield _judged(f"step {step.name}", judgement)
+        yield CheckResult(f"step {step.name}", judgement.reason, judgement.detail)
         judged = judged and judgement.reason is Reason.OK
         if judgement.data_age is not None:
             oldest = max(judgement.data_age, oldest or 0.0)
     if journey.failure is not None:
         judged = False
-        what = "the journey could go on to its end"
-        yield _run_check(what, "", check_whole, journey, expectations, document_of(journey))
+        check = partial(check_whole, journey, expectations, document_of(journey))
+        yield _result("the journey could go on to its end", check)
     yield from _explain_time(journey, expectations, oldest, judged=judged)
 
 
 def _explain_answer(observation: Observation, expectations: Expectations) -> Iterator[CheckResult]:
     if expectations.refused:
         refusal = judge(observation, replace(expectations, latency=None))
-        yield _judged("the target refuses us", refusal)
+        yield CheckResult("the target refuses us", refusal.reason, refusal.detail)
         yield from _explain_time(observation, expectations, None, judged=refusal.reason is Reason.OK)
         return
     document = document_of(observation)
     judged = True
     for check in CHECKS:
         for what, part in single_items(check, observation, expectations):
-            result = CheckResult(what, CheckState.NOT_JUDGED)
-            if judged:
-                result = _run_check(what, seen(check, observation), check.run, observation, part, document)
-            failed = result.state is CheckState.FAILED
+            run = partial(check.run, observation, part, document)
+            result = _result(what, run, seen(check, observation), judged=judged)
             # Checks that hold unless something breaks are shown only when they fail, except the first.
-            if failed or check is CHECKS[0] or check.reads or (judged and check.about):
+            if result.failed or check is CHECKS[0] or check.reads or (judged and check.about):
                 yield result
-            judged = judged and not (failed and check.decides)
+            judged = judged and not (result.failed and check.decides)
     age: float | None = None
     if expectations.fresh is not None:
-        result = CheckResult("the age of the data is stated", CheckState.NOT_JUDGED)
-        if judged:
-            result = _run_check(result.what, "", age_of, observation, document, expectations)
-            if result.state is CheckState.PASSED:
-                age = age_of(observation, document, expectations)
+        read_age = partial(age_of, observation, document, expectations)
+        result = _result("the age of the data is stated", read_age, judged=judged)
+        age = read_age() if result.reason is Reason.OK else None
         yield result
     yield from _explain_time(observation, expectations, age, judged=judged)
 
@@ -173,31 +163,23 @@ def _explain_time(
 ) -> Iterator[CheckResult]:
     latency, limit, oldest = observation.latency, expectations.latency, expectations.max_age
     if limit is not None:
-        result = CheckResult(f"answered within {limit * 1000:.0f} ms", CheckState.NOT_JUDGED)
-        if judged and latency is not None:
-            part = replace(expectations, max_age=None)
-            result = _run_check(result.what, f"{latency * 1000:.1f} ms", check_time, observation, part, age)
-        yield result
+        in_time = partial(check_time, observation, replace(expectations, max_age=None), age)
+        took = "" if latency is None else f"{latency * 1000:.1f} ms"
+        yield _result(f"answered within {limit * 1000:.0f} ms", in_time, took, judged=judged and latency is not None)
     if oldest is not None and (age is not None or expectations.fresh is not None):
-        result = CheckResult(f"data no older than {oldest:.0f} s", CheckState.NOT_JUDGED)
-        if judged and age is not None:
-            part = replace(expectations, latency=None)
-            result = _run_check(result.what, f"{age:.0f} s", check_time, observation, part, age)
-        yield result
+        in_date = partial(check_time, observation, replace(expectations, latency=None), age)
+        old = "" if age is None else f"{age:.0f} s"
+        yield _result(f"data no older than {oldest:.0f} s", in_date, old, judged=judged and age is not None)
 
 
-def _judged(what: str, judgement: Judgement) -> CheckResult:
-    if judgement.reason is Reason.OK:
-        return CheckResult(what, CheckState.PASSED, None, judgement.detail)
-    return CheckResult(what, CheckState.FAILED, judgement.reason, judgement.detail)
-
-
-def _run_check(what: str, evidence: str, run: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> CheckResult:
+def _result(what: str, run: Callable[[], object], evidence: str = "", *, judged: bool = True) -> CheckResult:
+    """Return the result of a check, with the evidence if it holds. Only what can be ``judged`` is run."""
+    if not judged:
+        return CheckResult(what)
     try:
-        run(*args, **kwargs)
+        run()
     except CheckFailedError as failed:
-        return CheckResult(what, CheckState.FAILED, failed.reason, failed.detail)
+        return CheckResult(what, failed.reason, failed.detail)
     except Exception as error:  # noqa: BLE001 - as in judging: a check that raises has failed
-        detail = f"a check failed to run: {type(error).__name__}"
-        return CheckResult(what, CheckState.FAILED, Reason.CHECK_ERROR, detail)
-    return CheckResult(what, CheckState.PASSED, None, evidence)
+        return CheckResult(what, Reason.CHECK_ERROR, f"a check failed to run: {type(error).__name__}")
+    return CheckResult(what, Reason.OK, evidence)

@@ -18,7 +18,7 @@ from services.core.model.probe import (
     RecordPatterns,
     XmlExpectation,
 )
-from services.prober.checks import CheckResult, CheckState, explain
+from services.prober.checks import CheckResult, explain
 from services.prober.checks.judgement import judge, needed
 from services.prober.expected.compiler import compile_expectations
 from services.prober.expected.expectations import Expectations
@@ -126,7 +126,7 @@ steps = st.lists(st.tuples(st.builds(StepFacts, st.just("s"), answers), expectat
 
 
 def _first_failed(results: tuple[CheckResult, ...]) -> CheckResult | None:
-    return next((result for result in results if result.state is CheckState.FAILED), None)
+    return next((result for result in results if result.failed), None)
 
 
 @given(answers, expectations)

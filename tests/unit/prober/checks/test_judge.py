@@ -105,7 +105,7 @@ def test_an_expected_refusal_comes_in_time(latency: float | None, reason: Reason
     assert judge(refusal, expect).reason is reason
     results = explain(refusal, expect)
     assert results[0].what == "the target refuses us"
-    assert next((result.reason for result in results if result.reason), Reason.OK) is reason
+    assert next((result.reason for result in results if result.failed), Reason.OK) is reason
 
 
 def test_a_body_over_its_limit_comes_after_the_status() -> None:

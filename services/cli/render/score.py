@@ -165,14 +165,9 @@ def _ranks(snapshot: Snapshot, ranking: Ranking, names: Mapping[str, str], windo
     table = _table(f"as {ranking.kind.label}", "rank", "band", "index", "bounds")
     order = sorted(ranking.ranks, key=lambda agency: (ranking.ranks[agency], agency))
     for row in snapshot.rows(ranking.kind, window, order):
-        band = ranking.bands[row.id]
-        table.add_row(
-            Wrapped(row.id, names.get(row.id, "")),
-            str(ranking.ranks[row.id]),
-            f"{band.low} to {band.high}",
-            _percent(row.point),
-            share_range(row.lower, row.upper),
-        )
+        band, cells = ranking.bands[row.id], _cells(row)
+        ranks = str(ranking.ranks[row.id]), f"{band.low} to {band.high}"
+        table.add_row(Wrapped(row.id, names.get(row.id, "")), *ranks, cells["index"], cells["bounds"])
     return table
 
 

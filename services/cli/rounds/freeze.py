@@ -74,7 +74,6 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
     source = open_dataset(address)
     archive = ArchivedEvidence(source)
     register = load_register(request.register) if request.register else archive.register_of(archive.published())
-    policy = register.policy
     begun = out / f".{request.id}.part"
     shutil.rmtree(begun, ignore_errors=True)
     target = LocalStorage(begun)
@@ -86,17 +85,16 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
             f"{', '.join(unsealed[:3])}{' …' * (len(unsealed) > 3)} not sealed yet in {address}: wait for the grace to pass, or "
             "freeze a round that says it is --provisional"
         )
-    last_day = (request.last - timedelta(days=1)).isoformat()
     sealed_up_to = newest_sealed_day(source)
-    if sealed_up_to < last_day and not request.provisional:
+    if sealed_up_to < days[-1] and not request.provisional:
         raise SettingsError(
-            f"{address} is sealed up to {sealed_up_to or 'no day'}, and the last day of the round is {last_day}: wait until a day "
+            f"{address} is sealed up to {sealed_up_to or 'no day'}, and the last day of the round is {days[-1]}: wait until a day "
             "from then on is sealed, or freeze a round that says it is --provisional"
         )
     try:
         sealed, around = copy_sealed(source, target, days, key.public)
         if unsealed:
-            sealed += seal_open(source, target, unsealed, key, policy, sealed)
+            sealed += seal_open(source, target, unsealed, key, register.policy, sealed)
         if not sealed:
             raise SettingsError(f"{address} holds no evidence of {request.first} to {request.last}")
         _write(target, key, request, register, sealed, around)
@@ -115,7 +113,7 @@ def _write(
     around: tuple[str, ...],
 ) -> None:
     """Write everything that follows from the evidence of a round, which is in its folder already, and sign it."""
-    previous, rows_before = _previous(request.previous) if request.previous else ("", b"")
+    previous = _copy_previous(request.previous, target) if request.previous else ""
     policy = register.policy
     window_days = (request.last - request.first).days
     evidence = ArchivedEvidence(EvidenceFolder(target), sealed)
@@ -144,8 +142,6 @@ def _write(
         previous=previous,
         tools=tools(),
     )
-    if previous:
-        target.write(PREVIOUS_FILE, rows_before)
     moves = moves_since(target, frozen, numbers)
     for name, content in {**derived_files(frozen, numbers), **report_files(frozen, numbers, moves)}.items():
         target.write(name, content)
@@ -156,15 +152,16 @@ def _write(
     target.write(SIGNED_SUMS, sign_sums(sums, key).encode())
 
 
-def _previous(folder: Path) -> tuple[str, bytes]:
-    """Return the previous round's id and file of indicators. Raises StateError if they are not as they were frozen."""
+def _copy_previous(folder: Path, target: LocalStorage) -> str:
+    """Copy the indicators of the previous round into this one; return its id. Raises StateError if it was changed."""
     storage = LocalStorage(folder)
     frozen = round_in(storage)
     try:
         summarise(storage)
     except ValueError as error:
         raise StateError(f"the round in {folder} cannot be used as the previous one: {error}") from error
-    return frozen.id, storage.read(INDICATORS_FILE)
+    target.write(PREVIOUS_FILE, storage.read(INDICATORS_FILE))
+    return frozen.id
 
 
 def _name(begun: Path, folder: Path) -> None:

@@ -6,15 +6,12 @@ Without a command it runs the component.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from services.cli.commands.options import command_group, read_day_option
+from services.cli.commands.options import command_group, read_day_option, read_key_option
 from services.core.errors import InputError, SettingsError, reason_of
-
-if TYPE_CHECKING:
-    from services.dataset.log import VerifierKey
 
 app = command_group(
     "Make keys, verify sealed evidence, and witness its log.",
@@ -91,7 +88,7 @@ def verify(dataset: Dataset, key_text: LogKey = "") -> None:
     from services.dataset.storage import open_dataset
 
     storage = open_dataset(dataset)
-    public = read_key(key_text) if key_text else None
+    public = read_key_option(key_text) if key_text else None
     days: list[str] = []
 
     def progress(day: str) -> None:
@@ -177,7 +174,7 @@ def witness(
             raise ValueError("this witness has not signed it")  # noqa: TRY301
     except (OSError, ValueError) as error:
         raise SettingsError(f"{seen} is not the checkpoint that was cosigned last: {reason_of(error)}") from error
-    faults = witness_faults(log.leaves(), checkpoint, log_key=read_key(log_key), seen=last)
+    faults = witness_faults(log.leaves(), checkpoint, log_key=read_key_option(log_key), seen=last)
     if faults:
         raise InputError(f"the log of {dataset}", [Fault(dataset, 0, 0, fault) for fault in faults])
     cosigned = checkpoint.cosigned(signing, int(time.time()))
@@ -187,16 +184,3 @@ def witness(
     except OSError as error:
         raise SettingsError(f"{seen} cannot be written: {error.strerror}") from error
     typer.echo(f"cosigned {checkpoint.size} leaves of {checkpoint.origin}: {seen}")
-
-
-def read_key(text: str) -> VerifierKey:
-    """Return the public key in a text or in the file that it names; a text without plus signs is no key."""
-    from services.dataset.log import VerifierKey
-
-    try:
-        content = text if "+" in text and not Path(text).is_file() else Path(text).read_text("utf-8")
-        return VerifierKey.parse(content.strip())
-    except OSError as error:
-        raise SettingsError(f"the key {text} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise typer.BadParameter(f"{text} is no public key: {reason_of(error)}", param_hint="--key") from error

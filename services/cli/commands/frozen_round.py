@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands.archive import read_key
-from services.cli.commands.options import LONGEST_WINDOW, check_lines, command_group, read_day_option
+from services.cli.commands.options import LONGEST_WINDOW, check_lines, command_group, read_day_option, read_key_option
 from services.core.errors import Fault, InputError, SettingsError
 from services.core.texts import plural
 
@@ -90,7 +89,7 @@ def verify(
     from services.cli.rounds.verify import verify_round
     from services.scorer.archived import engine_at
 
-    verified = verify_round(folder, read_key(key) if key else None, engine=engine_at(engine))
+    verified = verify_round(folder, read_key_option(key) if key else None, engine=engine_at(engine))
     if verified.faults:
         raise InputError(f"the round {folder}", verified.faults)
     frozen = verified.frozen

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.core.errors import SettingsError
+from services.core.errors import SettingsError, reason_of
+
+if TYPE_CHECKING:
+    from services.dataset.log import VerifierKey
 
 API = "127.0.0.1:7410"
 
@@ -63,6 +67,22 @@ def read_day_option(option: str, text: str) -> date:
         return read_day(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def read_key_option(text: str) -> VerifierKey:
+    """Return the public key in a text or in the file that it names; a text without plus signs is no key.
+
+    Raises BadParameter for any other text, and SettingsError for a file that cannot be read.
+    """
+    from services.dataset.log import VerifierKey
+
+    try:
+        content = text if "+" in text and not Path(text).is_file() else Path(text).read_text("utf-8")
+        return VerifierKey.parse(content.strip())
+    except OSError as error:
+        raise SettingsError(f"the key {text} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is no public key: {reason_of(error)}", param_hint="--key") from error
 
 
 EntityKind = Annotated[

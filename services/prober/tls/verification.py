@@ -7,11 +7,12 @@ here afterwards, before anything is sent. By then OpenSSL has proved that the se
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from ipaddress import ip_address
+from typing import Any
 
 from cryptography import x509
 from cryptography.x509 import DNSName, IPAddress
@@ -29,6 +30,7 @@ from services.prober.tls.certificates import (
     verifies_quickly,
 )
 
+_SERVER_USAGES = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 _CACHE_SIZE = 20_000
 _MAX_CHAINS = 8
 # The last moment that a certificate, and Python, can express.
@@ -60,13 +62,10 @@ class ChainVerifier:
         much as a handshake. Only the last chain of each name is cached, since a server may show a new one each time.
         """
         digest = blake2b(b"".join(chain), digest_size=20).digest()
-        known, cached = self._cache.get(name, (b"", None))
-        if cached is not None and known == digest and now < cached.until:
-            self._cache.move_to_end(name)
-            return cached
-        result = self._verify(chain, name, now)
-        self._cache[name] = digest, result
-        self._cache.move_to_end(name)
+        known, result = self._cache.pop(name, (b"", None))
+        if result is None or known != digest or now >= result.until:
+            result = self._verify(chain, name, now)
+        self._cache[name] = digest, result  # the name used last comes last
         if len(self._cache) > _CACHE_SIZE:
             self._cache.popitem(last=False)
         return result
@@ -151,15 +150,13 @@ def _policy(store: Store, moment: float, *, named: bool = False) -> PolicyBuilde
     Governments' authorities often leave out extensions that browsers demand of public authorities. Links work
     regardless, so refusing those certificates would blame the target for a preference of ours.
     """
-    authorities = (
-        ExtensionPolicy.permit_all()
-        .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_authority)
-        .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_signing)
-        # An authority's limit of usage limits all that it signs, for OpenSSL and Go too.
-        .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_server_usage)
-    )
-    servers = ExtensionPolicy.permit_all().may_be_present(
-        x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_server_usage
+    is_authority = _checked(lambda constraints: constraints.ca, "not an authority")
+    may_sign = _checked(lambda usage: usage.key_cert_sign, "not for signing certificates")
+    is_for_servers = _checked(lambda usages: not _SERVER_USAGES.isdisjoint(usages), "not for servers")
+    # An authority's limit of usage limits all that it signs, for OpenSSL and Go too.
+    servers = ExtensionPolicy.permit_all().may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, is_for_servers)
+    authorities = servers.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, is_authority).may_be_present(
+        x509.KeyUsage, Criticality.AGNOSTIC, may_sign
     )
     if named:
         servers = servers.require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
@@ -167,22 +164,14 @@ def _policy(store: Store, moment: float, *, named: bool = False) -> PolicyBuilde
     return PolicyBuilder().store(store).time(time).extension_policies(ca_policy=authorities, ee_policy=servers)
 
 
-def _check_authority(_policy: Policy, _certificate: x509.Certificate, extension: x509.BasicConstraints) -> None:
-    if not extension.ca:
-        raise ValueError("not an authority")
+def _checked(holds: Callable[[Any], bool], fault: str) -> Callable[[Policy, x509.Certificate, Any], None]:
+    """Return the check that something holds for an extension, if a certificate has it."""
 
+    def check(_policy: Policy, _certificate: x509.Certificate, extension: Any) -> None:
+        if extension is not None and not holds(extension):
+            raise ValueError(fault)
 
-def _check_signing(_policy: Policy, _certificate: x509.Certificate, extension: x509.KeyUsage | None) -> None:
-    if extension is not None and not extension.key_cert_sign:
-        raise ValueError("not for signing certificates")
-
-
-def _check_server_usage(
-    _policy: Policy, _certificate: x509.Certificate, extension: x509.ExtendedKeyUsage | None
-) -> None:
-    wanted = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
-    if extension is not None and wanted.isdisjoint(extension):
-        raise ValueError("not for servers")
+    return check
 
 
 def _matches(leaf: x509.Certificate, name: str) -> bool:

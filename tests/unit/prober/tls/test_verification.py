@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import time
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from services.prober.observation import Cause
 from services.prober.tls.verification import ChainVerifier
 from services.prober.transport.addresses import _is_address, is_address
-from tests.support.servers.authority import Authority
+from tests.support.servers.authority import Authority, Key
 
 NAME = "last.example"
 
@@ -92,6 +95,65 @@ def _twins(authority: Authority) -> list[bytes]:
     """Return certificates of one name and key that sign each other, so that there are many paths."""
     twins = [authority.again((-1, 300 + days), authority) for days in range(5)]
     return [twin.certificate.public_bytes(Encoding.DER) for twin in twins]
+
+
+_OTHER_USES = dict.fromkeys(
+    ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"),
+    False,
+)
+_CA, _NO_CA = (x509.BasicConstraints(ca, None) for ca in (True, False))
+_SIGNS_CERTIFICATES, _SIGNS_LISTS = (
+    x509.KeyUsage(digital_signature=True, key_cert_sign=certificates, crl_sign=True, **_OTHER_USES)
+    for certificates in (True, False)
+)
+_SERVERS, _CLIENTS, _ALL = (
+    x509.ExtendedKeyUsage([usage])
+    for usage in (
+        ExtendedKeyUsageOID.SERVER_AUTH,
+        ExtendedKeyUsageOID.CLIENT_AUTH,
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("of_authority", "of_server", "trusted"),
+    [
+        ([_CA], [], True),
+        ([_CA, _SIGNS_CERTIFICATES, _SERVERS], [_SERVERS], True),
+        ([_CA, _ALL], [_ALL], True),
+        ([], [], False),
+        ([_NO_CA], [], False),
+        ([_CA, _SIGNS_LISTS], [], False),
+        ([_CA, _CLIENTS], [], False),
+        ([_CA], [_CLIENTS], False),
+    ],
+)
+def test_what_certificates_may_be_used_for(
+    authority: Authority, of_authority: list[x509.ExtensionType], of_server: list[x509.ExtensionType], trusted: bool
+) -> None:
+    """Only what is an authority, and may sign certificates of servers, is one. Only what is for servers is a server's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    between = _issue("between", key, authority.certificate.subject, authority.key, *of_authority)
+    name = x509.SubjectAlternativeName([x509.DNSName(NAME)])
+    leaf = _issue("server", key, between.subject, key, name, *of_server)
+    chain = [certificate.public_bytes(Encoding.DER) for certificate in (leaf, between)]
+    cause = ChainVerifier([authority.certificate]).verify(chain, NAME, time()).cause
+    assert cause is (None if trusted else Cause.CERTIFICATE_UNTRUSTED)
+
+
+def _issue(
+    name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Name, signing: Key, *extensions: x509.ExtensionType
+) -> x509.Certificate:
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        issuer, x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]), key.public_key()
+    )
+    builder = builder.serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=30))
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(signing, hashes.SHA256())
 
 
 def test_long_hosts_are_not_kept() -> None:

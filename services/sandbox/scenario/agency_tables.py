@@ -11,16 +11,6 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class AgencyName:
-    """An agency's id, sector and names; the small scenario has the first ones."""
-
-    id: str
-    sector: str
-    en: str
-    fa: str
-
-
-@dataclass(frozen=True, slots=True)
 class DataItem:
     """A data item and its provider; ``family`` (person, firm or property) is what an inquiry is about."""
 
@@ -34,9 +24,7 @@ def rows(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()]
 
 
-AGENCIES = tuple(
-    AgencyName(*row)
-    for row in rows("""
+AGENCIES = rows("""
 civil-registration   | interior  | National Organization for Civil Registration       | سازمان ثبت احوال کشور
 tax-administration   | economy   | National Tax Administration                        | سازمان امور مالیاتی کشور
 social-insurance     | welfare   | Social Security Organization                       | سازمان تأمین اجتماعی
@@ -143,7 +131,7 @@ hajj-pilgrimage      | culture   | Hajj and Pilgrimage Organization             
 cinema-organization  | culture   | Cinema Organization                                | سازمان سینمایی
 public-libraries     | culture   | Public Libraries Foundation                        | نهاد کتابخانه‌های عمومی
 """)
-)
+"""The id, the sector, and the names in English and Persian of each. The small scenario has the first ones."""
 
 ITEMS = tuple(
     DataItem(*row)

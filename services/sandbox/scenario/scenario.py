@@ -114,14 +114,14 @@ def make_scenario(name: str, *, seed: int, base_port: int, times: Timing) -> Sce
 def _agencies(size: ScenarioSize, rng: random.Random) -> tuple[Agency, ...]:
     return tuple(
         Agency(
-            id=name.id,
-            name_en=name.en,
-            name_fa=name.fa,
-            sector=name.sector,
+            id=name,
+            name_en=english,
+            name_fa=persian,
+            sector=sector,
             staff=round(rng.lognormvariate(8, 1)),
             satisfaction=round(rng.uniform(0.45, 0.9), 2),
         )
-        for name in AGENCIES[: size.agencies]
+        for name, sector, english, persian in AGENCIES[: size.agencies]
     )
 
 

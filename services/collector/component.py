@@ -57,23 +57,18 @@ def _timed(work: Callable[[], bool]) -> tuple[bool, float]:
 
 
 class _Supervisor:
-    """Runs tasks until the stop. The first task that fails sets the stop, so that all others end cleanly."""
+    """Runs tasks until the stop. The first ``failure`` of one sets the stop, so that all others end cleanly."""
 
     def __init__(self, stop: asyncio.Event) -> None:
         self._stop = stop
-        self._failure: PeyvandError | None = None
+        self.failure: PeyvandError | None = None
 
     async def run(self, coroutine: Coroutine[None, None, None]) -> None:
         try:
             await coroutine
         except PeyvandError as error:
-            self._failure = self._failure or error
+            self.failure = self.failure or error
             self._stop.set()
-
-    def check(self) -> None:
-        """Raise the failure that set the stop, if there was one."""
-        if self._failure is not None:
-            raise self._failure
 
 
 class _Collector:
@@ -99,7 +94,7 @@ class _Collector:
         left = True
         while left:
             left, seconds = await self._executor.run(_timed, self._ledger.check_rows)
-            if await self._wait(seconds / _CHECKING - seconds):
+            if await self._runtime.wait(seconds / _CHECKING - seconds):
                 return
         self._runtime.log.info("state_checked")
 
@@ -108,32 +103,22 @@ class _Collector:
         self._metrics.add_source(source.id)
         log, chance = self._runtime.log, SystemRandom().random
         if isinstance(source, FileSource):
-            await FileTailer(source, self._intake, self._metrics, log, self._wait).run()
+            await FileTailer(source, self._intake, self._metrics, log, self._runtime.wait).run()
             return
         poller = ServerPoller(
-            source, self._intake, self._metrics, log, answers, now=time, chance=chance, wait=self._wait
+            source, self._intake, self._metrics, log, answers, now=time, chance=chance, wait=self._runtime.wait
         )
         await poller.run()
 
     async def replay(self, log: LogFile) -> None:
         """Replay a log until its end or the stop."""
-        replayer = Replayer(log, self._intake, self._ledger, self._runtime.log, _now_ms, self._wait)
+        replayer = Replayer(log, self._intake, self._ledger, self._runtime.log, _now_ms, self._runtime.wait)
         await replayer.run(self._runtime.settings.replay_seconds)
-
-    async def _wait(self, seconds: float) -> bool:
-        """Wait this many seconds, or until the stop; return whether the stop has come."""
-        if self._runtime.stop.is_set():
-            return True
-        try:
-            await asyncio.wait_for(self._runtime.stop.wait(), max(0.0, seconds))
-        except TimeoutError:
-            return False
-        return True
 
     async def publish(self) -> None:
         """Publish what changed, every FLUSH_SECONDS, until the stop."""
         seconds = FLUSH_SECONDS
-        while not await self._wait(seconds):
+        while not await self._runtime.wait(seconds):
             try:
                 seconds = 0.0 if await self.flush() else FLUSH_SECONDS
             except BusError as error:
@@ -174,7 +159,8 @@ async def _work(
         await runtime.stop.wait()
         runtime.health.not_serving(ENDING)
         await cancel_and_wait(following, *reading)  # a request to a server may take a minute; do not wait for it
-    supervisor.check()
+    if supervisor.failure is not None:
+        raise supervisor.failure
     try:
         async with asyncio.timeout(_LAST_FLUSH_SECONDS):
             while await collector.flush():

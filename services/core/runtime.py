@@ -73,6 +73,12 @@ class Runtime:
         """Have /metrics call ``connected``, which says whether the message bus answers."""
         metrics.gauge("peyvand_bus_connected", self.registry).set_function(connected)
 
+    async def wait(self, seconds: float) -> bool:
+        """Wait this many seconds, or until the stop; return whether the stop has come."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), max(0.0, seconds))
+        return self.stop.is_set()
+
 
 @contextmanager
 def _serving_pages(where: str, registry: metrics.PageRegistry, health: Health) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -138,8 +137,7 @@ async def _run_slots(
         # one millisecond more, since a timer may fire that much early
         pause = min(_FLUSH_SECONDS, max(times.effect(slot + 1) - clock(), 0.0) + 0.001)
         due = clock() + pause
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(runtime.stop.wait(), pause)
+        await runtime.wait(pause)
         # Healthy answers were late by as much.
         if clock() > due + times.latency / 4:
             log_late(slot, times.slot_at(clock()) + 1)

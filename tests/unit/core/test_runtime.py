@@ -1,7 +1,8 @@
-"""The limit of open files, and a port that is taken."""
+"""The limit of open files, a port that is taken, and waiting for the stop."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import subprocess
@@ -9,10 +10,13 @@ import sys
 
 import pytest
 
+from services.core import log as logs
 from services.core.errors import ListenError
 from services.core.metrics import PageRegistry
-from services.core.runtime import Health, _serving_pages
+from services.core.runtime import Health, Runtime, _serving_pages
+from services.core.settings import Settings
 from tests.support.paths import ROOT
+from tests.support.waiting import DEADLINE
 
 LIMITS = "import resource; print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
 
@@ -46,3 +50,17 @@ def test_a_taken_port_of_metrics_is_one_sentence() -> None:
             _serving_pages(where, PageRegistry(), Health()),
         ):
             pass
+
+
+async def test_the_stop_ends_a_wait() -> None:
+    """A wait ends after its time, or at the stop, and says which. After the stop nothing is waited for."""
+    runtime = Runtime(Settings(), PageRegistry(), logs.logger(), asyncio.Event())
+    assert not await runtime.wait(-1.0)
+    assert not await runtime.wait(0.001)
+    waiting = asyncio.create_task(runtime.wait(2 * DEADLINE))
+    await asyncio.sleep(0)
+    runtime.stop.set()
+    async with asyncio.timeout(DEADLINE):
+        assert await waiting
+        assert await runtime.wait(2 * DEADLINE)
+    assert await runtime.wait(0.0)

@@ -18,7 +18,7 @@ from services.core.model.outcome import Reason
 from services.core.model.probe import DnsQuery, Expect, Probe, XmlExpectation
 from services.prober.assignments import Assignment
 from services.prober.attempt import ProbeRunner
-from services.prober.checks import WorkerPool, worker_pool
+from services.prober.checks import WorkerPool, worker_pool, worker_process
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
@@ -114,7 +114,7 @@ def _little_processor_time() -> Iterator[None]:
     """Set a limit of processor time that even a busy machine gives a worker before the probe, or the worker, ends."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker_pool, "far_above_usual", lambda _: 0.05)
-        patch.setattr(worker_pool, "_ALARM_SECONDS", DEADLINE)
+        patch.setattr(worker_process, "_ALARM_SECONDS", DEADLINE)
         yield
 
 

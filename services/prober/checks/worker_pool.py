@@ -6,14 +6,10 @@ ADR 43 states why, ADR 55 why the pool is our own, and ADR 62 whose fault it is 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import pickle
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from time import clock_gettime, monotonic
+from time import monotonic
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -21,6 +17,7 @@ from services.core.model import Reason
 from services.prober.checks.captures import CaptureError, CompiledCapture
 from services.prober.checks.judgement import Check, Judgement, judge
 from services.prober.checks.worker import capture_call, judge_call
+from services.prober.checks.worker_process import call_worker, end_worker, processor_seconds, start_worker
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 from services.prober.secrets import UnusableError
@@ -32,20 +29,6 @@ _MIN_SECONDS: Final = 2.0
 _START_SECONDS: Final = 10.0
 JUDGING_SECONDS: Final = 2 * _MIN_SECONDS + _START_SECONDS
 """How long after the deadline of a probe its answer may be judged: waiting for a worker, starting it, judging."""
-
-# These signals are for the prober, but a terminal and a service manager send them to its workers too. They are ignored
-# before the imports, which take most of the start.
-_PROGRAM: Final = """
-import signal
-for number in (signal.SIGINT, signal.SIGUSR1):
-    signal.signal(number, signal.SIG_IGN)
-from services.prober.checks.worker import main
-main()
-"""
-# If nothing ends a worker, it ends itself, this much later.
-_ALARM_SECONDS: Final = 2.0
-# A captured value has at most 65,536 characters, each percent-encoded as up to twelve.
-_MAX_LINE: Final = 1 << 21
 
 
 class UnjudgedError(UnusableError):
@@ -127,12 +110,12 @@ class WorkerPool:
                     worker = await start_worker()
                     until = max(until, monotonic() + _MIN_SECONDS)
                     limit.reschedule(loop.time() + until - monotonic())
-                before = _processor_seconds(worker)
+                before = processor_seconds(worker)
                 try:
-                    result = await _run(worker, payload, until + _ALARM_SECONDS - monotonic())
+                    result = await call_worker(worker, payload, until - monotonic())
                 except BaseException:
-                    spent = _processor_seconds(worker) - before
-                    await _end(worker)
+                    spent = processor_seconds(worker) - before
+                    await end_worker(worker)
                     raise
                 self._idle.append(worker)
         except TimeoutError as error:
@@ -148,7 +131,7 @@ class WorkerPool:
     async def close(self) -> None:
         """End the idle workers."""
         while self._idle:
-            await _end(self._idle.pop())
+            await end_worker(self._idle.pop())
 
     def _idle_worker(self) -> Process | None:
         """Return an idle worker that is still alive, if there is one."""
@@ -159,56 +142,8 @@ class WorkerPool:
         return None
 
 
-async def start_worker() -> Process:
-    """Start a worker."""
-    worker = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        _PROGRAM,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=DEVNULL,
-        limit=_MAX_LINE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    try:
-        await _result(worker)  # ready
-    except BaseException:
-        await _end(worker)
-        raise
-    return worker
-
-
-async def _run(worker: Process, call: bytes, seconds: float) -> Mapping[str, Any]:
-    assert worker.stdin is not None
-    worker.stdin.write(pickle.dumps((seconds, call)))
-    await worker.stdin.drain()
-    return await _result(worker)
-
-
-async def _result(worker: Process) -> Mapping[str, Any]:
-    assert worker.stdout is not None
-    result: dict[str, Any] = json.loads(await worker.stdout.readuntil(b"\n"))
-    result["body"] = await worker.stdout.readexactly(result["body"])
-    return result
-
-
-def _processor_seconds(worker: Process) -> float:
-    """Return the seconds of processor time that a worker has used; 0 if it has ended or the system does not tell."""
-    try:
-        return clock_gettime(~worker.pid << 3 | 2)  # the id of its clock, as by clock_getcpuclockid(3)
-    except OSError:
-        return 0.0
-
-
 def _runs_in_loop(observation: Observation, expectations: Expectations) -> bool:
     if expectations.at_once is not None and len(observation.body) > expectations.at_once:
         return False
     steps = zip(observation.steps, expectations.steps, strict=True)
     return all(_runs_in_loop(step.observation, expected) for step, expected in steps)
-
-
-async def _end(worker: Process) -> None:
-    with suppress(ProcessLookupError):
-        worker.kill()
-    await worker.wait()

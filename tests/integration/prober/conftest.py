@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from services.prober.checks import worker_pool
+from services.prober.checks import worker_process
 from tests.support.patient_loop import PatientLoop, loop_clock, quick_waits
 from tests.support.waiting import DEADLINE
 
@@ -24,7 +24,7 @@ def _patient_clock() -> Iterator[None]:
     loop's stands still.
     """
     with loop_clock("services.prober"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker_pool, "_ALARM_SECONDS", DEADLINE)
+        patch.setattr(worker_process, "_ALARM_SECONDS", DEADLINE)
         yield
 
 

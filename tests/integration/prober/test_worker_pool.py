@@ -17,7 +17,7 @@ import structlog
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Capture, Expect, FreshnessSource, JsonExpectation, Probe, Step, XmlExpectation
 from services.prober.attempt import ProbeResult, ProbeRunner
-from services.prober.checks import TooCostlyError, worker_pool
+from services.prober.checks import TooCostlyError, worker_pool, worker_process
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
@@ -232,9 +232,9 @@ async def test_judging_is_not_charged_to_the_next_step(
         function, arguments = pickle.loads(call)
         return cast("object", function(*arguments))
 
-    monkeypatch.setattr(worker_pool, "_run", run_here)  # takes no time on this loop's clock
+    monkeypatch.setattr(worker_pool, "call_worker", run_here)  # takes no time on this loop's clock
     async with _environment() as environment, serving(handle) as server, AsyncExitStack() as others:
-        environment.workers._idle.append(await worker_pool.start_worker())  # starting one takes time
+        environment.workers._idle.append(await worker_process.start_worker())  # starting one takes time
         for _ in range(4):
             await others.enter_async_context(environment.workers._room)
         journey = asyncio.create_task(_travel(environment, server.url(""), judged, hung, timeout=1.2))

@@ -2,7 +2,7 @@
 
 from services.prober.grpc.by_worker import decode_answer, reflected_descriptors
 from services.prober.grpc.call import GrpcServer, call_metadata, call_unary
-from services.prober.grpc.descriptor_cache import DescriptorCache, ServiceKey, describe_service
+from services.prober.grpc.descriptor_cache import DescriptorCache, ServiceKey
 from services.prober.grpc.descriptors import (
     HEALTH_CHECK,
     DescriptorError,
@@ -11,6 +11,7 @@ from services.prober.grpc.descriptors import (
     GrpcMethod,
     MethodNotFoundError,
 )
+from services.prober.grpc.reflection import describe_service
 
 __all__ = [
     "HEALTH_CHECK",

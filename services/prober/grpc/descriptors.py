@@ -1,8 +1,7 @@
 """Converts JSON to the request messages of gRPC methods, and answer messages to JSON, by descriptors.
 
-This is the only module of the prober that reads and writes protobuf messages: those of other parties' services are
-known only by descriptors. JSON is protobuf's own mapping, with field names as in the .proto file. Fields without
-presence are always written, 64-bit numbers are texts, and bytes are base64.
+The messages of other parties' services are known only by descriptors. JSON is protobuf's own mapping, with field names
+as in the .proto file. Fields without presence are always written, 64-bit numbers are texts, and bytes are base64.
 """
 
 from __future__ import annotations
@@ -23,12 +22,10 @@ from google.protobuf.json_format import Error, MessageToDict, Parse
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from services.prober.grpc.answer_cost import decoded_at_once
 from services.prober.secrets import UnusableError
 
-_NOT_FOUND: Final = 5
 _WELL_KNOWN: Final[Mapping[str, FileDescriptorProto]] = {
     descriptor.name: FileDescriptorProto.FromString(descriptor.serialized_pb)
     for descriptor in (
@@ -191,27 +188,3 @@ def read_descriptor_set(data: bytes) -> Descriptors:
     except DecodeError as error:
         raise DescriptorError("the file is not a descriptor set") from error
     return Descriptors(file.SerializeToString() for file in files)
-
-
-def reflection_request(*, symbol: str | None = None, file: str | None = None) -> bytes:
-    """Return the reflection request for the file that declares a symbol, or for a file by its name."""
-    return ServerReflectionRequest(file_containing_symbol=symbol, file_by_filename=file).SerializeToString()
-
-
-def reflected_files(answers: Iterable[bytes]) -> list[bytes]:
-    """Return the files in answers of reflection.
-
-    Raises MethodNotFoundError when the server does not know the service, and DescriptorError.
-    """
-    files: list[bytes] = []
-    for data in answers:
-        try:
-            answer = ServerReflectionResponse.FromString(data)
-        except DecodeError as error:
-            raise DescriptorError("the server's reflection cannot be read") from error
-        if answer.HasField("error_response"):
-            if answer.error_response.error_code == _NOT_FOUND:
-                raise MethodNotFoundError("the server's reflection does not know the service")
-            raise DescriptorError(f"the server's reflection fails with code {answer.error_response.error_code}")
-        files += answer.file_descriptor_response.file_descriptor_proto
-    return files

@@ -16,7 +16,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from services.core.model import DnsQuery
 from services.prober.grpc import DescriptorError, Descriptors
-from services.prober.grpc.descriptors import read_descriptor_set, reflected_files
+from services.prober.grpc.descriptors import read_descriptor_set
+from services.prober.grpc.reflection import reflected_files
 from services.prober.http import (
     DecodeError,
     decode_body,

@@ -14,7 +14,6 @@ import pytest
 from google.protobuf.any_pb2 import Any
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.duration_pb2 import Duration
-from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,8 +26,8 @@ from services.prober.grpc.descriptors import (
     GrpcAnswerError,
     MethodNotFoundError,
     read_descriptor_set,
-    reflected_files,
 )
+from services.prober.grpc.reflection import reflected_files
 from services.prober.secrets import UnusableError
 
 
@@ -149,20 +148,6 @@ def test_descriptors_need_what_they_import() -> None:
         Descriptors([files[0], base.SerializeToString()])
     with pytest.raises(DescriptorError, match="fit together"):
         Descriptors([_file("tax.proto").SerializeToString()])  # its messages use what it does not import
-
-
-def test_what_reflection_says() -> None:
-    """Files come from all answers. An unknown service raises MethodNotFoundError, and other errors are our fault."""
-    first, second, unknown, broken = (ServerReflectionResponse() for _ in range(4))
-    first.file_descriptor_response.file_descriptor_proto.append(b"a")
-    second.file_descriptor_response.file_descriptor_proto.extend([b"b", b"c"])
-    unknown.error_response.error_code = 5
-    broken.error_response.error_code = 13
-    assert reflected_files([first.SerializeToString(), second.SerializeToString()]) == [b"a", b"b", b"c"]
-    with pytest.raises(MethodNotFoundError):
-        reflected_files([unknown.SerializeToString()])
-    with pytest.raises(DescriptorError, match="code 13"):
-        reflected_files([broken.SerializeToString()])
 
 
 @given(st.binary(max_size=200))

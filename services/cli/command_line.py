@@ -12,12 +12,13 @@ from typing import Annotated
 import typer
 
 from services.cli.commands import archive, bus, finding, frozen_round, opendata, register
-from services.cli.commands.ask import explain, history, indicator, rounds, structure, tabulate
+from services.cli.commands.ask import explain, history, indicator
 from services.cli.commands.exchange import exchange
 from services.cli.commands.findings import findings
 from services.cli.commands.options import command_group
 from services.cli.commands.probe import probe
 from services.cli.commands.score import dump, score
+from services.cli.commands.structure import rounds, structure, tabulate
 from services.cli.commands.up import up
 from services.cli.components import COMPONENTS
 from services.core.errors import InputError, PeyvandError

@@ -16,9 +16,9 @@ import typer
 
 from peyvand.v1 import indicator_service_pb2
 from services.cli.command_line import app
-from services.cli.commands.ask import ATTRIBUTES
 from services.cli.commands.options import KINDS
 from services.cli.commands.register import IMPORTED
+from services.cli.commands.structure import ATTRIBUTES
 from services.cli.components import COMPONENTS
 from services.core.model import IndicatorKind
 from services.register.discovery import IMPORTERS

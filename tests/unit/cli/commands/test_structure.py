@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.cli.commands import ask as ask_commands
+from services.cli.commands import structure as structure_commands
 from services.client import Client
 from services.core.errors import ApiError
 from services.register.directory.load import load_register
@@ -23,7 +23,7 @@ def ask(api):
     """Run one command against the api, in a thread as the server shares the loop; return its exit code and output."""
     app = typer.Typer()
     for name in ("structure", "tabulate", "rounds"):
-        app.command(name)(getattr(ask_commands, name))
+        app.command(name)(getattr(structure_commands, name))
 
     async def run(*words, width="110"):
         environment = {"COLUMNS": width, "NO_COLOR": "1", "TERM": "dumb"}

@@ -17,17 +17,9 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.connections import fetch_local
 from services.cli.render.format import name_of
 from services.cli.render.register import epoch_note
+from services.cli.up.lines import endpoints_line, late_note, restart_note, slot_line, vantage_notes
 from services.cli.up.processes import SupervisedProcess
-from services.cli.up.screen import (
-    ExchangeCounts,
-    SystemState,
-    endpoints_line,
-    fitting_panel,
-    late_note,
-    restart_note,
-    slot_line,
-    vantage_notes,
-)
+from services.cli.up.screen import ExchangeCounts, SystemState, fitting_panel
 from services.client import Client, IndicatorKind, connect
 from services.core.errors import ApiError
 from services.core.model import Register

@@ -1,10 +1,9 @@
-"""Renders the screen of ``peyvand up``: one table that updates, or one line per slot. Pure: values in, text out."""
+"""Renders the screen of ``peyvand up``: one panel that updates. Pure: values in, renderables out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -25,6 +24,7 @@ from services.cli.render.format import (
     stage_name,
     word,
 )
+from services.cli.up.lines import clock, probe_rate, worst_first
 from services.core.model import LOSS_STAGES, largest_loss
 from services.core.texts import plural
 
@@ -61,53 +61,6 @@ class SystemState:
     endpoints: tuple[indicator_pb2.Indicator, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     """Names of agencies by id."""
-
-
-def endpoints_line(endpoints: Sequence[indicator_pb2.Indicator], probes_per_second: float | None) -> str:
-    """Return one slot of a register without links in one line."""
-    worst = _worst_first(endpoints)[0]
-    known = sum(endpoint.known_share > 0 for endpoint in endpoints)
-    return (
-        f"{_clock(worst.as_of.seconds)}Z  {plural(len(endpoints), 'endpoint')}, {known} known  "
-        f"worst: {worst.id} {point(worst)}, bounds {bounds(worst)}  {_rate(probes_per_second)}"
-    )
-
-
-def _worst_first(indicators: Sequence[indicator_pb2.Indicator]) -> list[indicator_pb2.Indicator]:
-    return sorted(indicators, key=lambda indicator: (indicator.lower, indicator.id))
-
-
-def slot_line(indicator: indicator_pb2.Indicator, probes_per_second: float | None) -> str:
-    """Return one slot in one line, for logs and pipes."""
-    worst = largest_loss(indicator.losses)
-    lost = getattr(indicator.losses, worst)
-    loss = f"most lost: {stage_name(worst)} {percent(lost)}  " if lost else "nothing lost  "
-    return (
-        f"{_clock(indicator.as_of.seconds)}Z  index {point(indicator)}  bounds {bounds(indicator)}  "
-        f"known {known_percent(indicator.known_share)}  {loss if indicator.HasField('point') else ''}"
-        f"{_rate(probes_per_second)}"
-    )
-
-
-def vantage_notes(failed: Sequence[tuple[str, str]], unresolved: Sequence[str]) -> list[str]:
-    """Return why vantages know nothing: control targets that do not answer, and names that do not resolve."""
-    notes = [
-        f"vantage {vantage} is blind, so nothing it sees counts: {target} does not answer" for vantage, target in failed
-    ]
-    return notes + [f"vantage {vantage} resolves no name: check its name servers" for vantage in unresolved]
-
-
-def restart_note(name: str, restarts: int) -> str:
-    """Return the note that a component was restarted."""
-    return f"{name} was restarted {plural(restarts, 'time')}"
-
-
-def late_note(late: int) -> str:
-    """Return the warning that the index lacks measurements that came too late."""
-    return (
-        f"{plural(late, 'measurement')} came after the grace of their slots and are not counted; "
-        "see docs/alerts.md, MeasurementsLate"
-    )
 
 
 def fitting_panel(state: SystemState, console: Console) -> RenderableType:
@@ -154,12 +107,12 @@ def _headline(state: SystemState, indicator: indicator_pb2.Indicator) -> list[Te
             f"   bounds {bounds(indicator)}   known {known_percent(indicator.known_share)}",
         ),
         Text(
-            f"of 100 required inquiries, as of {_clock(indicator.as_of.seconds)} UTC; "
+            f"of 100 required inquiries, as of {clock(indicator.as_of.seconds)} UTC; "
             f"{plural(indicator.links_required, 'link')}, {indicator.links_absent:,} still on paper",
             "dim",
         ),
         Text(f"lost %: {losses}" if indicator.HasField("point") else "lost: not shown, since too little is known"),
-        Text(trend, "cyan") + Text(_rate(state.probes_per_second), "dim"),
+        Text(trend, "cyan") + Text(probe_rate(state.probes_per_second), "dim"),
     ]
 
 
@@ -174,7 +127,7 @@ def _three_bars(three_bars: indicator_pb2.ThreeBars) -> Text:
 def _providers(state: SystemState, rows: int) -> Table:
     numbers = map(number, ("index", "bounds", "links"))
     table = _table("Worst providers", Column(no_wrap=True), Column(no_wrap=True, ratio=1), *numbers)
-    for provider in _worst_first(state.providers)[:rows]:
+    for provider in worst_first(state.providers)[:rows]:
         name = state.names.get(provider.id, "")
         table.add_row(Wrapped(provider.id), name, point(provider), bounds(provider), str(provider.links_required))
     return table
@@ -182,7 +135,7 @@ def _providers(state: SystemState, rows: int) -> Table:
 
 def _endpoints(endpoints: Sequence[indicator_pb2.Indicator], rows: int) -> Table:
     table = _table("Endpoints, the worst first", Column(ratio=1), *map(number, ("available", "bounds", "known")))
-    for endpoint in _worst_first(endpoints)[:rows]:
+    for endpoint in worst_first(endpoints)[:rows]:
         table.add_row(Wrapped(endpoint.id), point(endpoint), bounds(endpoint), known_percent(endpoint.known_share))
     return table
 
@@ -204,15 +157,3 @@ def _table(title: str, *columns: Column) -> Table:
     first, *others = columns
     first.header = Text(title, "bold")
     return Table(first, *others, expand=True, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-
-
-def _rate(probes_per_second: float | None) -> str:
-    if probes_per_second is None:
-        return "- probes/s"
-    if probes_per_second < 1:  # a small register in slots of minutes is still measured
-        return f"{probes_per_second:.2g} probes/s"
-    return f"{probes_per_second:.0f} probes/s" if probes_per_second >= 10 else f"{probes_per_second:.1f} probes/s"
-
-
-def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")

@@ -16,7 +16,7 @@ from services.cli.render.history import history_chart
 from services.cli.render.indicators import explanation, indicator_details, indicator_table
 from services.cli.render.score import score_tables
 from services.cli.render.traffic import traffic_tables
-from services.cli.up.screen import slot_line
+from services.cli.up.lines import slot_line
 from services.core.model import IndicatorKind
 from services.register.directory.load import load_register
 from services.scorer.offline import score_batches

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from services.cli.up.lines import restart_note
 from services.cli.up.monitor import Monitor
 from services.cli.up.processes import SupervisedProcess, running
-from services.cli.up.screen import restart_note
 from tests.support.waiting import eventually, until
 
 SLEEPER = (sys.executable, "-c", "import signal; signal.pause()")

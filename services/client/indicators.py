@@ -1,10 +1,9 @@
-"""Calls of IndicatorService."""
+"""Calls of IndicatorService, except those about links."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
-from typing import Any
 
 import grpc.aio
 
@@ -12,11 +11,7 @@ from peyvand.v1 import finding_pb2, indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.client.calls import Calls
 from services.core.codec import to_timestamp
-from services.core.errors import ApiUnavailableError
 from services.core.model import IndicatorKind
-
-_REFRESHES = 3
-"""How many times a list is read while its pages mix two refreshes: a refresh takes longer than a list does."""
 
 
 class IndicatorCalls:
@@ -68,12 +63,12 @@ class IndicatorCalls:
         With ``step_seconds``, yield only the last one of each step.
         """
         request = messages.GetHistoryRequest(
-            kind=_number(kind),
-            id=entity,
-            window_days=window_days,
-            step_seconds=step_seconds,
-            **_span("from", since, "to", until),
+            kind=_number(kind), id=entity, window_days=window_days, step_seconds=step_seconds
         )
+        if since is not None:
+            getattr(request, "from").CopyFrom(to_timestamp(since))
+        if until is not None:
+            request.to.CopyFrom(to_timestamp(until))
         return self._calls.entries(self._indicators.GetHistory, request, lambda page: page.indicators)
 
     async def explain(
@@ -104,7 +99,7 @@ class IndicatorCalls:
             limit=limit,
             links=links,
             history_step_seconds=step_seconds,
-            **_span("history_from", since, "", None),
+            history_from=None if since is None else to_timestamp(since),
         )
         return await self._calls.unary(self._indicators.GetAgency, request)
 
@@ -144,75 +139,6 @@ class IndicatorCalls:
         request = messages.ListFindingsRequest(kind=kind, agency=agency, link=link, ended=ended)
         return self._calls.pages(self._indicators.ListFindings, request)
 
-    async def pairs(
-        self,
-        level: messages.PairLevel.ValueType = messages.PAIR_LEVEL_AGENCY,
-        *,
-        consumer: str = "",
-        provider: str = "",
-        consumer_sector: str = "",
-        provider_sector: str = "",
-        window_days: int = 0,
-    ) -> messages.ListPairsResponse:
-        """Return all pairs that match every filter given, from one refresh, with all pages in one answer."""
-        for _ in range(_REFRESHES):
-            request = messages.ListPairsRequest(
-                level=level,
-                consumer=consumer,
-                provider=provider,
-                consumer_sector=consumer_sector,
-                provider_sector=provider_sector,
-                window_days=window_days,
-            )
-            pages = [page async for page in self._calls.pages(self._indicators.ListPairs, request)]
-            if len({(page.as_of.seconds, page.register_version, page.evidence_sequence) for page in pages}) == 1:
-                answer = pages[-1]
-                pairs = [pair for page in pages for pair in page.pairs]
-                del answer.pairs[:]
-                answer.pairs.extend(pairs)
-                return answer
-        raise ApiUnavailableError("the pairs changed while they were read: try again")
-
-    def links(
-        self,
-        *,
-        consumer: str = "",
-        provider: str = "",
-        service: str = "",
-        finding: messages.LinkFinding.ValueType = messages.LINK_FINDING_UNSPECIFIED,
-        links: Iterable[str] = (),
-        window_days: int = 0,
-        states: bool = False,
-    ) -> AsyncIterator[messages.LinkStatus]:
-        """Yield the links that match every filter given, in id order, with their indicators.
-
-        With ``states``, which needs a service, also with the states of its newest slots.
-        """
-        request = messages.ListLinksRequest(
-            consumer=consumer,
-            provider=provider,
-            service=service,
-            finding=finding,
-            links=links,
-            window_days=window_days,
-            states=states,
-        )
-        return self._calls.entries(self._indicators.ListLinks, request, lambda page: page.links)
-
-    async def link(
-        self, link: str, window_days: int = 0, *, slots_from: float | None = None, slots_to: float | None = None
-    ) -> messages.GetLinkResponse:
-        """Return one link, with its slots that start in [slots_from, slots_to) in epoch seconds if they are given."""
-        span = _span("slots_from", slots_from, "slots_to", slots_to)
-        request = messages.GetLinkRequest(link=link, window_days=window_days, **span)
-        return await self._calls.unary(self._indicators.GetLink, request)
-
 
 def _number(kind: IndicatorKind) -> indicator_pb2.IndicatorKind.ValueType:
     return indicator_pb2.IndicatorKind.ValueType(kind)
-
-
-def _span(start_name: str, start: float | None, end_name: str, end: float | None) -> dict[str, Any]:
-    """Return the moments that are given, as fields of a request: ``from`` is a keyword, so it cannot be an argument."""
-    moments = {start_name: start, end_name: end}
-    return {name: to_timestamp(moment) for name, moment in moments.items() if moment is not None}

@@ -12,12 +12,12 @@ from typing import Final
 
 import numpy as np
 import typer
-from rich.table import Table
 
-from services.cli.render.format import new_console, new_table, number, print_message, text, word
+from services.cli.render.findings import findings_table
+from services.cli.render.format import new_console, print_message
 from services.core.codec import finding_to_message
 from services.core.errors import InputError, SettingsError
-from services.core.model import Finding, FindingKind, FindingScope
+from services.core.model import Finding
 from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology, find_all
 from services.register.faults import FaultList, Location
 from services.register.reading import (
@@ -81,7 +81,7 @@ def print_findings(file: Path, *, step: str, timezone: str, budget: float, as_js
         for finding in found:
             print_message(finding_to_message(finding))
     else:
-        new_console().print(_table(found, zone))
+        new_console().print(findings_table(found, zone))
     streams, steps = len(topology.flows), counts.count.shape[1]
     judged = "" if failures else "; no row has `failed` above 0, so failures were not looked for"
     typer.echo(
@@ -191,29 +191,3 @@ def _in_zone(finding: Finding, zone: tzinfo) -> Finding:
 
     ended_at = None if finding.ended_at is None else moment(finding.ended_at)
     return replace(finding, since=moment(finding.since), found_at=moment(finding.found_at), ended_at=ended_at)
-
-
-def _table(found: Sequence[Finding], zone: tzinfo) -> Table:
-    times, amounts = map(word, ("since", "until")), map(number, ("seen", "expected"))
-    table = new_table(None, word("finding"), text("stream", ratio=1), *times, *amounts, word("by luck"))
-    for finding in found:
-        share = finding.kind is FindingKind.PROVIDER_FAILURES
-        of = "" if finding.scope is FindingScope.FLOW else f"{finding.flow_count} of "
-        table.add_row(
-            "failures" if share else finding.kind.value,
-            f"{of}{finding.subject}",
-            _moment(finding.since, zone),
-            "" if finding.ended_at is None else _moment(finding.ended_at, zone),
-            _amount(finding.seen, share=share),
-            f"{_amount(finding.expected_low, share=share)}-{_amount(finding.expected_high, share=share)}",
-            f"{finding.chance:.0e}",
-        )
-    return table
-
-
-def _moment(seconds: int, zone: tzinfo) -> str:
-    return f"{datetime.fromtimestamp(seconds, zone):%Y-%m-%d %H:%M}"
-
-
-def _amount(value: float, *, share: bool) -> str:
-    return f"{100 * value:.1f} %" if share else f"{value:,.0f}"

@@ -12,6 +12,8 @@ from tests.support.paths import ROOT
 
 MODULES = 20
 LINES = 300
+SHORT = 200
+"""Nine of ten modules of services/ have fewer lines (docs/adr/0133)."""
 TABLES = {"services/core/metrics/table.py"}
 """Modules that consist of a table, one row after another."""
 NESTED = re.compile(r"\bwhom?ever\b|\bof[\s#/*]+which\b", re.IGNORECASE)
@@ -36,6 +38,13 @@ def test_a_module_has_few_lines(top: str) -> None:
     """A module is short unless it is a table, because a longer one does several things."""
     lengths = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8").count("\n") for path in _modules(top)}
     assert {name: length for name, length in lengths.items() if length > LINES and name not in TABLES} == {}
+
+
+def test_most_modules_are_short() -> None:
+    """Few modules come near the limit, so that a change seldom has to split one."""
+    lengths = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8").count("\n") for path in _modules("services")}
+    long = {name: length for name, length in lengths.items() if length >= SHORT}
+    assert len(long) <= len(lengths) / 10, sorted(long, key=long.__getitem__)[:10]
 
 
 def test_the_architecture_is_short() -> None:

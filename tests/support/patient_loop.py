@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-__all__ = ["PatientLoop", "loop_clock", "monotonic", "quick_waits", "takes", "wall_time"]
+__all__ = ["PatientLoop", "loop_clock", "monotonic", "quick_waits", "stand_still", "takes", "wall_time"]
 
 T = TypeVar("T")
 
@@ -68,6 +68,11 @@ class PatientLoop(asyncio.SelectorEventLoop):
 def monotonic() -> float:
     """time.monotonic by the clock of patient loops."""
     return _clock.now()
+
+
+def stand_still(seconds: float) -> None:
+    """Let this much time of the clock pass at once, as if the loop's thread computed."""
+    _clock.waited += seconds
 
 
 def wall_time() -> float:

@@ -14,7 +14,7 @@ from services.prober import launcher
 from services.prober.scheduling.schedule import target_phase
 from services.prober.transport.connection import FreshConnection
 from tests.support.cases.probing import register, running
-from tests.support.patient_loop import monotonic
+from tests.support.patient_loop import stand_still
 from tests.support.servers.http_server import says, serving
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -23,17 +23,10 @@ LINKS = 200
 TURN_SECONDS = 0.02
 
 
-def _stand_still(seconds: float) -> None:
-    """Block the loop for this long by its own clock."""
-    end = monotonic() + seconds
-    while monotonic() < end:
-        pass
-
-
 async def _hog() -> None:
     """Keep every turn of the loop busy."""
     while True:
-        _stand_still(TURN_SECONDS)
+        stand_still(TURN_SECONDS)
         await asyncio.sleep(0)
 
 
@@ -65,7 +58,7 @@ async def test_34_falling_behind_once_sheds_nothing(tmp_path: Path, monkeypatch:
         urls = {f"link-{number}": server.url() for number in range(100)}
         async with running(tmp_path, register(urls, slot=6, timeout=1.0)) as prober:
             rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) > 1)
-            _stand_still(1.0)
+            stand_still(1.0)
             rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) > 2)
     slot = sorted({row.slot_start for row in rows})[1]
     # On a busy machine the loop also stands still by itself, which is not the target's fault.
@@ -79,7 +72,7 @@ async def test_34_costly_probes_do_not_wait_for_each_other(tmp_path: Path, monke
 
     def shake_hands(connection: FreshConnection, transport: asyncio.BaseTransport) -> None:
         under_way.append(prober.launcher.inflight)
-        _stand_still(0.01)
+        stand_still(0.01)
         connection_made(connection, transport)
 
     monkeypatch.setattr(FreshConnection, "connection_made", shake_hands)

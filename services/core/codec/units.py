@@ -24,7 +24,10 @@ LONGEST_TEXT: Final = 4096
 
 
 def copied_fields(value_type: type, *special: str) -> Callable[[Any], dict[str, Any]]:
-    """Return a function that reads the fields of a dataclass, except special ones, from such a value or its message."""
+    """Return a function that reads the fields of a dataclass, except special ones, from such a value or its message.
+
+    The message must have a field of the same name for each.
+    """
     names = tuple(field.name for field in fields(value_type) if field.name not in special)
     read = attrgetter(*names)
     return lambda value: dict(zip(names, read(value), strict=True))

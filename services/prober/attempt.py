@@ -1,6 +1,6 @@
 """Probes one target once: sets the deadline, runs the kind, judges the answer, applies excuses. Never raises.
 
-Every kind ends by its deadline: `transport.trace.Deadline` cuts off any wait.
+Every kind ends by its deadline: `transport.deadline.Deadline` cuts off any wait.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from services.prober.transport.trace import Deadline
+from services.prober.transport.deadline import Deadline
 
 Maker = Callable[[float], AbstractAsyncContextManager[object]]
 MAKERS: list[Maker] = [lambda seconds: Deadline(monotonic() + seconds), asyncio.timeout]

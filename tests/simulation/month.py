@@ -20,7 +20,7 @@ import pyarrow as pa
 import pytest
 
 from services.archive import component as archive_component
-from services.dataset.days import history, manifest, segments
+from services.dataset.days import log_files, manifest, segments
 from services.dataset.storage import Storage
 from services.dataset.tables import files
 from services.prober.publishing import publisher
@@ -148,7 +148,7 @@ def _paces(shape: Shape, storage: Storage) -> Iterator[None]:
             "_SEAL_SECONDS": seconds,
             "_RETRY_SECONDS": seconds / 4,
         },
-        history: {"read_leaf": lru_cache(manifest.read_leaf)},  # the same bytes are read again and again
+        log_files: {"read_leaf": lru_cache(manifest.read_leaf)},  # the same bytes are read again and again
         segments: {"read": lru_cache(files.read)},
         repair: {"open_storage": lambda _: storage},
         restoring: {"open_storage": lambda _: storage},

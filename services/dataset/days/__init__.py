@@ -2,8 +2,8 @@
 
 from services.dataset.days.batches import run_faults
 from services.dataset.days.days import EvidenceDays, SealedMessages
-from services.dataset.days.history import LogFiles, leaf_name
 from services.dataset.days.key_change import KeyChange, KeyChangeError, key_changes, key_in_force
+from services.dataset.days.log_files import LogFiles, leaf_name
 from services.dataset.days.manifest import BatchRun, Manifest, SealedFile, StreamSpan, read_leaf
 from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import SealedDay, Sealer, SealingContext

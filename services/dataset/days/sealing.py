@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from services.core.errors import StateError
 from services.dataset.days.batches import account_of_day, drop_batches_before
 from services.dataset.days.days import EvidenceDays
-from services.dataset.days.history import LogFiles
+from services.dataset.days.log_files import LogFiles
 from services.dataset.days.manifest import Manifest, SealedFile, StreamSpan
 from services.dataset.days.segments import list_segments, read_segments
 from services.dataset.days.shards import Shards

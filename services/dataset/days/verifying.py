@@ -11,8 +11,8 @@ from typing import Final
 import pyarrow as pa
 
 from services.core.errors import Fault, StateError
-from services.dataset.days.history import LogFiles, leaf_name
 from services.dataset.days.key_change import KeyChange, KeyChangeError, key_of_log
+from services.dataset.days.log_files import LogFiles, leaf_name
 from services.dataset.days.manifest import Manifest, SealedFile, read_leaf
 from services.dataset.days.segments import list_segments
 from services.dataset.log import Checkpoint, VerifierKey, leaf_hash, root

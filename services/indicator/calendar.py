@@ -16,7 +16,7 @@ from services.core.model import Holiday, Policy
 from services.indicator.array_types import Ints
 
 RECORD_DAYS: Final = 90
-"""Days of the record: the 90 days that end with the window, or the window if that is longer (docs/method.md §6)."""
+"""Days of the record: the 90 days that end with the window, or the window if that is longer (docs/method.md §6.1)."""
 
 HOUR_SECONDS: Final = 3_600
 _HOUR = timedelta(hours=1)

@@ -10,7 +10,7 @@ from services.core.model import AnnouncedAgency, Evaluation, Register
 from services.core.texts import name_key
 
 INTEGRATION = "integration"
-"""The dimension that is compared with the declared coverage and the measured index (docs/method.md §7, Three bars)."""
+"""The dimension that is compared with the declared coverage and the measured index (docs/method.md §7.4)."""
 
 
 @dataclass(frozen=True, slots=True)

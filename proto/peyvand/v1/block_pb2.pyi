@@ -192,7 +192,7 @@ class IndicatorBlock(_message.Message):
 
     @_builtins.property
     def level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Level of each service (docs/method.md §7), -1 where there is none; empty in blocks of before there were levels."""
+        """Level of each service (docs/method.md §7.3), -1 where there is none; empty in blocks of before there were levels."""
 
     @_builtins.property
     def structures(self) -> _containers.RepeatedCompositeFieldContainer[_indicator_pb2.Structure]:

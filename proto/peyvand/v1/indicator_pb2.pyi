@@ -283,7 +283,7 @@ class Indicator(_message.Message):
     known_share: _builtins.float
     """The share of the weight about which something is known."""
     level: _builtins.int
-    """The level of a service, 0 to 4 (docs/method.md §7); unset for other kinds, and where no link is in force."""
+    """The level of a service, 0 to 4 (docs/method.md §7.3); unset for other kinds, and where no link is in force."""
     links_required: _builtins.int
     """How many links are in force in the window."""
     links_known: _builtins.int

@@ -1369,7 +1369,7 @@ class TabulatedGroup(_message.Message):
 
     @_builtins.property
     def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Services at levels 0 to 4 (docs/method.md §7), of those that have a level."""
+        """Services at levels 0 to 4 (docs/method.md §7.3), of those that have a level."""
 
     def __init__(
         self,

@@ -79,7 +79,7 @@ def structure_answer(model: ReadModel, window_days: int) -> messages.GetStructur
 def three_bars(
     register: Register, structure: indicator_pb2.Structure, government: indicator_pb2.Indicator
 ) -> indicator_pb2.ThreeBars:
-    """Return the latest official round, the declared coverage and the measured index side by side (docs/method.md §7).
+    """Return the latest official round, the declared coverage and the measured index side by side (docs/method.md §7.4).
 
     The latest round counts even if it states no integration score: an older score would be passed off as news.
     """

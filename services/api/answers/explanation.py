@@ -1,4 +1,4 @@
-"""Explains indicators from the evidence behind them (docs/method.md §7)."""
+"""Explains indicators from the evidence behind them (docs/method.md §7.1)."""
 
 from __future__ import annotations
 

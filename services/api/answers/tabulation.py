@@ -1,4 +1,4 @@
-"""Tabulates the index by an attribute of services or of the agencies that own them (docs/method.md §7)."""
+"""Tabulates the index by an attribute of services or of the agencies that own them (docs/method.md §7.5)."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class RankBasis(LabelledEnum):
 
 @dataclass(frozen=True, slots=True)
 class RankBand:
-    """The ranks that an agency may have among ``agencies`` in its role, 1 being the best (docs/method.md §7)."""
+    """The ranks that an agency may have among ``agencies`` in its role, 1 being the best (docs/method.md §7.6, §7.9)."""
 
     low: int
     high: int

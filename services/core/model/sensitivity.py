@@ -1,4 +1,4 @@
-"""Sensitivity analyses as values: how much the ranks depend on choices of method (docs/method.md §7)."""
+"""Sensitivity analyses as values: how much the ranks depend on choices of method (docs/method.md §7.6)."""
 
 from __future__ import annotations
 

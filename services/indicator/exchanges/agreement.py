@@ -1,4 +1,4 @@
-"""The agreement of probes with the logs of the bus (docs/method.md §7; docs/exchange.md §4).
+"""The agreement of probes with the logs of the bus (docs/method.md §7.8; docs/exchange.md §4).
 
 Both are compared over the same hours, each weighted by its exchanges, because traffic drops at night and probes do not. A
 log shows only whether an answer came, so a probe counts as answered from INVALID on.

@@ -1,4 +1,4 @@
-"""The explanation of an index: its losses by stage, provider and link (docs/method.md §7, loss waterfall)."""
+"""The explanation of an index: its losses by stage, provider and link (docs/method.md §7.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The level of each service, by lower bounds (docs/method.md §7): links not known to work do not raise it."""
+"""The level of each service, by lower bounds (docs/method.md §7.3): links not known to work do not raise it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cost of each link to the index of a set (docs/method.md §7)."""
+"""The cost of each link to the index of a set (docs/method.md §7.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tabulates the index by properties of services or of their agencies, which never enter it (docs/method.md §7)."""
+"""Tabulates the index by properties of services or of their agencies, which never enter it (docs/method.md §7.5)."""
 
 from __future__ import annotations
 

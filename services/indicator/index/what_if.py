@@ -1,4 +1,4 @@
-"""Computes the index if one link were always OK, exactly and without scoring all again (docs/method.md §5, §7)."""
+"""Computes the index if one link were always OK, exactly and without scoring all again (docs/method.md §5, §7.1)."""
 
 from __future__ import annotations
 

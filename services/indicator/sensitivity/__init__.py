@@ -1,4 +1,4 @@
-"""The sensitivity of ranks to choices of method (docs/method.md §7)."""
+"""The sensitivity of ranks to choices of method (docs/method.md §7.6)."""
 
 from services.indicator.sensitivity.limits import LinkLimits, MarkedDay, mark_day
 from services.indicator.sensitivity.ranks import Ranking, analyse_ranks

@@ -1,4 +1,4 @@
-"""The agencies' indexes in every combination of the six switches (docs/method.md §7). Pure."""
+"""The agencies' indexes in every combination of the six switches (docs/method.md §7.6). Pure."""
 
 from __future__ import annotations
 

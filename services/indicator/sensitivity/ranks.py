@@ -1,4 +1,4 @@
-"""Measures how far choices of method move the ranks of agencies: bands and Sobol' indices (docs/method.md §7). Pure."""
+"""Measures how far choices of method move the ranks of agencies: bands and Sobol' indices (docs/method.md §7.6). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss of E when one node fails: a provider, or the data bus (docs/method.md §7, resilience N-1)."""
+"""The loss of E when one node fails: a provider, or the data bus (docs/method.md §7.2)."""
 
 from __future__ import annotations
 

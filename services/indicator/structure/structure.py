@@ -1,4 +1,4 @@
-"""The structure of the network: coverage, islands, silos, concentration, resilience (docs/method.md §7, Structure).
+"""The structure of the network: coverage, islands, silos, concentration, resilience (docs/method.md §7.2).
 
 Only links in force with a weight (ω > 0) take part, so a link that changes no index changes no structure. E is the one
 exception: it does not use the weights of links. Links that are not known to work count as not working, and the upper

@@ -1,4 +1,4 @@
-"""The cause of each failed slot: the bus, a provider, or the link itself (docs/method.md §6, Causes).
+"""The cause of each failed slot: the bus, a provider, or the link itself (docs/method.md §6.2).
 
 Failures are charged to causes by this rule:
 
@@ -14,7 +14,7 @@ slots charged to the bus + slots known to the link's own cause = known slots. Th
 and how far each reached.
 
 Nothing is charged to the bus where nothing is known of it, or the policy names no endpoint for it. Common failures
-are then left to the guard of §6. Links that are not live take no part, for themselves or for their provider: the
+are then left to the guard of §6.7. Links that are not live take no part, for themselves or for their provider: the
 register makes them known zeros, whatever happens.
 
 An *outage* ends when its cause has been up for its *pause*, an hour of known slots in a row. So an intermittent outage
@@ -50,7 +50,7 @@ def pause_slots(slot_seconds: int) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CauseSums:
-    """Sums over consecutive slots of c causes, which §6 keeps per cause and day.
+    """Sums over consecutive slots of c causes, which §6.3 keeps per cause and day.
 
     All are (c,): slots ``known`` and ``down``, and ``outages`` that began. ``head`` counts the known slots up before
     the first slot down, and ``tail`` those after the last, both up to the pause. Where no slot is down, both are

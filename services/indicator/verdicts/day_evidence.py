@@ -1,4 +1,4 @@
-"""One day of evidence, counted and with its causes, under one register (docs/method.md §6)."""
+"""One day of evidence, counted and with its causes, under one register (docs/method.md §6.2-6.3)."""
 
 from __future__ import annotations
 

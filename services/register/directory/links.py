@@ -113,7 +113,7 @@ def _definition(row: CsvRow, context: ReadContext, *, required: bool) -> ProbeDe
 
 
 def _check_timeout(row: CsvRow, definition: ProbeDefinition | None, latency_ms: int) -> None:
-    """Check that the probe waits up to twice the latency limit, which judging again needs (docs/method.md §7)."""
+    """Check that the probe waits up to twice the latency limit, which judging again needs (docs/method.md §7.6)."""
     if definition is not None and definition.probe.timeout * 1000 < 2 * latency_ms:
         column = "latency_ms" if row.text("latency_ms") else "probe"
         name, timeout = definition.probe.name, definition.probe.timeout

@@ -1,4 +1,4 @@
-"""Causes of failed slots equal those of a count slot by slot (docs/method.md §6)."""
+"""Causes of failed slots equal those of a count slot by slot (docs/method.md §6.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements judged again under other limits (docs/method.md §7, Sensitivity)."""
+"""Measurements judged again under other limits (docs/method.md §7.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rank bands, and which switch moves ranks how far (docs/method.md §7, Sensitivity)."""
+"""Rank bands, and which switch moves ranks how far (docs/method.md §7.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts how summaries change as sides come and pair, as sums over exchanges by request (docs/exchange.md §3)."""
+"""Leaves out sides that are stored already, and counts how summaries change by the others (docs/exchange.md §3)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ _NOTHING: Final = StoredRequest()
 
 @dataclass(eq=False)
 class BatchCounter:
-    """Stores the sides of one transaction, and counts how they change summaries.
+    """Stores the new sides of one transaction, and counts how they change summaries.
+
+    A side is new if its digest is not among those of its request id.
 
     Spans and times are in milliseconds, by the clocks that stamped the records.
     """

@@ -1,7 +1,8 @@
 """Keeps the collector's state: each record counts once, in any order, repeated or after a crash (docs/exchange.md §3).
 
-The sides read are the source of truth. The exchanges of a request id are a function of the set of its sides (pairing.py),
-and a summary is the sum over exchanges. A batch changes sides, summaries and the position of its source in one transaction.
+The sides read are the source of truth. Those that are stored already are left out (counting.py). The exchanges of a
+request id are a function of the set of its sides (pairing.py), and a summary is the sum over exchanges. A batch changes
+sides, summaries and the position of its source in one transaction.
 """
 
 from __future__ import annotations

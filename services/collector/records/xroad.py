@@ -1,5 +1,7 @@
 """Reads an X-Road operational monitoring record from raw JSON to the side of an exchange (docs/exchange.md §1). Pure.
 
+Each side has a digest, by which a record that is read again is recognised (docs/exchange.md §3).
+
 Fields that name a person or an internal address (messageUserId, messageIssue, representedParty*, securityServerInternalIp,
 restPath, faultString) are never read, so nothing can store, log or show them.
 """

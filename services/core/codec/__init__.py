@@ -1,18 +1,9 @@
 """Converts values to peyvand.v1 messages and back; only this package and blocks do so."""
 
-from services.core.codec.announcements import (
-    Heartbeat,
-    RegisterChunk,
-    RegisterManifest,
-    RegisterPublication,
-    decode_heartbeat,
-    decode_manifest,
-    encode_heartbeat,
-    encode_manifest,
-)
 from services.core.codec.batches import RUN_BYTES, BatchSender, ChainPlace, decode_sender
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
 from services.core.codec.finding import decode_finding, finding_from_message, finding_to_message
+from services.core.codec.heartbeat import Heartbeat, decode_heartbeat, encode_heartbeat
 from services.core.codec.indicator import (
     decode_indicator,
     encode_indicators,
@@ -42,6 +33,13 @@ from services.core.codec.reconciliation import (
     reconciliation_fields,
     traffic_to_message,
     volume_fields,
+)
+from services.core.codec.register_manifest import (
+    RegisterChunk,
+    RegisterManifest,
+    RegisterPublication,
+    decode_manifest,
+    encode_manifest,
 )
 from services.core.codec.units import copied_fields, from_micros, from_timestamp, to_duration, to_micros, to_timestamp
 

@@ -1,4 +1,4 @@
-"""Names what messages say of objections and announcements by number."""
+"""Names the states of objections and the kinds of announcements, which messages have as numbers."""
 
 from __future__ import annotations
 

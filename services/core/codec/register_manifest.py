@@ -1,10 +1,10 @@
-"""Encodes and decodes announcements on the bus: manifests of published registers, and heartbeats of probers."""
+"""Encodes and decodes manifests of published registers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from peyvand.v1 import heartbeat_pb2, register_pb2
+from peyvand.v1 import register_pb2
 from services.core.codec.units import copied_fields, from_timestamp, parse_message, to_timestamp
 from services.core.model import RegisterVersions
 
@@ -80,46 +80,4 @@ def decode_manifest(payload: bytes) -> RegisterManifest:
             for entry in message.publications
         ),
         **_manifest_fields(message),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """A prober that is alive, or ``leaving``; times in epoch seconds.
-
-    ``share_from`` is the start of the first slot in which it probes its whole share; None while it probes nothing.
-    """
-
-    vantage: str
-    prober: str
-    time: float
-    started: float
-    register_version: str
-    probe_version: str
-    targets: int
-    leaving: bool = False
-    share_from: int | None = None
-
-
-_plain_fields = copied_fields(Heartbeat, "time", "started", "share_from")
-
-
-def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
-    """Encode a Heartbeat."""
-    return heartbeat_pb2.Heartbeat(
-        time=to_timestamp(heartbeat.time),
-        started=to_timestamp(heartbeat.started),
-        share_from=None if heartbeat.share_from is None else to_timestamp(heartbeat.share_from),
-        **_plain_fields(heartbeat),
-    ).SerializeToString()
-
-
-def decode_heartbeat(payload: bytes) -> Heartbeat:
-    """Decode a Heartbeat. Raises ValueError when the payload is not one."""
-    message = parse_message(heartbeat_pb2.Heartbeat, payload)
-    return Heartbeat(
-        time=from_timestamp(message.time),
-        started=from_timestamp(message.started),
-        share_from=message.share_from.seconds if message.HasField("share_from") else None,
-        **_plain_fields(message),
     )

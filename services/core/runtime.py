@@ -23,8 +23,8 @@ from services.core import log as logs
 from services.core import metrics
 from services.core.errors import InputError, ListenError, PeyvandError, SettingsError
 from services.core.malloc import share_arena
-from services.core.pages import serving_pages, text_page
 from services.core.settings import Settings, load_settings, parse_address
+from services.core.status_pages import serving_pages, text_page
 from services.core.tasks import cancel_and_wait
 
 ENDING: Final = "ending"

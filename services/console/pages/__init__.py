@@ -14,7 +14,7 @@ from services.console.pages import (
     rounds,
     search,
     service,
-    still,
+    static_pages,
     structure,
 )
 from services.console.pages.news import AnnouncementView, announcements_of, maintenance_of
@@ -35,7 +35,7 @@ PAGES: tuple[Page, ...] = (
     monitor.PAGE,
     news.PAGE,
     search.PAGE,
-    *still.PAGES,
+    *static_pages.PAGES,
 )
 """Every page of the menu and below it, in no particular order."""
 

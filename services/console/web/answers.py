@@ -28,7 +28,7 @@ from services.console.web.rendering import render
 from services.console.web.sign_in import Provider
 from services.console.web.streaming import streamed
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiNotFoundError, ApiUnavailableError
-from services.core.pages import accepts_gzip
+from services.core.status_pages import accepts_gzip
 
 STALE_SECONDS = 300.0
 """How long pages are shown after the api is gone: longer than a restart takes, and short enough not to mislead."""

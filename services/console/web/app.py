@@ -30,7 +30,7 @@ from services.console.web.metrics import ConsoleMetrics
 from services.console.web.rendering import compile_templates
 from services.console.web.sign_in import SESSION_SECONDS, sign_in_routes
 from services.core.log import Logger
-from services.core.pages import accepts_gzip
+from services.core.status_pages import accepts_gzip
 
 
 def make_app(

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from services.console.pages import Stream
-from services.core.pages import accepts_gzip
+from services.core.status_pages import accepts_gzip
 
 _LEVEL = 6
 _GZIP = 16 + zlib.MAX_WBITS

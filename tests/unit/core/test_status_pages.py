@@ -16,9 +16,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from services.core import pages
+from services.core import status_pages as pages
 from services.core.metrics import GaugeFamily, PageRegistry, counter
-from services.core.pages import serving_pages, text_page
+from services.core.status_pages import serving_pages, text_page
 from tests.support.ports import free_port
 from tests.support.waiting import DEADLINE, until
 

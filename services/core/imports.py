@@ -1,4 +1,4 @@
-"""Imports packages without optional parts that they load wherever these are installed."""
+"""Imports packages without optional packages that they would load if these are installed."""
 
 from __future__ import annotations
 

@@ -98,7 +98,10 @@ def plan_of(register: Register, vantage: str, prober: str) -> ProbingPlan:
 
 
 def _only_proxy(assigned: Iterable[Assignment]) -> Proxy:
-    """Return the proxy that every probe uses whose kind can. If some do not use it, there is another way out."""
+    """Return the proxy that all probes use whose kind can have one, for control targets (ADR 79).
+
+    Without such a proxy, control targets are connected to directly.
+    """
     proxies = {
         probe.proxy
         for item in assigned

@@ -1,4 +1,4 @@
-"""Turns launches into published measurements: probes, holds results until the vantage is known to see, publishes."""
+"""Turns launches into published measurements: probes, holds results until the next control round, publishes."""
 
 from __future__ import annotations
 

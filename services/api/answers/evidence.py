@@ -82,7 +82,7 @@ class EvidenceReader:
     async def states(self, view: RegisterView, agency: str, links: Iterable[str]) -> dict[str, messages.LinkState]:
         """Return the state of each link that has a slot in force, by the agency's newest slots. Raises RequestError.
 
-        Other calls have turns, as each link is looked up among those of its agency's group.
+        Pauses between links for other calls, because each link is looked up among those of its agency's group.
         """
         (values,) = await self._read_all(agency, slot_key(group_of(agency), "*"))
         blocks, slices = _slot_blocks(view, values), Slices()

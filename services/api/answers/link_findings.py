@@ -28,7 +28,7 @@ class LinkFindingIndex:
     async def links(self, view: RegisterView, finding: int, window_days: int) -> Sequence[str]:
         """Return the sorted ids of the register's links with this LinkFinding.
 
-        Reading the blocks of a whole refresh takes longer than other calls should wait, so they have turns. Raises
+        Reading the blocks of a whole refresh takes longer than other calls should wait, so it pauses for them. Raises
         RequestError for a number that is no finding.
         """
         if not 0 < finding <= len(LINK_FINDINGS):

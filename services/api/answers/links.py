@@ -116,7 +116,7 @@ class LinkAnswers:
         return answer
 
     async def _statuses(self, view: RegisterView, links: Sequence[str], days: int) -> list[messages.LinkStatus]:
-        """Return links as they are published, in the order given. Other calls have turns, as each may parse a block."""
+        """Return links as they are published, in the order given. Pauses for other calls, as each link may parse a block."""
         found, slices = {}, Slices()
         # By consumer: a block that does not stay parsed is then parsed once, and not again for each link.
         for link in sorted(links, key=lambda link: view.register.consumer(view.register.links[link])):

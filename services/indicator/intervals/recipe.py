@@ -1,4 +1,4 @@
-"""The recipe of an interval, which bounds the long-run loss behind an index (docs/method.md §6.4-6.5, §6.8-6.10).
+"""Bounds the long-run loss behind an index: lengths of outages, losses, the bus (docs/method.md §6.4-6.5, §6.8-6.10).
 
 Every outage is one draw, and one more outage of typical length is assumed at the cause that weighs most. Losses are those
 of links that are connected and live; ``combine_with_bus`` adds the bus's loss.

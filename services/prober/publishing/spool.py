@@ -227,9 +227,9 @@ class Spool:
         self.kept.prune(time())
 
     async def again(self, sequence: int, before: int) -> bool:
-        """Have the oldest file of kept batches sent again that got ``sequence`` or later, numbered below ``before``.
+        """Make the oldest kept file pending again that is numbered below ``before`` and got ``sequence`` or a later one.
 
-        Returns whether there was one. Raises OSError when this process cannot open any file at the moment.
+        Returns whether there was such a file. Raises OSError when this process cannot open any file at the moment.
         """
         await self.keep()
         if (file := self.kept.since(sequence, before)) is None:

@@ -1,4 +1,4 @@
-"""Reads holidays.csv, the days with a shape of their own, in the Gregorian or the Jalali calendar."""
+"""Reads holidays.csv, the days on which traffic differs from other weeks, in the Gregorian or the Jalali calendar."""
 
 from __future__ import annotations
 

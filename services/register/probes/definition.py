@@ -175,15 +175,15 @@ def _lines(mapping: YamlMapping) -> tuple[LineStep, ...]:
             item.faults.add(item.location, "needs one of `expect`, `send`, `starttls`, `expect_hex`, `send_hex`")
         for text, digits in (("expect", "expect_hex"), ("send", "send_hex")):
             if text in item and digits in item:
-                item.fault(digits, f"goes without `{text}`")
+                item.fault(digits, f"cannot be given with `{text}`")
         if "prompt" in item and "expect" not in item:
-            item.fault("prompt", "goes with `expect`")
+            item.fault("prompt", "needs `expect`")
         groups = count_groups(line.expect) if line.expect else groups
         for group in re.findall(r"\\([1-9])", line.send):
             if int(group) > groups:
                 item.fault("send", f"uses group \\{group}, but the last `expect` has {groups}")
     if sum(line.starttls for line in lines) > 1:
-        mapping.fault("lines", "goes over to TLS twice")
+        mapping.fault("lines", "switches to TLS twice")
     return lines
 
 

@@ -67,7 +67,7 @@ def read_expect(probe: YamlMapping, kind: str) -> Expect:
 
     refused = mapping.read("refused", read_flag, False)
     if refused and len(mapping.nodes) > 1:
-        mapping.fault("refused", "goes alone: of a refusal nothing else is expected")
+        mapping.fault("refused", "cannot be given with others: nothing else can be expected of a refusal")
     return Expect(
         refused=refused,
         status=_statuses(mapping),
@@ -169,7 +169,7 @@ def _record_patterns(mapping: YamlMapping, key: str) -> RecordPatterns:
     must, must_not, every = (tuple(given.read_list(name, read_pattern, "")) for name in ("must", "must_not", "every"))
     empty = given.read("empty", read_flag, False)
     if empty and (must or every):
-        given.fault("empty", "goes with neither `must` nor `every`: it requires that there is no record")
+        given.fault("empty", "cannot be given with `must` or `every`: it requires that there is no record")
     return RecordPatterns(must, must_not, every, empty)
 
 

@@ -104,5 +104,5 @@ def test_an_endpoint_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
 def test_a_refusal_goes_alone(tmp_path: Path) -> None:
     """An answer that must be a refusal has no other expectation."""
     assert _read(tmp_path / "a", "refused: true").probes["site"].expect.refused
-    reason = "refused: goes alone: of a refusal nothing else is expected"
+    reason = "refused: cannot be given with others: nothing else can be expected of a refusal"
     assert _faults(tmp_path / "b", "refused: true, status: [403]") == [reason]

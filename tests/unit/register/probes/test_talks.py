@@ -72,7 +72,7 @@ none:
   query: {type: A}
 """
     assert _faults(tmp_path, probe) == [
-        "probes.yaml:17:10: lines: goes over to TLS twice",
+        "probes.yaml:17:10: lines: switches to TLS twice",
         "probes.yaml:17:11: needs one of `expect`, `send`, `starttls`, `expect_hex`, `send_hex`",
         "probes.yaml:17:22: send: holds a line break: a line ends by itself, and each is an item of its own",
         "probes.yaml:17:40: expect: `(` is not RE2: missing ): (",
@@ -142,8 +142,8 @@ chat:
     assert [fault.partition(": ")[2] for fault in _faults(tmp_path / "bad", bad)] == [
         "send: uses group \\2, but the last `expect` has 1",
         "expect_hex: `5` is not bytes in hexadecimal digits, such as 53 53 48",
-        "expect_hex: goes without `expect`",
-        "prompt: goes with `expect`",
+        "expect_hex: cannot be given with `expect`",
+        "prompt: needs `expect`",
     ]
 
 
@@ -162,5 +162,5 @@ zone:
     )
     bad = good.replace("{empty: true}", "{empty: true, every: [A]}")
     assert [fault.partition(": ")[2] for fault in _faults(tmp_path / "bad", bad)] == [
-        "empty: goes with neither `must` nor `every`: it requires that there is no record"
+        "empty: cannot be given with `must` or `every`: it requires that there is no record"
     ]

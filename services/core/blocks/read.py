@@ -28,9 +28,12 @@ IndicatorKey = tuple[int, str, int]
 def blocks_of_group(value: bytes) -> Mapping[str, bytes]:
     """Return the blocks of a group, by agency; none if the value is a block itself. Raises ValueError when it is neither."""
     try:
-        return dict(block_pb2.IndicatorBlock.FromString(value).agencies)
+        message = block_pb2.IndicatorBlock.FromString(value)
     except DecodeError as error:
         raise ValueError("it is not a valid IndicatorBlock") from error
+    if not (message.agencies or message.kind or message.compressed):
+        raise ValueError("it holds no block")
+    return dict(message.agencies)
 
 
 class BlockReader:

@@ -146,19 +146,23 @@ async def test_the_time_of_a_register_is_read_once_the_bus_answers(nats, registe
 
 
 async def test_an_unreadable_block_changes_nothing(launch, nats, register):
-    """Bytes that are not a block are logged and ignored; the previous blocks stay."""
+    """Bytes without a block are logged and ignored; the previous blocks stay."""
     async with serving(launch, nats, register) as (process, channel):
         async with nats.connect("scorer") as bus:
             await bus.kv_put(INDICATOR_BUCKET, consumers_key(group_of("customs")), b"\xff\xff\xff")
+            await bus.kv_put(INDICATOR_BUCKET, consumers_key(group_of("tax-office")), b"")
             await bus.kv_put(INDICATOR_BUCKET, "government", b"")
 
         async def logged():
-            return process.events().count("block_unreadable") == 2
+            return process.events().count("block_unreadable") == 3
 
         await eventually(logged, "it is logged")
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        request = indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="permit-tax")
-        assert (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds == AS_OF
+        for kind, name in (("LINK", "permit-tax"), ("CONSUMER", "tax-office")):
+            request = indicator_service_pb2.GetIndicatorRequest(
+                kind=indicator_pb2.IndicatorKind.Value(f"INDICATOR_KIND_{kind}"), id=name
+            )
+            assert (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds == AS_OF
 
 
 async def test_a_new_government_is_visible_after_the_rest(launch, nats, register):

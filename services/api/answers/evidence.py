@@ -72,7 +72,7 @@ class EvidenceReader:
             _add_window(findings, window, target.id)
             _add_exchanges(findings, window, target.id, window_days)
             findings.objections.extend(map(objection_message, view.objections.get(target.id, ())))
-        _add_reasons(findings, view, registered, _slot_blocks(view, slots))
+        _add_reasons(findings, view, registered, await _slot_blocks(view, slots))
         for block in (decoded(key, payload, decode_recent) for key, payload in recent.items()):
             if block is not None and target in block.targets:
                 _add_recent(findings, block, registered)
@@ -85,7 +85,7 @@ class EvidenceReader:
         Pauses between links for other calls, because each link is looked up among those of its agency's group.
         """
         (values,) = await self._read_all(agency, slot_key(group_of(agency), "*"))
-        blocks, slices = _slot_blocks(view, values), Slices()
+        blocks, slices = await _slot_blocks(view, values), Slices()
         states = {}
         for link in links:
             state = _state(view, _RegisteredTarget.of(view, Target(link)), blocks)
@@ -107,13 +107,17 @@ class EvidenceReader:
             ) from error
 
 
-def _slot_blocks(view: RegisterView, values: Mapping[str, bytes]) -> list[SlotBlock]:
-    """Return the blocks of the policy's slots that can be decoded, in order of time.
+async def _slot_blocks(view: RegisterView, values: Mapping[str, bytes]) -> list[SlotBlock]:
+    """Return the blocks of the policy's slots that can be decoded, in order of time. Other calls have turns.
 
     The bucket keeps blocks of another slot length for two days after a change. Their slots are numbered by that length.
     """
-    found = (decoded(key, payload, decode_slot_block) for key, payload in values.items())
-    blocks = (block for block in found if block is not None and block.slot_seconds == view.calendar.slot_seconds)
+    blocks, slices = list[SlotBlock](), Slices()
+    for key, payload in values.items():
+        block = decoded(key, payload, decode_slot_block)
+        if block is not None and block.slot_seconds == view.calendar.slot_seconds:
+            blocks.append(block)
+        await slices.pause()
     return sorted(blocks, key=lambda block: block.first_slot)
 
 

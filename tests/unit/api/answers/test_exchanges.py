@@ -18,7 +18,7 @@ from services.api.rpc.indicator_service import IndicatorServicer
 from services.core import tasks
 from services.core.blocks import read
 from services.core.blocks.compression import parse_block
-from services.core.bus import INDICATOR_BUCKET
+from services.core.bus import INDICATOR_BUCKET, group_of, slot_key
 from services.core.tasks import cancel_and_wait
 from tests.support.cases.api.blocks import AS_OF, COUNTED_FROM, blocks_of
 from tests.support.values.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent, traffic
@@ -135,13 +135,15 @@ async def test_links_are_listed_by_the_register_in_force(carried):
 
 
 async def test_a_page_of_links_lets_other_calls_have_turns(carried, monkeypatch):
-    """While blocks are read for a page of links, their states, or their indicators, other tasks run after each slice."""
+    """While blocks are read for a page of links, their slots, or their indicators, other tasks run after each slice."""
     monkeypatch.setattr(tasks, "_SLICE_SECONDS", 0.0)
     for module in ("answers.links", "rpc.indicator_service"):
         monkeypatch.setattr(f"services.api.{module}.current_caller", lambda: UNRESTRICTED)
     bucket, model, turns = carried.bucket, carried.state.model, 0
     links = LinkAnswers(model, read=bucket.kv_get, clock=lambda: float(AS_OF))
     unused = cast(Any, None)
+    slots = {slot_key(group_of("land-registry"), chunk): b"" for chunk in range(9)}
+    monkeypatch.setattr(bucket, "values", bucket.values | slots)
     evidence = EvidenceReader(partial(bucket.kv_all, INDICATOR_BUCKET))
     servicer = IndicatorServicer(model, carried.state.hub, links=links, history=unused, evidence=evidence)
 
@@ -163,6 +165,7 @@ async def test_a_page_of_links_lets_other_calls_have_turns(carried, monkeypatch)
             len(carried.register.links),
         ),
         (evidence.states(model.view, "land-registry", carried.register.links), len(carried.register.links)),
+        (evidence.states(model.view, "land-registry", ()), len(slots)),
     ):
         turns = 0
         await call

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager
-from socket import EAI_AGAIN, gaierror
+from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import Any
 
 from nats.aio.client import Client, Srv
@@ -28,6 +29,10 @@ Call = Callable[[], Coroutine[Any, Any, object]]
 class PatchedNatsClient(Client):
     """A client that never waits for a silent server, whether it disconnects or reconnects to another server."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._lookups: dict[str, asyncio.Future[Exception | None]] = {}
+
     @property
     def tried(self) -> str:
         """The host of the server that was tried last: nats-py moves it to the end of the pool."""
@@ -39,10 +44,24 @@ class PatchedNatsClient(Client):
         if not is_ip_address(s.uri.hostname or ""):
             try:
                 async with asyncio.timeout(self.options["connect_timeout"]):
-                    await asyncio.get_running_loop().getaddrinfo(s.uri.hostname, s.uri.port)
+                    failure = await asyncio.shield(self._lookup(s.uri.hostname or ""))
             except TimeoutError as error:
-                raise gaierror(EAI_AGAIN, "no name server answered in time") from error
+                raise socket.gaierror(socket.EAI_AGAIN, "no name server answered in time") from error
+            if failure is not None:
+                raise failure
         await super()._connect_to_server(s)
+
+    def _lookup(self, host: str) -> asyncio.Future[Exception | None]:
+        """Return the lookup of a host that is under way, or a new one. Its result is why it failed, None if it did not.
+
+        Silent name servers hold a lookup for half a minute. Those of all attempts would queue for the event loop's
+        threads, for which a process waits when it ends. It does not wait for a thread of a lookup.
+        """
+        lookup = self._lookups.get(host)
+        if lookup is None or lookup.done():
+            lookup = self._lookups[host] = asyncio.get_running_loop().create_future()
+            Thread(target=_look_up, args=(host, lookup), daemon=True).start()
+        return lookup
 
     async def leave(self) -> None:
         """Close the connection, or abort it when closing takes too long; unsent data is then lost."""
@@ -91,6 +110,16 @@ class PatchedNatsClient(Client):
             # asyncio leaves it None when the server ended the TLS handshake; the connection below can still be closed.
             writer._transport = transport._bare_io_writer.transport  # noqa: SLF001
         writer.transport.abort()
+
+
+def _look_up(host: str, lookup: asyncio.Future[Exception | None]) -> None:
+    failure: Exception | None = None
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError) as error:
+        failure = error
+    with suppress(RuntimeError):  # the event loop has ended
+        lookup.get_loop().call_soon_threadsafe(lookup.set_result, failure)
 
 
 def parse_headers(block: bytes) -> dict[str, str] | None:

@@ -132,23 +132,31 @@ async def test_an_address_waits_for_no_thread(nats) -> None:
 async def test_a_silent_name_server_is_told_from_a_silent_bus(
     nats, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """While no name server answers, the log says that the name cannot be resolved; once one does, the client connects."""
-    answered, look_up, found = threading.Event(), socket.getaddrinfo, set[str]()
+    """While no name server answers, the log says that the name cannot be resolved; once one does, the client connects.
+
+    All attempts wait for one lookup, in a thread for which a process does not wait when it ends.
+    """
+    answered, look_up, found = threading.Event(), socket.getaddrinfo, list[str]()
+    silent: list[threading.Thread] = []
 
     def resolve(_: object, *arguments: Any, **options: Any) -> Any:
-        answered.wait(DEADLINE)
+        if not answered.is_set():
+            silent.append(threading.current_thread())
+            answered.wait(DEADLINE)
         return look_up("127.0.0.1", *arguments, **options)
 
     def unresolved(host: str) -> None:
-        found.add(host)
-        answered.set()
+        found.append(host)
+        if len(found) == 2:
+            answered.set()
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     url = f"nats://bus.example:{nats.port}"
     try:
         async with asyncio.timeout(DEADLINE):
             async with connect(url, role="api", credentials=nats.credentials, name="test", on_unresolved=unresolved):
-                assert found == {"bus.example"}
+                assert found == ["bus.example"] * 2
+                assert [thread.daemon for thread in silent] == [True]
     finally:
         answered.set()
     assert "bus.example cannot be resolved: check the name and the name servers" in capsys.readouterr().out

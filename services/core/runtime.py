@@ -9,12 +9,14 @@ import asyncio
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import uvloop
 from prometheus_client import CollectorRegistry
@@ -25,7 +27,7 @@ from services.core.errors import InputError, ListenError, PeyvandError, Settings
 from services.core.malloc import share_arena
 from services.core.settings import Settings, load_settings, parse_address
 from services.core.status_pages import serving_pages, text_page
-from services.core.tasks import cancel_and_wait
+from services.core.tasks import cancel_and_wait, run_in_daemon_thread
 
 ENDING: Final = "ending"
 """The reason why a component that was told to stop does not serve."""
@@ -95,6 +97,14 @@ def _serving_pages(where: str, registry: metrics.PageRegistry, health: Health) -
         yield
 
 
+class _EventLoop(uvloop.Loop):
+    """An event loop that ends although no name server answers. uvloop waits for every lookup, even a cancelled one."""
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: int) -> Any:
+        """Look up a host, as ``socket.getaddrinfo`` does."""
+        return await run_in_daemon_thread(partial(socket.getaddrinfo, host, port, **options))
+
+
 async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) -> None:
     runtime.log.info("started", metrics=runtime.settings.metrics)
     work = asyncio.ensure_future(main(runtime))
@@ -152,7 +162,7 @@ def run_component(component: str, main: Callable[[Runtime], Awaitable[None]], ar
                 await _main(runtime, main)
                 runtime.log.info("stopped")
 
-        uvloop.run(body())
+        uvloop.run(body(), loop_factory=_EventLoop)
     except InputError as error:
         print(error.report(), file=sys.stderr)  # noqa: T201  # a person reads this
         return 1

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
+from functools import partial
+from threading import Thread
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -67,6 +69,27 @@ async def run_in_thread(call: Callable[[], T], *, executor: Executor | None = No
         if (error := work.exception()) is not None:
             raise error from None
         raise
+
+
+async def run_in_daemon_thread(call: Callable[[], T]) -> T:
+    """Return the result of a call made in a thread of its own, for which neither a cancelled caller nor the process waits."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def settle(set_result: Callable[[], None]) -> None:
+        if not result.done():
+            set_result()
+
+    def run() -> None:
+        try:
+            set_result = partial(result.set_result, call())
+        except Exception as error:  # noqa: BLE001  # it is raised where the result is awaited
+            set_result = partial(result.set_exception, error)
+        with suppress(RuntimeError):  # the event loop has ended
+            loop.call_soon_threadsafe(settle, set_result)
+
+    Thread(target=run, daemon=True).start()
+    return await result
 
 
 class Slices:

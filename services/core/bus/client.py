@@ -9,8 +9,8 @@ import asyncio
 import re
 import socket
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from threading import Thread
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from nats.aio.client import Client, Srv
@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 
 from services.core.errors import BusError
 from services.core.network import is_ip_address
+from services.core.tasks import run_in_daemon_thread
 
 _CLOSE_SECONDS = 1.0
 _CANCELLATIONS = 5
@@ -31,7 +32,7 @@ class PatchedNatsClient(Client):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lookups: dict[str, asyncio.Future[Exception | None]] = {}
+        self._lookups: dict[str, asyncio.Task[Exception | None]] = {}
 
     @property
     def tried(self) -> str:
@@ -51,16 +52,11 @@ class PatchedNatsClient(Client):
                 raise failure
         await super()._connect_to_server(s)
 
-    def _lookup(self, host: str) -> asyncio.Future[Exception | None]:
-        """Return the lookup of a host that is under way, or a new one. Its result is why it failed, None if it did not.
-
-        Silent name servers hold a lookup for half a minute. Those of all attempts would queue for the event loop's
-        threads, for which a process waits when it ends. It does not wait for a thread of a lookup.
-        """
+    def _lookup(self, host: str) -> asyncio.Task[Exception | None]:
+        """Return the lookup of a host that is under way, or a new one. Silent name servers hold one for half a minute."""
         lookup = self._lookups.get(host)
         if lookup is None or lookup.done():
-            lookup = self._lookups[host] = asyncio.get_running_loop().create_future()
-            Thread(target=_look_up, args=(host, lookup), daemon=True).start()
+            lookup = self._lookups[host] = asyncio.create_task(_look_up(host))
         return lookup
 
     async def leave(self) -> None:
@@ -112,14 +108,13 @@ class PatchedNatsClient(Client):
         writer.transport.abort()
 
 
-def _look_up(host: str, lookup: asyncio.Future[Exception | None]) -> None:
-    failure: Exception | None = None
+async def _look_up(host: str) -> Exception | None:
+    """Look up a host, and return why that failed, None if it did not."""
     try:
-        socket.getaddrinfo(host, None)
+        await run_in_daemon_thread(partial(socket.getaddrinfo, host, None))
     except (OSError, UnicodeError) as error:
-        failure = error
-    with suppress(RuntimeError):  # the event loop has ended
-        lookup.get_loop().call_soon_threadsafe(lookup.set_result, failure)
+        return error
+    return None
 
 
 def parse_headers(block: bytes) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""The limit of open files, a port that is taken, and waiting for the stop."""
+"""The limit of open files, a port that is taken, waiting for the stop, and the end while a name is looked up."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import subprocess
 import sys
 
 import pytest
+import uvloop
 
 from services.core import log as logs
 from services.core.errors import ListenError
 from services.core.metrics import PageRegistry
-from services.core.runtime import Health, Runtime, _serving_pages
+from services.core.runtime import Health, Runtime, _EventLoop, _serving_pages
 from services.core.settings import Settings
 from tests.support.paths import ROOT
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, HeldCalls, eventually
 
 LIMITS = "import resource; print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
 
@@ -64,3 +65,19 @@ async def test_the_stop_ends_a_wait() -> None:
         assert await waiting
         assert await runtime.wait(2 * DEADLINE)
     assert await runtime.wait(0.0)
+
+
+def test_a_component_ends_although_no_name_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop ends while a lookup that was given up goes on."""
+    with HeldCalls(socket.getaddrinfo) as held:
+        monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, **_: held(host, port))
+
+        async def give_up() -> bool:
+            looking = asyncio.ensure_future(asyncio.get_running_loop().getaddrinfo("a.example", 443))
+            await eventually(lambda: held.made, "the name is looked up")
+            looking.cancel()
+            await asyncio.wait({looking})
+            return looking.cancelled()
+
+        assert uvloop.run(give_up(), loop_factory=_EventLoop)
+        assert not held.released.is_set()

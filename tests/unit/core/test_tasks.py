@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from threading import Event
+from threading import Event, current_thread
 
 import pytest
 
-from services.core.tasks import SharedResult, cancel_and_wait, propagate_cancellation, run_in_thread
+from services.core.tasks import (
+    SharedResult,
+    cancel_and_wait,
+    propagate_cancellation,
+    run_in_daemon_thread,
+    run_in_thread,
+)
 from tests.support.waiting import HeldCalls, eventually
 
 
@@ -134,6 +140,19 @@ async def test_what_a_thread_fails_with_outlives_a_cancellation() -> None:
     released.set()
     with pytest.raises(ValueError, match="the disk is full"):
         await task
+
+
+async def test_nobody_waits_for_a_daemon_thread() -> None:
+    """Its result or error is the caller's. A caller that is cancelled does not wait, and nor does the end of the process."""
+    assert (await run_in_daemon_thread(current_thread)).daemon
+    with pytest.raises(ZeroDivisionError):
+        await run_in_daemon_thread(lambda: 1 / 0)
+    with HeldCalls(lambda: 7) as held:
+        task = asyncio.create_task(run_in_daemon_thread(held))
+        await eventually(lambda: held.made, "the call is made")
+        task.cancel()
+        await asyncio.wait({task})
+        assert (task.cancelled(), held.released.is_set()) == (True, False)
 
 
 async def test_a_result_is_made_once_for_each_source() -> None:

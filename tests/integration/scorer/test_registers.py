@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.core.bus.names import INDICATOR_BUCKET, consumers_key, group_of
+from services.core.bus.names import GOVERNMENT_KEY, INDICATOR_BUCKET, consumers_key, group_of
 from services.core.log import logger
 from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Reason
@@ -144,7 +144,9 @@ async def test_other_calendar_begins_anew_and_reads_the_stream_again(
         old, new = now_slot() - 1000, now_slot() - 10
         sequence = await put(prober, [measure("deed-tax", old), measure("deed-tax", new)])
         await government(api, sequence)
-        await other.kv_put(INDICATOR_BUCKET, "consumer.forgotten", b"")
+        forgotten = await other.kv_get(INDICATOR_BUCKET, GOVERNMENT_KEY)
+        assert forgotten is not None
+        await other.kv_put(INDICATOR_BUCKET, "consumer.forgotten", forgotten)
         epoch = (new - 5) * SLOT
         register = await register_on(nats, without_civil_registry(tmp_path / "changed", epoch=epoch))
 

@@ -1,25 +1,19 @@
-"""Calls of IndicatorService, except those about links."""
+"""Calls of IndicatorService; those about links are in links.py."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 
-import grpc.aio
-
-from peyvand.v1 import finding_pb2, indicator_pb2, indicator_service_pb2_grpc
+from peyvand.v1 import finding_pb2, indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.client.calls import Calls
+from services.client.links import LinkCalls
 from services.core.codec import to_timestamp
 from services.core.model import IndicatorKind
 
 
-class IndicatorCalls:
+class IndicatorCalls(LinkCalls):
     """Calls that tell how far agencies answer each other, and why."""
-
-    def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
-        self._calls = calls
-        self._indicators = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
 
     async def indicator(self, kind: IndicatorKind, entity: str = "", window_days: int = 0) -> indicator_pb2.Indicator:
         """Return one indicator; the government needs no id."""

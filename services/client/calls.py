@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from peyvand.v1 import indicator_service_pb2_grpc
 from services.core.errors import (
     ApiError,
     ApiForbiddenError,
@@ -187,3 +188,11 @@ class Calls:
         if code in _SENTENCES:
             return kind(f"api at {self.address} {_SENTENCES[code]}")
         return ApiError(f"what answers at {self.address} is no api of ours ({code.name}): ask another")
+
+
+class IndicatorServiceCalls:
+    """The stub of IndicatorService, which the classes of its calls share."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
+        self._calls = calls
+        self._indicators = indicator_service_pb2_grpc.IndicatorServiceStub(channel)

@@ -6,19 +6,20 @@ from dataclasses import replace
 
 import grpc.aio
 
-from services.client.calls import Calls
+from services.client.calls import Calls, IndicatorServiceCalls
 from services.client.indicators import IndicatorCalls
+from services.client.links import LinkCalls
 from services.client.register import RegisterCalls
 
 
-class Client(IndicatorCalls, RegisterCalls):
+class Client(IndicatorCalls, LinkCalls, RegisterCalls):
     """A client of one api. Every method raises ApiError, usually a subclass, with a message of one sentence.
 
     ``window_days`` 0 is the policy's default window. Lists are read page by page while they are iterated.
     """
 
     def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
-        IndicatorCalls.__init__(self, channel, calls)
+        IndicatorServiceCalls.__init__(self, channel, calls)
         RegisterCalls.__init__(self, channel, calls)
         self._channel = channel
 

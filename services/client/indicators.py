@@ -1,4 +1,4 @@
-"""Calls of IndicatorService; those about links are in links.py."""
+"""Calls of IndicatorService, except those about links."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from contextlib import aclosing
 
 from peyvand.v1 import finding_pb2, indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.client.links import LinkCalls
+from services.client.calls import IndicatorServiceCalls
 from services.core.codec import to_timestamp
 from services.core.model import IndicatorKind
 
 
-class IndicatorCalls(LinkCalls):
+class IndicatorCalls(IndicatorServiceCalls):
     """Calls that tell how far agencies answer each other, and why."""
 
     async def indicator(self, kind: IndicatorKind, entity: str = "", window_days: int = 0) -> indicator_pb2.Indicator:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 
-import grpc.aio
-
 from peyvand.v1 import indicator_service_pb2 as messages
-from peyvand.v1 import indicator_service_pb2_grpc
-from services.client.calls import Calls
+from services.client.calls import IndicatorServiceCalls
 from services.core.codec import to_timestamp
 from services.core.errors import ApiUnavailableError
 
@@ -16,12 +13,8 @@ _REFRESHES = 3
 """How many times a list is read while its pages mix two refreshes: a refresh takes longer than a list does."""
 
 
-class LinkCalls:
+class LinkCalls(IndicatorServiceCalls):
     """Calls that tell who asks whom, and how each link is."""
-
-    def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
-        self._calls = calls
-        self._indicators = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
 
     async def pairs(
         self,

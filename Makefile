@@ -8,6 +8,9 @@ KILLS  ?= 200
 SEED   ?= 1
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
+# pip would tell of its own newer version at each step.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz simulate soak kills chaos conformance check fmt proto docs dashboards sbom audit preview screenshots lock bench calibrate clean
 

@@ -15,10 +15,11 @@ from services.core.model.register import FLUSH_SECONDS
 from tests.support.oracles.witness import (
     Client,
     assert_the_index_counts_each_verdict_once,
+    late_slots,
+    overloaded_slots,
     read_answers,
     read_register,
     read_truth,
-    shed_slots,
 )
 
 SLOT = 3
@@ -70,7 +71,8 @@ def _end(client) -> int:
 @pytest.mark.alone
 def test_thirty_kills_lose_at_most_a_flush_and_double_nothing(system) -> None:
     """After 30 kill -9 of prober, scorer and nats-server every known verdict is true, and only a killed prober's last
-    flush and downtime may be unknown, and what a prober on a busy machine sheds. The index equals the brute force's over exactly the verdicts that the api gives.
+    flush and downtime may be unknown, and what a busy machine took from the prober. The index equals the brute force's
+    over exactly the verdicts that the api gives.
     """
     running = system("--slot", f"{SLOT}s", "--seed", "7")
     client = Client(running.api)
@@ -85,16 +87,20 @@ def test_thirty_kills_lose_at_most_a_flush_and_double_nothing(system) -> None:
     live = [link["id"] for link in register["links"] if link["live_from"] is not None]
     truth = read_truth(truth_path)
     told = {link: client.verdicts(link, first, end, SLOT) for link in live}
-    _assert_only_a_killed_prober_leaves_unknown(client, told, kills, first)
-    _assert_what_is_known_is_true(told, truth, read_answers(running.data / "sandbox" / "access.ndjson"), kills)
+    logs = running.data / "logs"
+    overloaded = overloaded_slots(client, told, SLOT, logs / "prober.log")
+    late = late_slots(logs / "sandbox.log")
+    assert len(late) < (end - first) / 2, "the machine was too busy for the sandbox"
+    answers = read_answers(running.data / "sandbox" / "access.ndjson")
+    _assert_only_a_killed_prober_leaves_unknown(client, told, overloaded, kills, first)
+    _assert_what_is_known_is_true(told, truth, late, answers, overloaded, kills)
     assert_the_index_counts_each_verdict_once(client, register, live, first, SLOT)
     client.close()
 
 
-def _assert_only_a_killed_prober_leaves_unknown(client, told, kills: list[Kill], first: int) -> None:
+def _assert_only_a_killed_prober_leaves_unknown(client, told, overloaded, kills: list[Kill], first: int) -> None:
     gaps = [(kill.at - FLUSH_SECONDS, kill.back) for kill in kills if kill.victim == "prober"]
-    shed = shed_slots(client, told, SLOT)
-    unknown = {(link, s) for link, stages in told.items() for s, stage in stages.items() if stage is None} - shed
+    unknown = {(link, s) for link, stages in told.items() for s, stage in stages.items() if stage is None} - overloaded
     outside = {
         (link, s) for link, s in unknown if not any(start < (s + 1) * SLOT and end > s * SLOT for start, end in gaps)
     }
@@ -106,19 +112,19 @@ def _assert_only_a_killed_prober_leaves_unknown(client, told, kills: list[Kill],
     assert len(unknown) <= budget, f"{len(unknown)} unknown slots; {explained}"
 
 
-def _assert_what_is_known_is_true(told, truth, answers, kills: list[Kill]) -> None:
+def _assert_what_is_known_is_true(told, truth, late, answers, overloaded, kills: list[Kill]) -> None:
     gaps = [(kill.at - FLUSH_SECONDS, kill.back) for kill in kills if kill.victim == "prober"]
     wrong, unseen, lost = [], [], []
     for link, stages in told.items():
         for s, stage in stages.items():
             true = truth.stage(link, s)
             answered = (link, s) in answers
-            if stage is not None and stage != true:
+            if stage is not None and stage != true and s not in late:
                 wrong.append((link, s, stage, true))
-            if stage is not None and true >= 2 and not answered:
+            if stage is not None and true >= 2 and not answered and s not in late:
                 unseen.append((link, s))
             spared = not any(start < (s + 1) * SLOT and end > s * SLOT for start, end in gaps)
-            if stage is None and answered and spared:
+            if stage is None and answered and spared and (link, s) not in overloaded:
                 lost.append((link, s))
     assert not wrong, f"{len(wrong)} known verdicts are not the truth (link, slot, told, true): {wrong[:10]}"
     assert not unseen, f"{len(unseen)} slots have a verdict though no answer was sent: {unseen[:10]}"

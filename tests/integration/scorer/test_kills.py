@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.core.blocks.encode import encode_blocks
-from services.core.blocks.target_blocks import decode_recent
+from services.core.blocks.target_blocks import RecentBlock, decode_recent
 from services.core.bus import Bus
 from services.core.bus.evidence import columns_of
 from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS, group_of, recent_key
@@ -52,6 +52,11 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
         value = await api.kv_get(INDICATOR_BUCKET, key)
         return None if value is None else decode_recent(value).failures.details.tolist()
 
+    async def knows_five() -> RecentBlock | None:
+        block = decode_recent(await api.kv_get(INDICATOR_BUCKET, key) or b"")
+        known = block.burn_known[:, block.links.index("deed-tax")]
+        return block if known.tolist() == [5] * 4 else None
+
     async def burns() -> bool:
         return 'peyvand_link_burn{link="deed-tax",span="1h"} 83.3' in (await scorer.get("/metrics") or "")
 
@@ -67,9 +72,8 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
         await put(prober, [failed(slot + 2), failed(slot + 3), measure("deed-tax", slot + 4)])
         scorer.start()
         await eventually(lambda: _equal(told(), [f"status 50{at}" for at in (3, 2, 1, 0)]), "all failures")
-        block = decode_recent(await api.kv_get(INDICATOR_BUCKET, key) or b"")
+        block = await eventually(knows_five, "the last slot was due")
         assert block.burn_failed[:, block.links.index("deed-tax")].tolist() == [4] * 4
-        assert block.burn_known[:, block.links.index("deed-tax")].tolist() == [5] * 4
         latest = dict(zip(block.latest.numbers[0].tolist(), block.latest.numbers[2].tolist(), strict=True))
         assert latest == {0: slot * SLOT, 1: (slot + 4) * SLOT}
         await scorer.killed()

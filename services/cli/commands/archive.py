@@ -121,7 +121,7 @@ def prove(
     The changes of the log's key are proven too. Proofs are verified without the dataset and its log
     (c2sp.org/tlog-proof).
     """
-    from services.dataset.days import LogFiles, key_changes
+    from services.dataset.days import LogFiles, key_changes, signed_leaves
     from services.dataset.storage import open_dataset
 
     day = read_day_option("DAY", day).isoformat()
@@ -130,7 +130,7 @@ def prove(
     places = [number for number, manifest in log.manifests(leaves) if manifest.day == day]
     if not places:
         raise SettingsError(f"{day} is not sealed in {dataset}")
-    changes = key_changes(leaves[: checkpoint.size if checkpoint else 0])
+    changes = key_changes(signed_leaves(leaves, checkpoint))
     for place, proven in ((places[-1], day), *((place, f"key-{place:06}") for place, _ in changes)):
         for name, content in (
             (f"{proven}.tlog-proof", str(log.prove(leaves, checkpoint, place)).encode()),

@@ -17,6 +17,7 @@ from services.dataset.days import (
     key_changes,
     leaf_name,
     list_segments,
+    signed_leaves,
 )
 from services.dataset.log import LogProof, SigningKey, VerifierKey
 from services.dataset.storage import Storage
@@ -44,7 +45,7 @@ def copy_sealed(
     """
     log = LogFiles(source)
     leaves, checkpoint = log.read()
-    proven = leaves[: checkpoint.size if checkpoint else 0]
+    proven = signed_leaves(leaves, checkpoint)
     sealed = log.manifests(proven)
     log.require_key(proven, key)
     for place, _ in key_changes(proven):
@@ -85,8 +86,7 @@ def newest_sealed_day(source: Storage) -> str:
     as a crash leaves it, cannot prove that yet.
     """
     log = LogFiles(source)
-    leaves, checkpoint = log.read()
-    return max((one.day for _, one in log.manifests(leaves[: checkpoint.size if checkpoint else 0])), default="")
+    return max((one.day for _, one in log.manifests(signed_leaves(*log.read()))), default="")
 
 
 def open_days(source: Storage, days: Sequence[str]) -> list[str]:

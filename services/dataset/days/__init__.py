@@ -3,7 +3,7 @@
 from services.dataset.days.batches import run_faults
 from services.dataset.days.days import EvidenceDays, SealedMessages
 from services.dataset.days.key_change import KeyChange, KeyChangeError, key_changes, key_in_force
-from services.dataset.days.log_files import LogFiles, leaf_name
+from services.dataset.days.log_files import LogFiles, leaf_name, signed_leaves
 from services.dataset.days.manifest import BatchRun, Manifest, SealedFile, StreamSpan, read_leaf
 from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import SealedDay, Sealer, SealingContext
@@ -56,6 +56,7 @@ __all__ = [
     "run_faults",
     "seems_whole",
     "set_aside",
+    "signed_leaves",
     "verify",
     "witness_faults",
     "write_register",

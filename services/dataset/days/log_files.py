@@ -190,6 +190,11 @@ class LogFiles:
         return StateError(f"{name} in {self._storage.address} {why}")
 
 
+def signed_leaves(leaves: Sequence[bytes], checkpoint: Checkpoint | None) -> Sequence[bytes]:
+    """Return the leaves that the checkpoint covers. A crash may leave one more."""
+    return leaves[: checkpoint.size if checkpoint else 0]
+
+
 def leaf_name(number: int) -> str:
     """Return the name of the file of a leaf."""
     return f"{_LEAVES}/{number:06}.json"

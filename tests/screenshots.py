@@ -34,7 +34,8 @@ def _main() -> None:
             time.sleep(arguments.seconds)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
-                    executable_path=shutil.which("chromium") or "chromium", args=["--no-sandbox"]
+                    executable_path=shutil.which("chromium-headless-shell") or "chromium-headless-shell",
+                    args=["--no-sandbox"],
                 )
                 for code in ("en", "fa"):
                     page = browser.new_page(viewport=_SIZE)  # type: ignore[arg-type]  # a size

@@ -1,7 +1,7 @@
 """``python -m tests.dashboards``: draw every dashboard from a running system, without Grafana.
 
 It starts a sandbox and Prometheus, lets them run for a while, asks every query of every panel and draws what they answer as
-FOLDER/NAME.svg; with Debian's chromium at hand also as FOLDER/NAME.png. With --prometheus another one is asked.
+FOLDER/NAME.svg; with Debian's chromium-headless-shell at hand also as FOLDER/NAME.png. With --prometheus another one is asked.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ def _screenshot(chromium: str, file: Path) -> None:
         subprocess.run(
             [
                 chromium,
-                "--headless",
                 "--no-sandbox",
                 "--disable-gpu",
                 "--disable-background-networking",
@@ -88,7 +87,7 @@ def _draw(where: str, arguments: argparse.Namespace, seconds: float, scrape: flo
     }
     end = time.time()
     view = View(end - seconds, end, variables, scrape=scrape)
-    chromium = shutil.which("chromium")
+    chromium = shutil.which("chromium-headless-shell")
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for name in names():
         file = arguments.folder / f"{name}.svg"
@@ -97,7 +96,7 @@ def _draw(where: str, arguments: argparse.Namespace, seconds: float, scrape: flo
             _screenshot(chromium, file)
         sys.stdout.write(f"{file.with_suffix('.png') if chromium else file}\n")
     if not chromium:
-        sys.stdout.write("for PNG files as well: apt-get install chromium\n")
+        sys.stdout.write("for PNG files as well: apt-get install chromium-headless-shell\n")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Debian's chromium, driven by playwright. Not a test."""
+"""Debian's headless Chromium, driven by playwright. Not a test."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["running_browser", "serving"]
 
 @asynccontextmanager
 async def running_browser() -> AsyncIterator[Browser]:
-    """Run a browser. Skips the test without chromium, except under CI=true."""
-    path = program("chromium", "chromium")
+    """Run a browser. Skips the test without it, except under CI=true."""
+    path = program("chromium-headless-shell", "chromium-headless-shell")
     async with async_playwright() as playwright:
-        # Tests may run as root, where chromium has no sandbox of its own.
+        # Tests may run as root, where Chromium has no sandbox of its own.
         opened = await playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox"])
         yield opened
         await opened.close()

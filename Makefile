@@ -42,8 +42,8 @@ run: setup ## measure a simulated government (options: make run ARGS='--for 60s'
 # kept compiled, even where Python is told to write none.
 test: setup-dev ## run all tests except those of test-systems (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
-		PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --durations=40 -n 6 --dist loadfile --no-loadscope-reorder -m "not alone" \
-			tests/integration/prober/scheduling/test_sharing.py tests/e2e tests/integration tests/security tests/fuzz tests/simulation tests/soak tests/conformance tests/property tests/unit; fi
+		PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --durations=40 -n 6 --dist loadfile --no-loadscope-reorder \
+			tests/integration/prober/scheduling/test_sharing.py tests/integration tests/security tests/fuzz tests/simulation tests/soak tests/conformance tests/property tests/unit; fi
 
 # pyenv gives every version that it has when PYENV_VERSION lists them; elsewhere the variable has no effect.
 matrix: ## run the unit tests under each of PYTHONS (default: python3.11 python3.12 python3.13), each in its own environment
@@ -51,8 +51,8 @@ matrix: ## run the unit tests under each of PYTHONS (default: python3.11 python3
 		PYENV_VERSION=3.11:3.12:3.13 $(MAKE) --no-print-directory setup-dev PYTHON=$$python VENV=build/$$python || exit 1; \
 		build/$$python/bin/pytest -q -n 2 tests/unit || exit 1; done
 
-test-systems: setup-dev ## run whole systems and compare each slot with the truth; eleven minutes on a machine without other work
-	@$(BIN)/pytest --durations=10 -m alone tests/e2e
+test-systems: setup-dev ## run whole systems and compare each slot with the truth; nineteen minutes on a machine without other work
+	@$(BIN)/pytest --durations=10 tests/e2e
 
 attack: setup-dev ## run every attack of tests/security, and print how each ended
 	@$(BIN)/python -m tests.security $(ARGS)
@@ -122,11 +122,11 @@ sbom: setup-dev ## write the list of the image's packages, deploy/sbom.cdx.json,
 audit: setup ## look up the pinned packages in a database of known vulnerabilities (needs pip-audit and the database)
 	@$(BIN)/python -m deploy.audit requirements-dev.lock $(ARGS)
 
-# Needs Debian's prometheus; with its chromium it makes PNG files as well.
+# Needs Debian's prometheus; with its chromium-headless-shell it makes PNG files as well.
 preview: setup-dev ## draw the dashboards of a running sandbox into build/preview, without Grafana
 	@$(BIN)/python -m tests.dashboards $(ARGS)
 
-# Needs Debian's chromium and fonts-vazirmatn.
+# Needs Debian's chromium-headless-shell and fonts-vazirmatn.
 screenshots: setup-dev ## make the pictures of the console in docs/ (fa and en)
 	@$(BIN)/python -m tests.screenshots $(ARGS)
 

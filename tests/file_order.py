@@ -9,7 +9,7 @@ from tests.support.paths import ROOT
 
 __all__ = ["spread"]
 
-_WAITING = frozenset({"conformance", "e2e", "integration", "security"})
+_WAITING = frozenset({"conformance", "integration", "security"})
 """Folders of tests that mostly wait."""
 
 _WAITING_ENDS = 0.9

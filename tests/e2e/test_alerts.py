@@ -62,7 +62,6 @@ def test_durations_are_scaled_and_nothing_else() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_target(nats, tmp_path: Path) -> None:
     """A blind vantage, a dead bus and a stopped prober each raise their own alert, and none about a target. When a link
     then breaks, the page about it reaches the webhook once, with its labels.

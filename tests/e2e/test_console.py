@@ -33,7 +33,6 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 async def test_a_page_in_view_tells_of_a_broken_link(nats, tmp_path: Path, browser: Browser) -> None:
     """Readers in both languages, on a phone and at a desk, see without a reload that a link has failed, and why. They
     see it within two slots of the evidence.

@@ -170,7 +170,6 @@ def test_every_query_is_listed_with_what_moves_it() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 async def test_every_answer_moves_when_something_breaks(tmp_path: Path) -> None:
     """Every query answers with numbers when Prometheus is asked as Grafana asks it, and the numbers move when the thing
     breaks that the panel shows. Queries that a busy machine blurs are tried again.

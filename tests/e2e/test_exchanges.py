@@ -126,7 +126,6 @@ def _moment(text: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_every_exchange_is_counted_once(system) -> None:
     """Published summaries equal the truth log for every pair and slot, in every figure and with the right link. Records
     come twice, late or never, clocks are off, servers fail, and kill -9 ends collector or bus five times. The server

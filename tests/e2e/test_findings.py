@@ -51,7 +51,6 @@ def _tells_of(finding: dict[str, Any], departure: dict[str, Any]) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_what_is_found_is_what_was_injected(system: Callable[..., System]) -> None:
     """Services that stop, fail, become slow, give long answers or are asked repeatedly are each found, and nothing else
     is. A scorer that is killed finds the same.

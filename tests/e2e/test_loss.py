@@ -68,7 +68,6 @@ def _end(client) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_thirty_kills_lose_at_most_a_flush_and_double_nothing(system) -> None:
     """After 30 kill -9 of prober, scorer and nats-server every known verdict is true, and only a killed prober's last
     flush and downtime may be unknown, and what a busy machine took from the prober. The index equals the brute force's

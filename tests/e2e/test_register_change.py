@@ -40,7 +40,6 @@ def _now(client: Client) -> indicator_pb2.Indicator:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_new_register_takes_force_without_a_lost_or_doubled_slot(system) -> None:
     """A version that is published mid-run scores its whole window, and every slot before and after is known and true, unless the
     machine was too busy.

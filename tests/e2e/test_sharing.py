@@ -107,7 +107,6 @@ def _answers(path: Path) -> Counter[tuple[str, int]]:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_probers_that_share_lose_nothing_and_double_nothing(system, more) -> None:
     """Every known verdict is true while probers join, probe side by side under one id, leave and are killed. Only the
     share of the last killed prober is unknown, until that prober is missed, and the few probes that a busy machine took

@@ -119,7 +119,6 @@ async def _three_slots(bus: Bus) -> dict[int, list[Measurement]]:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 async def test_39_ten_thousand_targets_with_one_in_a_hundred_hung(nats, tmp_path: Path) -> None:
     """In each of three slots every healthy link is OK exactly once and every hung one times out, so nothing is shed.
 

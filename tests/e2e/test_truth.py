@@ -16,7 +16,6 @@ EXACT = 1e-12
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_every_verdict_and_every_index_equals_the_truth(system) -> None:
     """Over 40 slots with faults of every stage, each verdict read over gRPC equals the truth log, and so does the
     index. Slots that a busy machine took from the prober are unknown, and those that it took from the sandbox not compared.

@@ -165,7 +165,6 @@ def _next_slot() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 async def test_35_the_verdict_is_that_of_the_vantages_that_can_see(nats, tmp_path: Path) -> None:
     """A blind vantage is UNKNOWN/VANTAGE_BLIND, and the lower median of the others decides. When it sees again, it
     counts. When all are blind, the slot is unknown, whatever the targets answered.

@@ -10,9 +10,9 @@ from tests.support.doc_blocks import blocks, pages
 from tests.support.paths import ROOT
 
 RUN_BY = {
-    "README.md: Try 1": "integration/test_pages_run.py::test_the_readme_s_commands_run",
-    "README.md: Try 3": "integration/test_pages_run.py::test_the_readme_s_commands_run",
-    "README.md: Try 2": "integration/test_pages_run.py::test_the_readme_s_commands_run",
+    "README.md: Try 1": "e2e/test_pages.py::test_the_readme_s_commands_run",
+    "README.md: Try 3": "e2e/test_pages.py::test_the_readme_s_commands_run",
+    "README.md: Try 2": "e2e/test_pages.py::test_the_readme_s_commands_run",
     "docs/alerts.md: Alerts 1": "integration/test_pages_run.py::test_the_rules_can_be_run_beside_up",
     "docs/api.md: Python 1": "integration/api/test_api_page.py::test_the_first_examples_run",
     "docs/api.md: Python from the contract alone 1": "integration/api/test_api_page.py::test_the_first_examples_run",
@@ -25,16 +25,16 @@ RUN_BY = {
     "docs/archive.md: 7. Rounds 1": "unit/cli/rounds/test_rounds.py::test_the_other_verifier_runs_as_the_page_of_the_archive_says",
     "docs/archive.md: 6. Compute it again 1": "integration/archive/test_component.py::test_what_was_published_is_computed_again",
     "docs/archive.md: 12. Change its key 1": "unit/cli/commands/test_archive.py::test_the_page_s_commands_run",
-    "docs/exchange.md: 5. X-Road in ten minutes 1": "integration/test_pages_run.py::test_sources_are_read_beside_a_register",
+    "docs/exchange.md: 5. X-Road in ten minutes 1": "e2e/test_pages.py::test_sources_are_read_beside_a_register",
     "docs/exchange.md: 5. X-Road in ten minutes 2": "integration/sandbox/test_process.py::test_a_register_from_what_its_servers_list",
     "docs/first-register.md: Measure your own register 1": (
-        "integration/test_pages_run.py::test_a_first_register_is_read_and_measured"
+        "e2e/test_pages.py::test_a_first_register_is_read_and_measured"
     ),
     "docs/first-register.md: Measure your own register 2": (
-        "integration/test_pages_run.py::test_a_first_register_is_read_and_measured"
+        "e2e/test_pages.py::test_a_first_register_is_read_and_measured"
     ),
     "docs/first-register.md: Measure your own register 3": (
-        "integration/test_pages_run.py::test_a_first_register_is_read_and_measured"
+        "e2e/test_pages.py::test_a_first_register_is_read_and_measured"
     ),
     "docs/opendata.md: 1. Export 1": "unit/cli/opendata/test_package.py::test_the_page_s_command_runs",
     "docs/opendata.md: 3. Serve it 1": "integration/console/test_component.py::test_open_data_is_served_without_an_api",
@@ -112,7 +112,7 @@ NOT_RUN = {
     "docs/operating.md: In containers 2": _CONTAINERS,
     "docs/operating.md: On Kubernetes 1": _CLUSTER,
     "docs/operating.md: On Kubernetes 2": _CLUSTER,
-    "docs/rounds.md: 5. Show them 1": "serve until they are stopped; integration/test_pages_run.py starts both with this folder",
+    "docs/rounds.md: 5. Show them 1": "serve until they are stopped; e2e/test_pages.py starts both with this folder",
     "docs/performance-log.md: The national scenario 1": _BENCH,
     "docs/robustness.md: Faults 1": "takes hours and a machine of its own; .ci/run lets 30 faults happen",
     "docs/robustness.md: Simulated months 1": "takes hours; simulation/test_months.py simulates a few of them",

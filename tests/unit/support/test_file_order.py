@@ -7,7 +7,7 @@ from itertools import pairwise
 from tests.file_order import spread
 from tests.support.paths import ROOT
 
-WAITING = [ROOT / "tests" / kind / "test_a.py" for kind in ("e2e", "integration", "security")]
+WAITING = [ROOT / "tests" / kind / "test_a.py" for kind in ("conformance", "integration", "security")]
 COMPUTING = [ROOT / "tests" / "unit" / kind / "test_b.py" for kind in ("api", "cli", "core", "docs", "security", "up")]
 
 
@@ -23,5 +23,5 @@ def test_files_of_either_kind_keep_their_order_and_are_spread() -> None:
 
 def test_files_of_one_kind_stay_as_they_are() -> None:
     """Files of one kind, and files that are not ours, are not moved."""
-    for files in (WAITING, COMPUTING, [ROOT / "elsewhere" / "e2e" / "test_c.py", *COMPUTING]):
+    for files in (WAITING, COMPUTING, [ROOT / "elsewhere" / "security" / "test_c.py", *COMPUTING]):
         assert spread(files) == files

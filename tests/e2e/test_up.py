@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socketserver
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,18 +14,11 @@ import pytest
 
 from tests.support.forked import run
 from tests.support.oracles.witness import Client
-from tests.support.paths import ROOT
 from tests.support.ports import free_first_port
 from tests.support.processes import state
-from tests.support.system import System
+from tests.support.system import System, run_up
 from tests.support.values.exchange_records import both_sides
-from tests.support.waiting import DEADLINE, until
-
-
-def _up(*flags: str) -> subprocess.CompletedProcess[str]:
-    """Run `peyvand up` to its end."""
-    command = [sys.executable, "-m", "services.cli", "up", *flags]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * DEADLINE, check=False)
+from tests.support.waiting import until
 
 
 def _refused(*flags: str) -> subprocess.CompletedProcess[str]:
@@ -73,7 +65,7 @@ def test_a_run_ends_by_kill_9_and_by_itself(system, tmp_path: Path) -> None:
     ports = ("--first-port", str(running.first_port), "--base-port", str(running.base_port))
     for patience in (1.5, 3, 6):  # the machine may be busier than it was before the first index of the first run
         seconds = f"{patience * first_index:.0f}s"
-        ended = _up("--sandbox", "--slot", "2s", "--for", seconds, "--data", str(running.data), *ports)
+        ended = run_up("--sandbox", "--slot", "2s", "--for", seconds, "--data", str(running.data), *ports)
         assert (ended.returncode, ended.stderr) == (0, "")
         lines = [line for line in ended.stdout.splitlines() if "index" in line and "bounds" in line]
         if lines:

@@ -16,7 +16,7 @@ from tests.support.ports import free_base_port, free_first_port
 from tests.support.processes import page
 from tests.support.waiting import DEADLINE, until
 
-__all__ = ["COMPONENTS", "ROOT", "System"]
+__all__ = ["COMPONENTS", "ROOT", "System", "run_up"]
 
 COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "console": 15, "sandbox": 16, "archive": 17}
 """Offset of each component's /metrics port from the first port, as `peyvand up` documents it."""
@@ -41,6 +41,12 @@ def _component(pid: int) -> str:
         return ""
     modules = [word.removeprefix("services.") for word in words if word.startswith("services.")]
     return modules[0] if modules else Path(words[0]).name
+
+
+def run_up(*flags: str) -> subprocess.CompletedProcess[str]:
+    """Run `peyvand up` to its end."""
+    command = [sys.executable, "-m", "services.cli", "up", *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * DEADLINE, check=False)
 
 
 @dataclass

@@ -18,14 +18,8 @@ from tests.support.limits.small_disk import no_file_beyond
 from tests.support.paths import ROOT
 from tests.support.ports import SANDBOX_HOST, free_base_port, free_first_port
 from tests.support.registers import write_register
-from tests.support.system import System
+from tests.support.system import System, run_up
 from tests.support.waiting import DEADLINE, until
-
-
-def _up(*flags: str) -> subprocess.CompletedProcess[str]:
-    """Run `peyvand up` to its end."""
-    command = [sys.executable, "-m", "services.cli", "up", *flags]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * DEADLINE, check=False)
 
 
 def _refused(*flags: str) -> subprocess.CompletedProcess[str]:
@@ -92,7 +86,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     """A start that cannot write its seeds says so in one sentence, and leaves none that the next start could not use."""
     data, register = tmp_path / "data", write_register(tmp_path / "register")
     with no_file_beyond(0):
-        ended = _up("--register", str(register), "--data", str(data), "--first-port", str(free_first_port()))
+        ended = run_up("--register", str(register), "--data", str(data), "--first-port", str(free_first_port()))
     assert ended.returncode == 1
     sentence = f"{data} cannot be written: File too large; make room, or name another folder with --data"
     assert ended.stderr == f"peyvand: {sentence}\n"

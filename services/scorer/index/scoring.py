@@ -45,7 +45,7 @@ class Scoring:
         time = 0.0 if position.sequence < before.position.sequence else before.time
         self.manifest = replace(before, position=position, time=time, begun=loaded.begun)
         self._detailed = set(loaded.slots)
-        self._saved: StateManifest | None = loaded.manifest
+        self._saved: StateManifest | None = None  # not the loaded one: it may be that of restored evidence too
         self._dropped_at = 0
         self._history = HistorySums()
         self._unpublished: set[int] = set()
@@ -273,7 +273,7 @@ class Scoring:
             yield from self.evidence.closing(min(before, self.manifest.end_slot))
 
     def save(self) -> StateUpdate | None:
-        """Return what is to be saved now; None when nothing has changed since the last time."""
+        """Return what is to be saved now; None when its manifest is that of the last save."""
         if self.manifest == self._saved:
             return None
         self._saved = self.manifest

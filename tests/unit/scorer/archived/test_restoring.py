@@ -199,7 +199,9 @@ def test_damage_is_made_good_from_the_dataset(
     pattern: str,
     behind: int,
 ) -> None:
-    """Content of damaged files that is gone from the stream comes from the dataset, even from one behind the scorer."""
+    """Content of damaged files that is gone from the stream comes from the dataset, even from one behind the scorer. It
+    is saved before the next message, so a scorer that is killed then needs the dataset no more.
+    """
     folder, taken, expected = aged
     data = shutil.copytree(folder, tmp_path / "scorer")
     chosen = sorted(data.glob(f"*/{pattern}"))
@@ -209,8 +211,8 @@ def test_damage_is_made_good_from_the_dataset(
     kept = KeptStream(messages, first=taken - behind + 1)
     with pytest.raises(GapError, match=r"no longer holds it, nor does the dataset in .*/none: "):
         Run(register, data, kept, dataset=str(tmp_path / "none"))
-    mended = Run(register, data, kept, dataset=storage.address)
-    for sequence, snapshot in indexes(mended, messages, set()).items():
+    Run(register, data, kept, dataset=storage.address).save()
+    for sequence, snapshot in indexes(Run(register, data, kept), messages, set()).items():
         assert list(differences(expected[sequence], snapshot)) == []
 
 
@@ -228,7 +230,7 @@ def test_a_gap_after_the_folder_is_filled(
     register: Register, messages: list[Stored], undisturbed: dict[int, Snapshot], tmp_path: Path, archived: int
 ) -> None:
     """If the stream has lost messages that a folder lacks, they come from a dataset that has them, sealed days too.
-    What the dataset lacks as well is a gap, which names the rest.
+    What the dataset lacks as well is a gap, which names the rest. What was restored is saved before the next message.
     """
     data = stopped_after(messages[:120], register, tmp_path / "scorer")
     storage, kept = dataset_of(tmp_path / "dataset", register, messages[:archived]), KeptStream(messages, archived + 1)
@@ -238,7 +240,6 @@ def test_a_gap_after_the_folder_is_filled(
         Run(register, data, KeptStream(messages, archived + 6), dataset=storage.address)
     run = Run(register, data, kept, dataset=storage.address)
     assert run.scoring.manifest.position.sequence == archived
-    run.take(messages[archived])
     run.save()
     found = indexes(Run(register, data, kept), messages, set(undisturbed))
     for sequence, snapshot in found.items():

@@ -112,9 +112,6 @@ async def _publish(
     if current is not None and not repeated:
         before = before or await read_before(bus)
         newly_removed = await _put_removed(bus, register, before, manifest.published)
-        if newly_removed is not None and before.damaged:
-            logger().warning("removed_rows_dropped", reason=_DROPPED)
-            tell(_DROPPED)
     if current is not None:
         earlier = current.publications[:_PUBLICATIONS_KEPT]
         manifest = replace(manifest, publications=earlier if repeated else (*manifest.publications, *earlier))
@@ -123,6 +120,9 @@ async def _publish(
     if current is not None and not repeated:
         if newly_removed is not None:
             await bus.kv_put(REGISTER_BUCKET, REMOVED_KEY, encode_manifest(newly_removed))
+            if before and before.damaged:
+                logger().warning("removed_rows_dropped", reason=_DROPPED)
+                tell(_DROPPED)
         await bus.kv_put(REGISTER_BUCKET, PREVIOUS_KEY, encode_manifest(current))
     await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(manifest))
     kept = (manifest, newly_removed or removed, previous if repeated or current is None else current)

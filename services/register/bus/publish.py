@@ -125,7 +125,10 @@ async def _publish(
                 tell(_DROPPED)
         await bus.kv_put(REGISTER_BUCKET, PREVIOUS_KEY, encode_manifest(current))
     await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(manifest))
-    kept = (manifest, newly_removed or removed, previous if repeated or current is None else current)
+    removed = newly_removed or removed
+    if removed is None and await bus.kv_keys(REGISTER_BUCKET, REMOVED_KEY):
+        return True  # its manifest is damaged, so its chunks are unknown: they stay until it is replaced
+    kept = (manifest, removed, previous if repeated or current is None else current)
     await _remove_chunks(bus, {chunk.key for one in kept if one is not None for chunk in one.chunks}, lock)
     return True
 

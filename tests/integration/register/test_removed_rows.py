@@ -15,7 +15,7 @@ from services.core.bus.names import REGISTER_BUCKET
 from services.core.errors import BusError
 from services.core.model import Register
 from services.register.bus.publish import publish_register
-from services.register.bus.read import REMOVED_KEY, read_manifest, read_register
+from services.register.bus.read import CURRENT_KEY, REMOVED_KEY, read_manifest, read_register
 from services.register.directory.load import load_register
 from services.register.versions import with_versions
 from tests.support.registers import write_register
@@ -71,6 +71,30 @@ async def test_damaged_rows_of_removed_ids_are_dropped_with_a_warning(
     (sentence,) = told
     assert sentence.startswith(_DROPPED)
     assert capsys.readouterr().out.count("removed_rows_dropped") == 1
+
+
+async def test_a_repair_drops_no_rows_of_removed_ids(nats: Any, tmp_path: Path) -> None:
+    """If their manifest is damaged, publishing the register in force again keeps their chunks. The next register drops
+    them and says so.
+    """
+    registers = _registers_with_fewer_links(tmp_path)
+    told: list[str] = []
+    async with nats.connect("register") as bus:
+        for number, register in enumerate(registers[:3]):
+            await publish_register(bus, register, now=float(number), tell=told.append)
+        in_force, manifest = await read_manifest(bus, CURRENT_KEY), await read_manifest(bus, REMOVED_KEY)
+        assert in_force is not None
+        assert manifest is not None
+        await bus.kv_put(REGISTER_BUCKET, REMOVED_KEY, b"damaged")
+        await bus.kv_put(REGISTER_BUCKET, in_force.chunks[0].key, b"damaged")
+        assert await publish_register(bus, registers[2], now=3.0, tell=told.append)
+        assert await read_register(bus, CURRENT_KEY) == registers[2]
+        assert [await bus.kv_get(REGISTER_BUCKET, chunk.key) is None for chunk in manifest.chunks] == [False]
+        assert told == []
+        assert await publish_register(bus, registers[3], now=4.0, tell=told.append)
+        assert [await bus.kv_get(REGISTER_BUCKET, chunk.key) for chunk in manifest.chunks] == [None]
+    (sentence,) = told
+    assert sentence.startswith(_DROPPED)
 
 
 def _registers_with_fewer_links(folder: Path) -> list[Register]:

@@ -82,6 +82,11 @@ class SimulatedExchange:
         assert view is not None
         return view
 
+    @property
+    def last_logged(self) -> int:
+        """The second in which its last record is stored, by the clock of that record's server."""
+        return max(side.logged[-1] for side in (self.client, self.producer) if side)
+
 
 def longest_delay(times: Timing) -> float:
     """Return the largest number of seconds between the start of an exchange and its last record."""

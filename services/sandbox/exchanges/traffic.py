@@ -21,7 +21,7 @@ _KEPT_EXCHANGES = 100_000
 """Beyond so many exchanges fewer slots stay in memory. Each exchange takes about a kilobyte."""
 
 _LOOKED_BACK = 8, 60
-"""At least so many slots stay, and those of so many seconds: that is how far answers of security servers look back."""
+"""At least so many slots stay, and those of so many seconds: those of the latest answers and of the log of exchanges."""
 
 
 class SimulatedTraffic:
@@ -46,6 +46,7 @@ class SimulatedTraffic:
         self._routes = [route for route in bus.routes if route.weight > 0]
         self._weights = list(accumulate(route.weight for route in self._routes))
         self._drawn: dict[int, Sequence[SimulatedExchange]] = {}
+        self._late: dict[int, Sequence[SimulatedExchange]] = {}
         slots, seconds = _LOOKED_BACK
         fewest = slots + seconds // times.slot
         self._kept = min(_KEPT, max(fewest, int(_KEPT_EXCHANGES / max(rate * times.slot, 1.0))))
@@ -60,10 +61,19 @@ class SimulatedTraffic:
         if slot < self.first_slot or not self._routes:
             return ()
         if slot not in self._drawn:
-            while len(self._drawn) >= self._kept:
-                del self._drawn[next(iter(self._drawn))]
+            self._late.pop(slot, None)  # a slot that is drawn again is the latest in both
+            _make_room(self._drawn, self._kept)
+            _make_room(self._late, _KEPT)
+            end = (slot + 2) * self.times.slot
             self._drawn[slot] = self._draw(slot)
+            self._late[slot] = [exchange for exchange in self._drawn[slot] if exchange.last_logged >= end]
         return self._drawn[slot]
+
+    def late(self, slot: int) -> Sequence[SimulatedExchange]:
+        """Return the few of a slot's exchanges with a record stored after the next slot; they stay in memory longer."""
+        if slot not in self._late:
+            self.of(slot)
+        return self._late.get(slot, ())
 
     def departures(self, begin: int, end: int) -> Iterator[Departure]:
         """Yield the departures that begin in slots [begin, end). Their own slots are counted from the first one."""
@@ -92,3 +102,9 @@ class SimulatedTraffic:
                     messages[route.client, route.service] = exchange.message
                 exchanges.append(exchange)
         return exchanges
+
+
+def _make_room(by_slot: dict[int, Sequence[SimulatedExchange]], most: int) -> None:
+    """Remove the slots that were drawn first until another one makes at most so many."""
+    while len(by_slot) >= most:
+        del by_slot[next(iter(by_slot))]

@@ -103,7 +103,7 @@ def multipart_answer(records: Sequence[Mapping[str, Any]], next_second: int | No
     )
     boundary = f"--{_BOUNDARY}".encode()
     header = f"content-type:application/gzip\r\ncontent-transfer-encoding: binary\r\ncontent-id: <{_CID}>".encode()
-    packed = gzip.compress(orjson.dumps({"records": records}), mtime=0)
+    packed = gzip.compress(orjson.dumps({"records": records}), compresslevel=1, mtime=0)  # rather fast than small
     return b"\r\n".join(
         (boundary, b"content-type:text/xml", b"", envelope, boundary, header, b"", packed, boundary + b"--", b"")
     )

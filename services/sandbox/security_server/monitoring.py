@@ -32,6 +32,9 @@ OFFSET = 2
 _MOST_SLOTS = 4
 """The most slots of one answer. Drawing more would delay the targets of this process, which would then be late."""
 
+_MOST_EXCHANGES = 10_000
+"""An answer covers no more seconds than have so many exchanges in the mean, because all servers share a thread."""
+
 _FEWEST_RECORDS = 20  # the lowest limit of an answer
 _FAULTS = ("Server.InternalError", "Server.ServerProxy.AccessDenied", "Server.ServerProxy.ServiceFailed.Timeout")
 
@@ -43,12 +46,16 @@ class OperationalMonitoring:
         self._bus, self._clock = bus, clock
         self._traffic: SimulatedTraffic | None = None
         self._most_records = _FEWEST_RECORDS
+        self._most_seconds = 1
 
     def follow(self, traffic: SimulatedTraffic) -> None:
         """Log this traffic; before this call, nothing is logged."""
         self._traffic = traffic
         # with two records an exchange over all servers, an answer holds about four slots of a server
         self._most_records = max(_FEWEST_RECORDS, round(8 * traffic.rate * traffic.times.slot / len(self._bus.servers)))
+        self._most_seconds = max(
+            1, min(_MOST_SLOTS * traffic.times.slot, int(_MOST_EXCHANGES / max(traffic.rate, 1.0)))
+        )
 
     def reply(self, number: int, span: FaultSpan | None, request: ReceivedRequest) -> ServerReply:
         """Answer a request to the server with this number, in this fault (None: it works)."""
@@ -87,8 +94,7 @@ class OperationalMonitoring:
         last = min(last, available - 1)
         if self._traffic is None:
             return (), next_second
-        slot_seconds = self._traffic.times.slot
-        end = max(first, (self._traffic.first_slot - 1) * slot_seconds) + _MOST_SLOTS * slot_seconds
+        end = max(first, (self._traffic.first_slot - 1) * self._traffic.times.slot) + self._most_seconds
         if last > end:
             last, next_second = end, end + 1
         party = "" if self._sees_all(number, query.client) else query.client

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 from services.sandbox.exchanges import SideRecord, SimulatedExchange, SimulatedTraffic
@@ -36,9 +35,10 @@ class LogEntry:
 def log_entries(traffic: SimulatedTraffic, server: int, first: int, last: int) -> Iterator[LogEntry]:
     """Yield the entries that a server stored in seconds [first, last] by its clock, in no particular order."""
     slot_seconds = traffic.times.slot
+    near = first // slot_seconds - 1  # of earlier slots, only late records are stored from the first second on
     begin = max(first // slot_seconds - traffic.reach, traffic.first_slot)
-    for slot in range(begin, ceil((last + 2) / slot_seconds) + 1):
-        for exchange in traffic.of(slot):
+    for slot in range(begin, (last + 2) // slot_seconds + 1):
+        for exchange in traffic.of(slot) if slot >= near else traffic.late(slot):
             for side in (exchange.client, exchange.producer):
                 if side is not None and side.server == server:
                     for number, second in enumerate(side.logged):

@@ -11,11 +11,13 @@ from services.collector.records.xroad import read_side
 from services.collector.xroad.requests import RecordSpan as Asked
 from services.collector.xroad.requests import health_data, operational_data
 from services.sandbox.directory.register_files import SOURCES, sources_file
+from services.sandbox.exchanges import traffic as traffic_module
 from services.sandbox.exchanges.data_bus import make_data_bus
 from services.sandbox.exchanges.traffic import SimulatedTraffic
 from services.sandbox.faults.faults import FaultMode, FaultScope
 from services.sandbox.faults.timeline import FaultSpan, draw_server_faults
 from services.sandbox.scenario.scenario import make_scenario
+from services.sandbox.security_server import monitoring as monitoring_module
 from services.sandbox.security_server.health_data import PERIOD
 from services.sandbox.security_server.monitoring import OFFSET, OperationalMonitoring
 from services.sandbox.security_server.operational_data import operational_records
@@ -75,6 +77,50 @@ def test_an_answer_draws_few_slots():
     server.monitoring.follow(traffic)
     assert server.asked(START + 100, START + 1000).records
     assert len(drawn) <= traffic.reach + 8
+
+
+def test_reading_all_servers_draws_each_slot_once(monkeypatch):
+    """With limits as of 300 exchanges a second, in slots of minutes, servers read in turn make no slot drawn again."""
+    scale = 60
+    monkeypatch.setattr(traffic_module, "_KEPT_EXCHANGES", traffic_module._KEPT_EXCHANGES // scale)
+    monkeypatch.setattr(monitoring_module, "_MOST_EXCHANGES", monitoring_module._MOST_EXCHANGES // scale)
+    drawn: list[int] = []
+
+    def state(slot: int) -> dict[str, FaultSpan]:
+        drawn.append(slot)
+        return {}
+
+    times, first = slot_timing(60), START // 60
+    traffic = SimulatedTraffic(BUS, rate=300.0 / scale, seed=1, times=times, first_slot=first, state=state)
+    for slot in range(first, first + 33):  # the log of exchanges is ahead
+        traffic.of(slot)
+    drawn.clear()
+    servers = [Server(number) for number in range(len(BUS.servers))]
+    for server in servers:
+        server.now = START + 30 * 60.0
+        server.monitoring.follow(traffic)
+    servers[0].health()
+    positions = dict.fromkeys(range(len(servers)), START - 3600)
+    while positions:
+        for number, position in list(positions.items()):
+            following = servers[number].asked(position, START + 3600).next_records_from
+            assert following is not None
+            positions[number] = following
+            if following == servers[number].available:
+                del positions[number]
+    assert len(drawn) == len(set(drawn)) > 30
+
+
+def test_an_answer_has_few_records_even_of_long_slots():
+    """With many exchanges in slots of a minute, an answer has at most 10,000 records, as real servers' by default."""
+    times = slot_timing(60)
+    traffic = SimulatedTraffic(BUS, rate=300.0, seed=1, times=times, first_slot=START // 60, state=lambda _: {})
+    for number in range(len(BUS.servers)):
+        server = Server(number)
+        server.monitoring.follow(traffic)
+        answer = server.asked(START, START + 300)
+        assert 1_000 < len(answer.records) <= 10_000
+        assert answer.next_records_from is not None
 
 
 @pytest.mark.parametrize("number", range(len(BUS.servers)))

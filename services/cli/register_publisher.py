@@ -16,7 +16,7 @@ import typer
 from services.cli.connections import open_bus
 from services.cli.render.register import epoch_note, evidence_note, register_summary, unmeasured_note
 from services.core import log as logs
-from services.core.bus import Bus, connect_from_settings
+from services.core.bus import REGISTER_BUCKET, Bus, connect_from_settings
 from services.core.codec import RegisterPublication
 from services.core.errors import BusError, Fault, InputError
 from services.core.model import EVIDENCE_SECONDS, Register
@@ -25,6 +25,7 @@ from services.core.texts import plural
 from services.core.watched_files import file_stamps
 from services.indicator.calendar import Calendar
 from services.register.bus import (
+    CURRENT_KEY,
     PREVIOUS_KEY,
     publish_register,
     read_before,
@@ -39,6 +40,10 @@ _POLL_SECONDS = 0.5
 _KEEP_SECONDS = 60.0
 _MARGIN_SECONDS = 3600.0
 """How long the scorer may take until it has read what the bus is about to drop."""
+_NOT_COMPARED = (
+    "the register that was in force is damaged on the bus, so this one was not compared with it, and ids that it removes "
+    "are free: check it with peyvand register check --against"
+)
 
 
 async def run(directory: Path, settings: Settings, *, watch: bool, by: str = "", why: str = "") -> None:
@@ -116,6 +121,7 @@ async def _publish_once(bus: Bus, directory: Path, reading: LoadedRegister, by: 
     now = time.time()
     found = await read_before(bus)
     before = found.register
+    damaged = before is None and bool(await bus.kv_keys(REGISTER_BUCKET, CURRENT_KEY))
     known = with_removed(before, found.removed) if before and found.removed else before
     faults = check_succession(register, reading.locations, known) if known else ()
     publications = found.manifest.publications if found.manifest else ()
@@ -133,6 +139,8 @@ async def _publish_once(bus: Bus, directory: Path, reading: LoadedRegister, by: 
     if before is not None:
         notes.append(unmeasured_note(register, before, now))
         notes.append("" if was_in_force else evidence_note(register, before, held_from))
+    elif damaged and not was_in_force:
+        notes.append(_NOT_COMPARED)
     for note in filter(None, notes):
         tell(note)
     if reading.warnings:

@@ -89,6 +89,26 @@ async def test_only_a_successor_is_put_in_force(nats: Any, tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize("part", ["manifest", "chunk"])
+async def test_a_publication_over_a_damaged_register_says_so(nats: Any, tmp_path: Path, part: str) -> None:
+    """A register that follows one that cannot be read comes into force, and a line says that they were not compared."""
+    old, new = write_register(tmp_path / "old"), write_register(tmp_path / "new", links_csv=CHANGES)
+    async with nats.connect("register") as bus:
+        await publish_register(bus, load_register(old), now=1_700_000_000.0)
+        damaged = CURRENT_KEY
+        if part == "chunk":
+            damaged = decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY) or b"").chunks[0].key
+        await bus.kv_put(REGISTER_BUCKET, damaged, b"damaged")
+        command = ("register", "publish", new, "--nats", nats.url, "--credentials", nats.credentials)
+        first, again = [await asyncio.to_thread(run, "services.cli", *command) for _ in range(2)]
+        assert (first.returncode, again.returncode) == (0, 0)
+        assert first.stderr.startswith(
+            "the register that was in force is damaged on the bus, so this one was not compared"
+        )
+        assert "damaged" not in again.stderr
+        assert await register_in_force(bus) == load_register(new)
+
+
 async def test_publications_can_be_undone(nats: Any, tmp_path: Path) -> None:
     """Every register that was in force is put in force again, although its epoch is earlier; no other one is."""
     other = write_register(tmp_path / "other", links_csv=CHANGES)

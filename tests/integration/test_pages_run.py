@@ -23,7 +23,7 @@ from tests.support.waiting import until
 
 
 def test_the_rules_can_be_run_beside_up(tmp_path: Path) -> None:
-    """Prometheus and Alertmanager start as docs/alerts.md says, from a copy of deploy/prometheus."""
+    """Prometheus and Alertmanager start as docs/alerts.md says, from a copy of deploy/prometheus, with its rules."""
     real = {name: program(name, name) for name in ("prometheus", "prometheus-alertmanager")}
     where = {name: f"127.0.0.1:{free_port()}" for name in real}
     for name, path in real.items():
@@ -32,6 +32,8 @@ def test_the_rules_can_be_run_beside_up(tmp_path: Path) -> None:
     text = block("docs/alerts.md: Alerts 1").text.replace("/tmp/", f"{tmp_path}/")
     with started_block(f"{text}wait", tmp_path / "rules", PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"):
         until(lambda: all(page(address, "/-/ready")[0] == 200 for address in where.values()), "both being ready")
+        status, rules = page(where["prometheus"], "/api/v1/rules")
+        assert (status, '"name":"VantageBlind"' in rules) == (200, True)
 
 
 @pytest.fixture

@@ -88,8 +88,7 @@ def test_thirty_kills_lose_at_most_a_flush_and_double_nothing(system) -> None:
     told = {link: client.verdicts(link, first, end, SLOT) for link in live}
     logs = running.data / "logs"
     overloaded = overloaded_slots(client, told, SLOT, logs / "prober.log")
-    late = late_slots(logs / "sandbox.log")
-    assert len(late) < (end - first) / 2, "the machine was too busy for the sandbox"
+    late = late_slots(logs / "sandbox.log", range(first, end))
     answers = read_answers(running.data / "sandbox" / "access.ndjson")
     _assert_only_a_killed_prober_leaves_unknown(client, told, overloaded, kills, first)
     _assert_what_is_known_is_true(told, truth, late, answers, overloaded, kills)

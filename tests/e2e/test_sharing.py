@@ -147,8 +147,8 @@ def test_probers_that_share_lose_nothing_and_double_nothing(system, more) -> Non
         return government is not None and government.as_of.seconds // SLOT >= end + SETTLED_SLOTS
 
     running.until(settled, what="everything was published")
-    truth, late = read_truth(truth_path), late_slots(running.data / "logs" / "sandbox.log")
-    assert len(late) < (end - truth.first_slot) / 2, "the machine was too busy for the sandbox"
+    truth = read_truth(truth_path)
+    late = late_slots(running.data / "logs" / "sandbox.log", range(truth.first_slot, end))
     told = {link: client.verdicts(link, truth.first_slot, end, SLOT) for link in live}
     wrong = [
         (link, s, stage, truth.stage(link, s))

@@ -118,8 +118,8 @@ def image_is_as_promised(engine: Engine) -> str:
     run = ("docker", "run", "--rm", "--read-only", "--cap-drop", "ALL", "--network", "none")
     look = (
         "import importlib.util as u, os, shutil, services.prober.component, services.scorer.component, services.api.component, "
-        "services.collector.component, services.archive.component, services.console.component; print(os.getuid(), [n for n in ('services.sandbox', 'pip', 'setuptools') if "
-        "u.find_spec(n)], [c for c in ('nats-server', 'pip', 'pip3') if shutil.which(c)])"
+        "services.collector.component, services.archive.component, services.console.component; "
+        "print(os.getuid(), [n for n in ('services.sandbox', 'pip', 'setuptools') if u.find_spec(n)], [c for c in ('nats-server', 'pip', 'pip3') if shutil.which(c)])"
     )
     seen = engine.run(*run, "--entrypoint", "python3", image, "-c", look).strip()
     if seen != "10001 [] []":
